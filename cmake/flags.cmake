@@ -1,0 +1,28 @@
+# Warnings are errors; release builds are hardened; EVENTS_SANITIZE is "address,undefined" or "thread".
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(EVENTS_SANITIZE "" CACHE STRING "sanitizers to build with")
+
+find_program(CCACHE ccache)
+if(CCACHE)
+    set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_compile_definitions(_GNU_SOURCE)
+add_compile_options(-Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes
+    -Wwrite-strings -Wvla -Wformat=2 -Wformat-nonliteral -Wundef -Wno-missing-field-initializers
+    -fno-common -fno-strict-aliasing)
+
+if(EVENTS_SANITIZE)
+    add_compile_options(-fsanitize=${EVENTS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
+    add_link_options(-fsanitize=${EVENTS_SANITIZE})
+elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
+    set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
+    add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
+        -fcf-protection)
+    add_link_options(-Wl,-z,relro,-z,now,-z,noexecstack)
+    set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+    add_link_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie>)
+endif()

@@ -1,0 +1,16 @@
+/* Time. All instants in this system are microseconds since 1970-01-01 UTC in an int64_t. */
+#pragma once
+#include "base/span.h"
+
+int64_t clock_now_us(void);  /* wall clock */
+int64_t clock_mono_us(void); /* never goes back; for time-outs and durations */
+void clock_sleep_ms(int64_t ms);
+
+enum { CLOCK_TEXT = 32 };
+/* RFC 3339 in UTC, "2026-11-23T10:20:30.123456Z"; trailing zeros of the fraction are left out. */
+size_t clock_format(int64_t us, char out[CLOCK_TEXT]);
+/* RFC 3339 with any offset; digits past the microsecond are cut. Years 1970 to 9999. */
+bool clock_parse(Span text, int64_t *ret);
+
+/* For tests: from now on both clocks read what was set. Pass -1 to return to real time. */
+void clock_fake(int64_t us);

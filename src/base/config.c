@@ -1,0 +1,237 @@
+#include "base/config.h"
+
+#include "base/arena.h"
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+
+typedef struct Setting {
+    const char *name, *fallback, *help;
+    bool secret;
+} Setting;
+
+static const Setting SETTINGS[] = {
+    {"EVENTS_HOME", ".events", "data folder", false},
+    {"EVENTS_LISTEN", "127.0.0.1:8443", "gateway with TLS, host:port", false},
+    {"EVENTS_LISTEN_PLAIN", "127.0.0.1:8080", "gateway without TLS, host:port", false},
+    {"EVENTS_GRID_LISTEN", "127.0.0.1:8444", "events-grid with TLS", false},
+    {"EVENTS_GRID_LISTEN_PLAIN", "127.0.0.1:8081", "events-grid without TLS", false},
+    {"EVENTS_PROJECTION_LISTEN", "127.0.0.1:8082", "the projection's webhook", false},
+    {"EVENTS_ADMIN_LISTEN", "", "health, metrics, doorbell; default 127.0.0.1:8090 to 8094 by program", false},
+    {"EVENTS_THREADS", "0", "gateway event loops; 0: one per processor", false},
+    {"EVENTS_POLL_SECONDS", "5", "fall-back polling interval", false},
+    {"EVENTS_WRITE_DB", "", "write model; default sqlite:<home>/db/write.db", false},
+    {"EVENTS_READ_DB", "", "read model; default sqlite:<home>/db/read.db", false},
+    {"EVENTS_USERS_DB", "", "users and tokens; default sqlite:<home>/db/users.db", false},
+    {"EVENTS_QUEUE", "sql:", "command queue: sql: or sql:DB", false},
+    {"EVENTS_FANOUT", "webhook:", "how events reach the gateway", false},
+    {"EVENTS_GRID_ENDPOINT", "", "topic endpoint; default events-grid on loopback", false},
+    {"EVENTS_GRID_KEY", "", "access key of the topic", true},
+    {"EVENTS_WEBHOOK_SECRET", "", "secret of webhook deliveries; two values, comma between, during rotation", true},
+    {"EVENTS_INTERNAL_SECRET", "", "secret of doorbells between machines", true},
+    {"EVENTS_ACCESS_TOKEN_SECONDS", "900", "life of an access token", false},
+    {"EVENTS_REFRESH_TOKEN_SECONDS", "2592000", "life of a refresh token", false},
+    {"EVENTS_ALLOWED_ORIGINS", "", "browsers' origins besides the gateway's own, comma between", false},
+    {"EVENTS_DEMO_PASSWORD", "", "password of the demo user; replaces the stored one", true},
+    {"EVENTS_TEST_ENDPOINTS", "off", "on: /test/echo, /test/bytes and /ws/echo, on loopback only", false},
+    {"EVENTS_WEB_ROOT", "", "folder of the built web client", false},
+    {"EVENTS_LOG_LEVEL", "info", "debug, info, warn or error", false},
+    {"EVENTS_URL", "", "eventsctl: the gateway to talk to", false},
+};
+
+struct Config {
+    const char *values[COUNT(SETTINGS)];
+    const char **words;
+    size_t word_count;
+    Arena *arena;
+};
+
+static size_t setting_index(Span name) {
+    for (size_t i = 0; i < COUNT(SETTINGS); i++)
+        if (span_is(name, SETTINGS[i].name)) return i;
+    return COUNT(SETTINGS);
+}
+
+static size_t known_index(const char *name) {
+    size_t i = setting_index(span_of(name));
+    if (i == COUNT(SETTINGS)) abort();
+    return i;
+}
+
+/* "--listen-plain" -> EVENTS_LISTEN_PLAIN */
+static size_t flag_index(Span flag) {
+    char name[64] = "EVENTS_";
+    size_t at = strlen(name);
+    if (flag.len + at >= sizeof name) return COUNT(SETTINGS);
+    for (size_t i = 0; i < flag.len; i++)
+        name[at++] = flag.at[i] == '-' ? '_' : (char)toupper((unsigned char)flag.at[i]);
+    return setting_index((Span){name, at});
+}
+
+static bool read_flags(Config *c, int argc, char **argv, const char *special, Err *err) {
+    bool only_words = false;
+    for (int i = 1; i < argc; i++) {
+        Span word = span_of(argv[i]), value;
+        if (only_words || !span_starts(word, SPAN("--"))) {
+            c->words[c->word_count++] = argv[i];
+            continue;
+        }
+        if (word.len == 2) {
+            only_words = true;
+            continue;
+        }
+        if (special && !strcmp(argv[i], special)) continue;
+        Span name = span_split((Span){word.at + 2, word.len - 2}, '=', &value);
+        size_t index = flag_index(name);
+        /* eventsctl's verbs have flags of their own, which stay among the words */
+        if (index == COUNT(SETTINGS) && c->word_count) {
+            c->words[c->word_count++] = argv[i];
+            continue;
+        }
+        if (index == COUNT(SETTINGS)) return err_set(err, &ERR_INVALID, "unknown flag --%.*s", SPAN_ARGS(name));
+        if (!value.at && i + 1 >= argc) return err_set(err, &ERR_INVALID, "--%.*s needs a value", SPAN_ARGS(name));
+        c->values[index] = value.at ? value.at : argv[++i];
+    }
+    return true;
+}
+
+static void read_environment(Config *c) {
+    for (size_t i = 0; i < COUNT(SETTINGS); i++)
+        if (!c->values[i]) c->values[i] = getenv(SETTINGS[i].name);
+}
+
+static bool read_line(Config *c, Span line, const char *path, int number, Err *err) {
+    line = span_trim(line);
+    if (!line.len || *line.at == '#') return true;
+    Span value, name = span_split(line, '=', &value);
+    size_t index = setting_index(span_trim(name));
+    if (index == COUNT(SETTINGS) || !value.at)
+        return err_set(err, &ERR_CONFIG, "%s line %d: not a known NAME=value", path, number);
+    if (!c->values[index]) c->values[index] = must(arena_copy(c->arena, span_trim(value)));
+    return true;
+}
+
+static bool read_file(Config *c, Err *err) {
+    const char *path = config_path(c, "events.conf");
+    FILE *file = fopen(path, "re");
+    if (!file) return errno == ENOENT || err_set_errno(err, &ERR_CONFIG, errno, path);
+    AUTO_TEXT line = NULL;
+    size_t size = 0;
+    ssize_t len;
+    int number = 0;
+    bool ok = true;
+    while (ok && (len = getline(&line, &size, file)) >= 0) {
+        while (len && (line[len - 1] == '\n' || line[len - 1] == '\r')) len--;
+        ok = read_line(c, (Span){line, (size_t)len}, path, ++number, err);
+    }
+    fclose(file);
+    return ok;
+}
+
+static void fill_defaults(Config *c, const char *program) {
+    static const char *const ADMIN[][2] = {{"gateway", "127.0.0.1:8090"},
+                                           {"prospects", "127.0.0.1:8091"},
+                                           {"relay", "127.0.0.1:8092"},
+                                           {"projection", "127.0.0.1:8093"},
+                                           {"grid", "127.0.0.1:8094"}};
+    static const char *const FILES[][2] = {
+        {"EVENTS_WRITE_DB", "db/write.db"}, {"EVENTS_READ_DB", "db/read.db"}, {"EVENTS_USERS_DB", "db/users.db"}};
+    for (size_t i = 0; i < COUNT(FILES); i++) {
+        size_t at = known_index(FILES[i][0]);
+        if (!c->values[at]) c->values[at] = must(arena_printf(c->arena, "sqlite:%s", config_path(c, FILES[i][1])));
+    }
+    for (size_t i = 0; i < COUNT(ADMIN); i++)
+        if (!strcmp(program, ADMIN[i][0]) && !c->values[known_index("EVENTS_ADMIN_LISTEN")])
+            c->values[known_index("EVENTS_ADMIN_LISTEN")] = ADMIN[i][1];
+    for (size_t i = 0; i < COUNT(SETTINGS); i++)
+        if (!c->values[i]) c->values[i] = SETTINGS[i].fallback;
+}
+
+static void print_help(const char *program) {
+    printf("usage: events-%s [--setting value]...\n\nSettings (as flag, or in the environment, or in events.conf):\n",
+           program);
+    for (size_t i = 0; i < COUNT(SETTINGS); i++)
+        printf("  %-30s %s%s%s%s\n", SETTINGS[i].name, SETTINGS[i].help, *SETTINGS[i].fallback ? " [" : "",
+               SETTINGS[i].fallback, *SETTINGS[i].fallback ? "]" : "");
+}
+
+static void print_settings(const Config *c) {
+    for (size_t i = 0; i < COUNT(SETTINGS); i++)
+        printf("%s=%s\n", SETTINGS[i].name, SETTINGS[i].secret && *c->values[i] ? "(secret)" : c->values[i]);
+}
+
+bool config_load(const char *program, int argc, char **argv, Config **ret, ConfigOutcome *outcome, Err *err) {
+    AUTO(Config) c = must(calloc(1, sizeof *c));
+    c->arena = arena_new(1 << 20);
+    c->words = must(calloc((size_t)argc + 1, sizeof *c->words));
+    const char *special = NULL;
+    bool asks = argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "--print-config"));
+    if (asks) special = argv[1];
+    if (!read_flags(c, argc, argv, special, err)) return false;
+    read_environment(c);
+    if (!read_file(c, err)) return false;
+    fill_defaults(c, program);
+    if (special) !strcmp(special, "--help") ? print_help(program) : print_settings(c);
+    *outcome = special ? CONFIG_EXIT : CONFIG_READY;
+    *ret = c;
+    c = NULL;
+    return true;
+}
+
+Config *config_free(Config *c) {
+    if (!c) return NULL;
+    arena_free(c->arena);
+    free(c->words);
+    free(c);
+    return NULL;
+}
+
+const char *config_text(const Config *c, const char *name) {
+    const char *value = c->values[known_index(name)];
+    return value ? value : "";
+}
+
+bool config_number(const Config *c, const char *name, int64_t low, int64_t high, int64_t *ret, Err *err) {
+    uint64_t value;
+    if (!span_to_u64(span_of(config_text(c, name)), (uint64_t)high, &value) || (int64_t)value < low)
+        return err_set(err, &ERR_CONFIG, "%s is not a number from %lld to %lld", name, (long long)low, (long long)high);
+    *ret = (int64_t)value;
+    return true;
+}
+
+bool config_flag(const Config *c, const char *name) {
+    static const char *const YES[] = {"on", "true", "yes", "1"};
+    for (size_t i = 0; i < COUNT(YES); i++)
+        if (!strcmp(config_text(c, name), YES[i])) return true;
+    return false;
+}
+
+const char *config_path(const Config *c, const char *relative) {
+    const char *home = c->values[known_index("EVENTS_HOME")];
+    return must(arena_printf(c->arena, "%s/%s", home && *home ? home : ".events", relative));
+}
+
+size_t config_words(const Config *c) { return c->word_count; }
+const char *config_word(const Config *c, size_t index) { return index < c->word_count ? c->words[index] : NULL; }
+
+bool config_secret(const Config *c, const char *name, const char *file, const char **ret, Err *err) {
+    *ret = config_text(c, name);
+    if (**ret) return true;
+    char relative[96], line[1024];
+    snprintf(relative, sizeof relative, "secrets/%s", file);
+    FILE *in = fopen(config_path(c, relative), "re");
+    if (!in) return err_set(err, &ERR_CONFIG, "%s is not set and there is no %s", name, relative);
+    bool read = fgets(line, sizeof line, in);
+    fclose(in);
+    line[read ? strcspn(line, "\r\n") : 0] = 0;
+    if (!*line) return err_set(err, &ERR_CONFIG, "%s is empty", relative);
+    *ret = must(arena_copy(c->arena, span_of(line)));
+    return true;
+}
+
+int config_exit_code(const Err *err) {
+    if (!err->kind) return 0;
+    if (err->kind == &ERR_INVALID) return EXIT_USAGE;
+    if (err->kind == &ERR_CONFIG) return EXIT_CONFIG;
+    return EXIT_ENGINE;
+}

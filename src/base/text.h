@@ -1,0 +1,22 @@
+/* Unicode text, by utf8proc. Everything here wants and gives valid UTF-8. */
+#pragma once
+#include "base/arena.h"
+#include "base/span.h"
+
+/* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
+bool text_is_utf8(Span s);
+size_t text_code_points(Span s);
+/* Category Cc; with_breaks lets tab, line feed and carriage return pass. */
+bool text_has_controls(Span s, bool with_breaks);
+/* Without Unicode White_Space at both ends; points into s. */
+Span text_trim(Span s);
+bool text_is_white_space(int32_t code_point);
+/* Normalization form C; full case folding (then NFC); and the form for searching: case-folded, marks stripped.
+ * In memory of the arena (or s itself where nothing changes); at == NULL out of memory. */
+Span text_nfc(Arena *a, Span s);
+Span text_fold(Arena *a, Span s);
+Span text_search_form(Arena *a, Span s);
+/* Reads one code point at *at and moves on; -1 at the end or on bad bytes. */
+int32_t text_next(Span s, size_t *at);
+/* Letter of any script, ASCII digit excluded? (categories L* and M*, as marks belong to letters) */
+bool text_is_letter(int32_t code_point);

@@ -1,0 +1,93 @@
+#include "io/batcher.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+struct Batcher {
+    BatcherOptions options;
+    char name[12];
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    BatchItem *first, *last;
+    atomic_size_t waiting;
+    bool closing, started;
+    pthread_t thread;
+};
+
+static void return_home(Task *task) {
+    BatchItem *item = CONTAINER(task, BatchItem, task);
+    item->done(item);
+}
+
+/* Everything that waits, up to the most of a run; 0 at the end. */
+static size_t take(Batcher *b, BatchItem **items) {
+    size_t count = 0;
+    pthread_mutex_lock(&b->lock);
+    while (!b->first && !b->closing) pthread_cond_wait(&b->changed, &b->lock);
+    for (; b->first && count < b->options.most; b->first = b->first->next) items[count++] = b->first;
+    if (!b->first) b->last = NULL;
+    b->waiting -= count;
+    pthread_mutex_unlock(&b->lock);
+    return count;
+}
+
+static void *work(void *user) {
+    Batcher *b = user;
+    pthread_setname_np(pthread_self(), b->name);
+    BatchItem **items = must(calloc(b->options.most, sizeof(BatchItem *)));
+    for (size_t count; (count = take(b, items));) {
+        b->options.run(b->options.user, items, count);
+        for (size_t i = 0; i < count; i++) {
+            items[i]->task.run = return_home;
+            loop_post(items[i]->home, &items[i]->task);
+        }
+    }
+    free(items);
+    return NULL;
+}
+
+bool batcher_open(const BatcherOptions *options, Batcher **ret, Err *err) {
+    AUTO(Batcher) b = must(calloc(1, sizeof *b));
+    b->options = *options;
+    snprintf(b->name, sizeof b->name, "%s", options->name);
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->changed, NULL);
+    int failed = pthread_create(&b->thread, NULL, work, b);
+    if (failed) return err_set_errno(err, &ERR_INTERNAL, failed, "batch thread");
+    b->started = true;
+    *ret = b;
+    b = NULL;
+    return true;
+}
+
+Batcher *batcher_free(Batcher *b) {
+    if (!b) return NULL;
+    pthread_mutex_lock(&b->lock);
+    b->closing = true;
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->lock);
+    if (b->started) pthread_join(b->thread, NULL);
+    pthread_cond_destroy(&b->changed);
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+    return NULL;
+}
+
+bool batcher_submit(Batcher *b, Loop *home, BatchItem *item, Err *err) {
+    item->home = home;
+    item->next = NULL;
+    pthread_mutex_lock(&b->lock);
+    bool room = !b->closing && b->waiting < b->options.bound;
+    if (room) {
+        if (b->last) b->last->next = item;
+        else b->first = item;
+        b->last = item;
+        b->waiting++;
+        pthread_cond_signal(&b->changed);
+    }
+    pthread_mutex_unlock(&b->lock);
+    return room || err_set(err, &ERR_UNAVAILABLE, "%s: too much work is waiting", b->name);
+}
+
+size_t batcher_waiting(const Batcher *b) { return b->waiting; }

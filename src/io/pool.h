@@ -1,0 +1,31 @@
+/* Threads for what blocks (database reads, password hashes), and the way back to a loop.
+ *
+ * A Job is embedded in the caller's own struct. run() is called on a pool thread with that thread's context; then
+ * done() is called on the loop that submitted it, exactly once, also when the pool is closing. */
+#pragma once
+#include "io/loop.h"
+
+typedef struct Pool Pool;
+typedef struct Job {
+    void (*run)(struct Job *job, void *context);
+    void (*done)(struct Job *job);
+    Task task; /* the pool's own */
+    Loop *home;
+    struct Job *next;
+} Job;
+
+typedef struct PoolOptions {
+    const char *name; /* of the threads, at most 11 characters */
+    size_t threads;
+    size_t bound; /* jobs waiting at most */
+    void *(*context_open)(void *user); /* on each thread before its first job; e.g. a database connection */
+    void (*context_close)(void *context);
+    void *user;
+} PoolOptions;
+
+bool  pool_open(const PoolOptions *options, Pool **ret, Err *err);
+Pool *pool_free(Pool *pool); /* finishes what waits, joins the threads */
+AUTO_FREE(Pool, pool_free)
+/* false (ERR_UNAVAILABLE) when the bound is reached: answer 503, do not queue without end. */
+bool pool_submit(Pool *pool, Loop *home, Job *job, Err *err);
+size_t pool_waiting(const Pool *pool);

@@ -1,0 +1,76 @@
+/* HTTP/1.1 and HTTP/2 on one listening socket: TLS (ALPN h2, http/1.1) or plain (HTTP/1.1 and prior-knowledge h2c,
+ * told apart by the first bytes). One server belongs to one loop; everything here is called on that loop's thread.
+ *
+ * A request arrives whole (its body bounded by `body_limit` of the answer of on_head, or the server's default), and
+ * is answered exactly once by http_respond(), at once or later. An HttpExchange stays valid until http_respond() has
+ * been called, even if the peer has gone in between (then the answer is dropped). */
+#pragma once
+#include "base/blob.h"
+#include "base/err.h"
+#include "io/loop.h"
+
+typedef struct HttpServer HttpServer;
+typedef struct HttpExchange HttpExchange;
+typedef struct HttpTls HttpTls;
+typedef struct WebSocket WebSocket;
+
+typedef struct HttpServerOptions {
+    void (*on_request)(void *user, HttpExchange *x); /* whole request is here */
+    void *user;
+    HttpTls *tls;            /* NULL: plain */
+    size_t body_limit;       /* bytes; 0: 1 MiB; above: 413 without reading on */
+    size_t header_limit;     /* bytes of all fields, name + value + 32 each; 0: 16 KiB; above: 431 */
+    size_t connections_max;  /* 0: 10000 */
+    size_t requests_max;     /* at a time per connection; 0: 100 */
+    int64_t header_ms;       /* from the first byte to the last header; 0: 10 s */
+    int64_t body_ms;         /* 0: 30 s */
+    int64_t idle_ms;         /* keep-alive; 0: 75 s */
+} HttpServerOptions;
+
+/* address: "host:port" (numeric host; port 0 takes a free one). reuse_port: several loops listen on one port. */
+bool http_server_open(Loop *loop, const char *address, bool reuse_port, const HttpServerOptions *options,
+                      HttpServer **ret, Err *err);
+unsigned http_server_port(const HttpServer *server);
+/* Stops accepting; finishes what is in flight: HTTP/2 gets GOAWAY, HTTP/1.1 answers "Connection: close". */
+void http_server_drain(HttpServer *server);
+size_t http_server_connections(const HttpServer *server);
+HttpServer *http_server_free(HttpServer *server); /* closes what is still open */
+AUTO_FREE(HttpServer, http_server_free)
+
+/* Certificate chain and key in PEM files. TLS 1.2 and 1.3, session resumption, ALPN. Shared by all loops. */
+bool http_tls_open(const char *certificate_file, const char *key_file, HttpTls **ret, Err *err);
+bool http_tls_reload(HttpTls *tls, Err *err); /* new connections use the files' present content */
+HttpTls *http_tls_free(HttpTls *tls);
+AUTO_FREE(HttpTls, http_tls_free)
+
+/* The request. Spans live until http_respond(). */
+Span http_method(const HttpExchange *x);
+Span http_path(const HttpExchange *x);  /* before '?', as sent (not percent-decoded) */
+Span http_query(const HttpExchange *x); /* behind '?' */
+Span http_header(const HttpExchange *x, const char *lower_name); /* first value; at == NULL where absent */
+Span http_body(const HttpExchange *x);
+Span http_authority(const HttpExchange *x); /* Host or :authority */
+bool http_is_tls(const HttpExchange *x);
+bool http_is_h2(const HttpExchange *x);
+Span http_peer(const HttpExchange *x);    /* numeric address without port */
+Loop *http_loop(const HttpExchange *x);
+/* Query parameter, percent-decoded into memory of the exchange; false where absent; "+" is a space. */
+bool http_query_value(HttpExchange *x, const char *name, Span *ret);
+void http_set_user(HttpExchange *x, void *user);
+void *http_user(const HttpExchange *x);
+/* Memory that lives as long as the exchange. NULL past its bound (256 KiB). */
+void *http_alloc(HttpExchange *x, size_t size);
+
+typedef struct HttpField {
+    const char *name; /* lower case */
+    Span value;
+} HttpField;
+
+typedef struct HttpAnswer {
+    int status;
+    const HttpField *fields; /* copied; content-length and date are added by the server */
+    size_t field_count;
+    Span body;       /* copied, unless blob is set */
+    Blob *blob;      /* instead of body: shared, the server takes a reference of its own */
+} HttpAnswer;
+void http_respond(HttpExchange *x, const HttpAnswer *answer);

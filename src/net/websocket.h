@@ -1,0 +1,36 @@
+/* WebSocket (RFC 6455), the server's side, over an HTTP/1.1 connection (and, later, an HTTP/2 stream).
+ * All on the connection's loop thread. Server frames are unmasked, so a frame is encoded once as a Blob and shared by
+ * every connection that gets it; control frames go out only between whole frames. */
+#pragma once
+#include "net/http_server.h"
+
+typedef struct WebSocketEvents {
+    /* A whole message. Text is checked to be UTF-8. The bytes live until the return. */
+    void (*message)(WebSocket *ws, void *user, bool text, Span bytes);
+    /* The connection is gone, for whatever reason: last call, exactly once; ws is freed after it. */
+    void (*closed)(WebSocket *ws, void *user);
+    /* The queue has run empty after websocket_send() had returned false. May be NULL. */
+    void (*drained)(WebSocket *ws, void *user);
+    void *user;
+    size_t message_limit; /* bytes; above: close 1009 */
+    size_t queue_limit;   /* bytes waiting to be sent; websocket_send() refuses above */
+    int64_t heartbeat_ms; /* server pings; two unanswered close the connection; 0: none */
+} WebSocketEvents;
+
+/* Is this a valid upgrade request? Otherwise says why (answer 400, or 426 where the version is wrong). */
+bool websocket_wanted(const HttpExchange *x, Err *err);
+/* Calls each with every subprotocol that the client offers, until it returns false. */
+void websocket_protocols(const HttpExchange *x, bool (*each)(void *user, Span protocol), void *user);
+/* Answers 101 and takes the exchange over. protocol: the one chosen, or NULL. */
+WebSocket *websocket_accept(HttpExchange *x, const char *protocol, const WebSocketEvents *events);
+
+/* The bytes of one whole unmasked frame (header and payload) for websocket_send_frame(). opcode 1 text, 2 binary. */
+Blob *websocket_frame(int opcode, Span payload);
+/* Queues a frame (takes a reference); the turn's frames leave in one system call. False above the queue's limit:
+ * nothing was queued. */
+bool websocket_send_frame(WebSocket *ws, Blob *frame);
+bool websocket_send(WebSocket *ws, int opcode, Span payload); /* encodes and queues, for a single receiver */
+/* Starts the close handshake; what is queued goes out first. Reason: at most 123 bytes. */
+void websocket_close(WebSocket *ws, int code, const char *reason);
+size_t websocket_queued(const WebSocket *ws);
+Loop *websocket_loop(const WebSocket *ws);

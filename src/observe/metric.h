@@ -1,0 +1,13 @@
+/* Counters and gauges, shown at /metrics in Prometheus' text format. Made at start, never freed, any thread.
+ * The same name again gives the same metric. A name may carry fixed labels, never personal data:
+ * events_grid_delivered_total{subscription="gateway"}. */
+#pragma once
+#include "base/buf.h"
+
+typedef struct Metric Metric;
+Metric *metric_counter(const char *name, const char *help); /* name: events_relay_published_total */
+Metric *metric_gauge(const char *name, const char *help);
+void metric_add(Metric *metric, int64_t amount);
+void metric_set(Metric *metric, int64_t value);
+int64_t metric_value(const Metric *metric);
+void metrics_write(Buf *out);

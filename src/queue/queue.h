@@ -1,0 +1,70 @@
+/* The durable command queue: send, peek-lock, settle. One header for every engine. */
+#pragma once
+#include "base/arena.h"
+#include "db/db.h"
+#include "io/loop.h"
+
+/* --- the sending side (gateway) --- */
+typedef struct QueueSender QueueSender;
+
+typedef enum QueueVerdict {
+    QUEUE_ACCEPTED, /* durable now */
+    QUEUE_REPEATED, /* the same command was accepted before: the answer is the same */
+    QUEUE_CONFLICT, /* the id was taken by another body: 422 */
+    QUEUE_FAILED,   /* nothing is known to be stored; send_err says why */
+} QueueVerdict;
+
+/* Embedded in the caller's struct. Everything it points to must live until done(). */
+typedef struct QueueSend {
+    Span tenant_id, issued_by, command_id, ordering_key;
+    Span body;                    /* packed CommandEnvelope */
+    uint64_t body_hash;           /* of the command's own message, without its id: what "the same" means */
+    const char *correlation_id;   /* in: of this request; out: of the first one where repeated (char[160]) */
+    char first_correlation_id[160];
+    QueueVerdict verdict;
+    Err err;
+    void (*done)(struct QueueSend *send); /* on the loop that called queue_send() */
+    void *reserved[8];
+} QueueSend;
+
+/* url: "sql:" (its own SQLite file <home>/db/queue.db) or "sql:DB". One sender per process, shared by its loops. */
+bool queue_sender_open(const char *url, const char *home, QueueSender **ret, Err *err);
+QueueSender *queue_sender_free(QueueSender *sender);
+AUTO_FREE(QueueSender, queue_sender_free)
+bool queue_send(QueueSender *sender, Loop *home, QueueSend *send, Err *err); /* ERR_UNAVAILABLE when full */
+/* Called (on any thread) after each commit, e.g. to ring the handler. */
+void queue_on_commit(QueueSender *sender, void (*committed)(void *user), void *user);
+
+/* --- the handling side (prospect service) --- */
+typedef struct QueueReceiver QueueReceiver;
+typedef struct QueueMessage {
+    int64_t queue_id;
+    int deliveries; /* 1 the first time */
+    Span body;      /* packed CommandEnvelope; lives until the next queue_claim() */
+    uint64_t body_hash;
+    int64_t accepted_at;
+} QueueMessage;
+
+enum { QUEUE_TRIES = 5, QUEUE_LANES = 64 };
+
+bool queue_receiver_open(const char *url, const char *home, QueueReceiver **ret, Err *err);
+QueueReceiver *queue_receiver_free(QueueReceiver *receiver);
+AUTO_FREE(QueueReceiver, queue_receiver_free)
+/* Locks up to `most` messages for lease_ms, in order within each ordering key (a key with a locked or waiting message
+ * is passed over). *ret lives until the next claim. */
+bool queue_claim(QueueReceiver *receiver, size_t most, int64_t lease_ms, QueueMessage **ret, size_t *count, Err *err);
+bool queue_complete(QueueReceiver *receiver, const int64_t *queue_ids, size_t count, Err *err);
+/* Back to the queue, visible again after delay_ms. counts: was this a try? (an engine's outage is none) */
+bool queue_release(QueueReceiver *receiver, int64_t queue_id, int64_t delay_ms, bool counts, Err *err);
+bool queue_dead_letter(QueueReceiver *receiver, int64_t queue_id, const char *reason, Err *err);
+/* When the next released message becomes visible, in milliseconds; -1 where none waits. */
+int64_t queue_next_due_ms(QueueReceiver *receiver);
+
+/* --- looking (gateway's GET /api/commands/{id}, eventsctl) --- */
+typedef enum QueueState { QUEUE_UNKNOWN, QUEUE_PENDING, QUEUE_DEAD } QueueState;
+typedef struct QueueReader QueueReader;
+bool queue_reader_open(const char *url, const char *home, QueueReader **ret, Err *err);
+QueueReader *queue_reader_free(QueueReader *reader);
+AUTO_FREE(QueueReader, queue_reader_free)
+bool queue_find(QueueReader *reader, Span tenant_id, Span issued_by, Span command_id, QueueState *ret,
+                char correlation_id[160], Err *err);

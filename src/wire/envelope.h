@@ -1,0 +1,15 @@
+/* The envelope's stored bytes: packed once by the handler, completed by the relay, shared from then on. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "events/v1/envelope.pb-c.h"
+
+/* Appends the fields sequence and watermark to packed envelope bytes (protobuf: the last one of a field counts). */
+void envelope_append_numbers(Buf *packed, int64_t sequence, int64_t watermark);
+/* Safe unpack of one envelope; NULL where malformed. */
+Events__V1__Envelope *envelope_unpack(Span bytes, Arena *arena);
+/* The envelope as REST's JSON: eventId, eventType, ..., data as an object, sequence as a string. */
+void envelope_to_json(const Events__V1__Envelope *envelope, Buf *out);
+/* Microseconds of a protobuf timestamp, and back (static storage is not used: fills *to). */
+int64_t timestamp_us(const Google__Protobuf__Timestamp *t);
+Google__Protobuf__Timestamp *timestamp_new(Arena *arena, int64_t us);

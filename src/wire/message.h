@@ -1,0 +1,59 @@
+/* The message types of proto/events/v1, found by name: what codegen/ makes from the .proto files and their options.
+ * Messages are protobuf-c structs (events/v1/*.pb-c.h), unpacked into an Arena and never freed one by one. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "wire/json.h"
+#include <protobuf-c/protobuf-c.h>
+
+typedef enum MessageKind { MESSAGE_OTHER, MESSAGE_COMMAND, MESSAGE_EVENT } MessageKind;
+
+/* What is wrong with the fields of a message: one error per field, in the order found. Codes are those of the
+ * validation table ("required", "too_long", ...); field is the JSON name, "" for the whole body. */
+typedef struct FieldFault {
+    const char *field, *code;
+} FieldFault;
+enum { FIELD_FAULTS_MAX = 32 };
+typedef struct FieldFaults {
+    FieldFault at[FIELD_FAULTS_MAX];
+    size_t count;
+} FieldFaults;
+/* Adds unless the field has one already. field and code are kept, not copied. */
+void field_fault(FieldFaults *faults, const char *field, const char *code);
+/* A sentence for people that never quotes the value: "must not be longer than allowed". */
+const char *field_fault_text(const char *code);
+
+typedef struct FieldInfo {
+    const char *json_name, *proto_name, *label, *widget, *type; /* type: string, id, int64, timestamp, ... */
+    const char *pattern;                                        /* "email", "phone", "uuid" or NULL */
+    unsigned max_length;                                        /* code points; 0: no limit of its own */
+    bool required, trim, multiline, personal;
+} FieldInfo;
+
+typedef struct MessageType {
+    const char *name; /* "CreateProspect" */
+    MessageKind kind;
+    const char *schema_version, *subject, *producer, *title; /* of options.proto; "" where not set */
+    const ProtobufCMessageDescriptor *descriptor;
+    const FieldInfo *fields;
+    size_t field_count;
+    void (*to_json)(const ProtobufCMessage *message, JsonWriter *w);
+    /* Fills a zeroed, initialised message. Reports member faults; false when the JSON itself ended it. */
+    bool (*from_json)(JsonReader *r, ProtobufCMessage *message, Arena *arena, FieldFaults *faults);
+    /* Trims, normalises and checks the fields in place (in memory of the arena). */
+    void (*validate)(ProtobufCMessage *message, Arena *arena, FieldFaults *faults);
+} MessageType;
+
+const MessageType *message_type(Span name); /* NULL where there is none; constant time */
+const MessageType *const *message_types(size_t *count);
+
+/* Strict decoding of foreign bytes: syntax, types, then validation. False where faults->count > 0. */
+bool message_from_json(const MessageType *type, Span json, Arena *arena, ProtobufCMessage **ret, FieldFaults *faults);
+bool message_from_protobuf(const MessageType *type, Span bytes, Arena *arena, ProtobufCMessage **ret,
+                           FieldFaults *faults);
+/* Only a safe unpack, for bytes of our own programs or after a field check elsewhere; NULL where malformed.
+ * Refuses invalid UTF-8 and NUL in strings, and anything above the arena's limit. */
+ProtobufCMessage *message_unpack(const MessageType *type, Span bytes, Arena *arena);
+void message_to_json(const ProtobufCMessage *message, Buf *out); /* finds the type by the descriptor */
+void message_pack(const ProtobufCMessage *message, Buf *out);

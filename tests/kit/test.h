@@ -1,0 +1,27 @@
+/* CUnit with one line per suite: a test file ends with
+ *     SUITE("span", TEST(split), TEST(trim));
+ * and is found and registered by itself. Links with the main() of test.c. */
+#pragma once
+#include <CUnit/CUnit.h>
+
+#define TEST(function) { #function, function }
+#define SUITE(name, ...)                                                                                               \
+    static CU_TestInfo suite_tests[] = {__VA_ARGS__, CU_TEST_INFO_NULL};                                               \
+    __attribute__((constructor)) static void suite_register(void) { test_suite(name, suite_tests); }                   \
+    extern int suite_needs_semicolon
+
+void test_suite(const char *name, CU_TestInfo *tests);
+
+#define CHECK(condition)        CU_ASSERT(condition)
+#define REQUIRE(condition)      CU_ASSERT_FATAL(condition)
+/* Compares a Span with literal text and prints both where they differ. */
+#define CHECK_SPAN(span, text)  test_check_span(span, text, __FILE__, __LINE__)
+/* true is wanted; prints the Err otherwise */
+#define CHECK_OK(call, err)     test_check_ok(call, err, __FILE__, __LINE__)
+
+#include "base/err.h"
+#include "base/span.h"
+void test_check_span(Span got, const char *want, const char *file, int line);
+bool test_check_ok(bool ok, const Err *err, const char *file, int line);
+/* A new empty folder, removed at the end of the program. */
+const char *test_folder(void);

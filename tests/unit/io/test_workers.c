@@ -1,0 +1,132 @@
+#include "base/clock.h"
+#include "io/batcher.h"
+#include "io/doorbell.h"
+#include "io/pool.h"
+#include "kit/test.h"
+#include <stdio.h>
+
+enum { JOBS = 500 };
+typedef struct Sum {
+    Job job;
+    int value, squared;
+} Sum;
+static Loop *home;
+static int done_count;
+
+static void square(Job *job, void *context) {
+    Sum *sum = CONTAINER(job, Sum, job);
+    sum->squared = context ? sum->value * sum->value : -1;
+}
+static void squared(Job *job) {
+    (void)job;
+    if (++done_count == JOBS) loop_stop(home);
+}
+static void *context_open(void *user) { return user; }
+
+static void pool_answers_every_job(void) {
+    Err err = {0};
+    AUTO(Loop) loop = NULL;
+    AUTO(Pool) pool = NULL;
+    static int context;
+    PoolOptions options = {.name = "test", .threads = 3, .bound = JOBS, .context_open = context_open, .user = &context};
+    REQUIRE(CHECK_OK(loop_open(&loop, &err), &err));
+    REQUIRE(CHECK_OK(pool_open(&options, &pool, &err), &err));
+    home = loop;
+    done_count = 0;
+    static Sum sums[JOBS];
+    for (int i = 0; i < JOBS; i++) {
+        sums[i] = (Sum){{.run = square, .done = squared}, i, 0};
+        REQUIRE(CHECK_OK(pool_submit(pool, loop, &sums[i].job, &err), &err));
+    }
+    loop_run(loop);
+    for (int i = 0; i < JOBS; i++) CHECK(sums[i].squared == i * i);
+}
+
+static void slow(Job *job, void *context) {
+    (void)job, (void)context;
+    clock_sleep_ms(50);
+}
+static void slow_done(Job *job) { (void)job; }
+
+static void pool_refuses_past_its_bound(void) {
+    Err err = {0};
+    AUTO(Loop) loop = NULL;
+    AUTO(Pool) pool = NULL;
+    PoolOptions options = {.name = "test", .threads = 1, .bound = 2};
+    REQUIRE(CHECK_OK(loop_open(&loop, &err), &err));
+    REQUIRE(CHECK_OK(pool_open(&options, &pool, &err), &err));
+    static Job jobs[8];
+    int refused = 0;
+    for (int i = 0; i < 8; i++) {
+        Err full = {0};
+        jobs[i] = (Job){.run = slow, .done = slow_done};
+        if (!pool_submit(pool, loop, &jobs[i], &full)) refused += full.kind == &ERR_UNAVAILABLE;
+    }
+    CHECK(refused >= 5);
+    pool = pool_free(pool);
+}
+
+enum { ITEMS = 1000 };
+static size_t runs, largest, seen;
+static BatchItem items[ITEMS];
+static bool in_order = true;
+
+static void run_batch(void *user, BatchItem **batch, size_t count) {
+    (void)user;
+    runs++;
+    if (count > largest) largest = count;
+    for (size_t i = 0; i < count; i++)
+        if (batch[i] != &items[seen++]) in_order = false;
+    clock_sleep_ms(1);
+}
+static void item_done(BatchItem *item) {
+    (void)item;
+    if (++done_count == ITEMS) loop_stop(home);
+}
+
+static void batches_share_a_run(void) {
+    Err err = {0};
+    AUTO(Loop) loop = NULL;
+    AUTO(Batcher) batcher = NULL;
+    BatcherOptions options = {.name = "test", .most = 64, .bound = ITEMS, .run = run_batch};
+    REQUIRE(CHECK_OK(loop_open(&loop, &err), &err));
+    REQUIRE(CHECK_OK(batcher_open(&options, &batcher, &err), &err));
+    home = loop;
+    done_count = 0;
+    for (int i = 0; i < ITEMS; i++) {
+        items[i].done = item_done;
+        REQUIRE(CHECK_OK(batcher_submit(batcher, loop, &items[i], &err), &err));
+    }
+    loop_run(loop);
+    CHECK(in_order);
+    CHECK(largest <= 64);
+    CHECK(runs < ITEMS / 4);
+}
+
+static void doorbell_over_a_long_path(void) {
+    Err err = {0};
+    char path[400];
+    int len = snprintf(path, sizeof path, "%s/", test_folder());
+    memset(path + len, 'd', 150);
+    path[len + 150] = 0;
+    char command[500];
+    snprintf(command, sizeof command, "mkdir -p %s", path);
+    REQUIRE(!system(command));
+    AUTO(Doorbell) a = NULL;
+    AUTO(Doorbell) b = NULL;
+    REQUIRE(CHECK_OK(doorbell_open(path, "relay", &a, &err), &err));
+    CHECK(!doorbell_ring(a, "projection", "work"));
+    REQUIRE(CHECK_OK(doorbell_open(path, "projection", &b, &err), &err));
+    CHECK(doorbell_ring(a, "projection", "last %s %d", "epoch", 7));
+    char ring[RING_MAX];
+    CHECK(doorbell_wait(b, 1000));
+    REQUIRE(doorbell_take(b, ring));
+    CHECK_SPAN(span_of(ring), "last epoch 7");
+    CHECK(!doorbell_take(b, ring));
+    CHECK(!doorbell_wait(b, 10));
+    doorbell_interrupt(b);
+    CHECK(!doorbell_wait(b, 10000));
+}
+
+SUITE("workers", TEST(pool_answers_every_job), TEST(pool_refuses_past_its_bound), TEST(batches_share_a_run),
+      TEST(doorbell_over_a_long_path));
