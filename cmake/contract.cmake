@@ -20,7 +20,7 @@ foreach(proto google/protobuf/timestamp.proto google/protobuf/descriptor.proto g
     add_custom_command(OUTPUT ${GEN}/${stem}.pb-c.c ${GEN}/${stem}.pb-c.h
         COMMAND ${PROTOC_C} -I${PROTO_ROOT} -I/usr/include --c_out=${GEN} ${from}
         DEPENDS ${from} VERBATIM)
-    if(proto MATCHES "descriptor|plugin")
+    if(proto MATCHES "descriptor.proto|plugin.proto")
         list(APPEND plugin_messages ${GEN}/${stem}.pb-c.c)
     else()
         list(APPEND message_sources ${GEN}/${stem}.pb-c.c)

@@ -69,10 +69,13 @@ bool text_is_letter(int32_t c) {
     case UTF8PROC_CATEGORY_LM:
     case UTF8PROC_CATEGORY_LO:
     case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC: return true;
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME: return true;
     default: return false;
     }
 }
+
+bool text_is_digit(int32_t c) { return utf8proc_category(c) == UTF8PROC_CATEGORY_ND; }
 
 static Span mapped(Arena *a, Span s, utf8proc_option_t options) {
     utf8proc_uint8_t *out = NULL;

@@ -20,3 +20,5 @@ Span text_search_form(Arena *a, Span s);
 int32_t text_next(Span s, size_t *at);
 /* Letter of any script, ASCII digit excluded? (categories L* and M*, as marks belong to letters) */
 bool text_is_letter(int32_t code_point);
+/* A decimal digit of any script (category Nd). */
+bool text_is_digit(int32_t code_point);

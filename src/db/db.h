@@ -23,7 +23,8 @@ bool db_open(const char *url, DbOptions options, Db **ret, Err *err);
 Db *db_free(Db *db);
 AUTO_FREE(Db, db_free)
 DbDialect db_dialect(const Db *db);
-/* Makes the tables of another SQLite file readable as `name.table`. */
+/* Makes the tables of another SQLite file readable (only) as `name.table`; db_begin() takes no lock of that file.
+ * ERR_DB_DOWN where the file is not there yet. */
 bool db_attach(Db *db, const char *url, const char *name, Err *err);
 
 bool db_execute(Db *db, const char *sql, Err *err); /* no parameters, no rows; not for hot paths */

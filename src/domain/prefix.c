@@ -2,24 +2,25 @@
 
 #include <string.h>
 
-/* The state is the list of holes, in ascending order and never touching one another, and `last`, the highest number
- * known to exist. Everything at or below `last` that is in no hole is held, so the prefix is the number before the
- * first hole, or `last` where there is none.
+/* The state is the list of holes, in ascending order and never touching one another, and `last`, the highest
+ * number known to exist. Everything at or below `last` that is in no hole is held, so the prefix is the
+ * number before the first hole, or `last` where there is none.
  *
- * Two kinds of hole differ in when they are due. An inner hole has held numbers above it: it was overtaken, and is due
- * a second after that. The tail reaches up to `last`: it was announced and may well be on its way in order, so its
- * clock starts anew whenever its front moves; it is due when nothing has come for a second. Without that, a busy but
- * healthy stream would be repaired all the time, and the repairs would make it busier.
+ * Two kinds of hole differ in when they are due. An inner hole has held numbers above it: it was overtaken,
+ * and is due a second after that. The tail reaches up to `last`: it was announced and may well be on its way
+ * in order, so its clock starts anew whenever its front moves; it is due when nothing has come for a second.
+ * Without that, a busy but healthy stream would be repaired all the time, and the repairs would make it
+ * busier.
  *
- * A big hole is asked for in parts. `asked` is the end of the part asked for; once the front has passed it, the next
- * part is due at once, and as long as the front moves, nothing is asked twice. When it does not, requests go on for
- * ever at doubling distances. */
+ * A big hole is asked for in parts. `asked` is the end of the part asked for; once the front has passed it,
+ * the next part is due at once, and as long as the front moves, nothing is asked twice. When it does not,
+ * requests go on for ever at doubling distances. */
 typedef struct Hole {
-    int64_t from, to;  /* both missing */
+    int64_t from, to; /* both missing */
     int64_t since_us;
     int64_t due_us;
-    int64_t delay_us;  /* until the request after the next one */
-    int64_t asked;     /* the last number asked for; 0: none yet */
+    int64_t delay_us; /* until the request after the next one */
+    int64_t asked;    /* the last number asked for; 0: none yet */
 } Hole;
 
 struct Prefix {
@@ -40,9 +41,15 @@ Prefix *prefix_free(Prefix *p) {
     return NULL;
 }
 
-int64_t prefix_held(const Prefix *p) { return p->count ? p->holes[0].from - 1 : p->last; }
-int64_t prefix_last(const Prefix *p) { return p->last; }
-size_t prefix_holes(const Prefix *p) { return p->count; }
+int64_t prefix_held(const Prefix *p) {
+    return p->count ? p->holes[0].from - 1 : p->last;
+}
+int64_t prefix_last(const Prefix *p) {
+    return p->last;
+}
+size_t prefix_holes(const Prefix *p) {
+    return p->count;
+}
 
 /* Index of the first hole that ends at or above the number; count where none does. */
 static size_t hole_find(const Prefix *p, int64_t number) {
@@ -89,7 +96,25 @@ static Hole hole_fresh(int64_t from, int64_t to, int64_t now_us) {
                   .delay_us = PREFIX_PATIENCE_US};
 }
 
-static bool is_tail(const Prefix *p, const Hole *h) { return h->to == p->last; }
+static bool is_tail(const Prefix *p, const Hole *h) {
+    return h->to == p->last;
+}
+
+/* The tail has got longer, or is no tail any more. A request that has been backing off must not make the
+ * numbers that are new to it wait. */
+static void hole_changed(Hole *h, int64_t now_us) {
+    int64_t due = now_us + PREFIX_PATIENCE_US;
+    h->delay_us = PREFIX_PATIENCE_US;
+    if (due < h->due_us) h->due_us = due;
+}
+
+/* Numbers above the tail have come: it is an inner hole from now on. */
+static void tail_overtaken(Hole *h, int64_t now_us) {
+    if (h->asked >= h->to)
+        hole_changed(h, now_us);
+    else
+        *h = hole_fresh(h->from, h->to, now_us);
+}
 
 /* The front of the hole has moved: what it lacks is on its way. */
 static void hole_moved(Prefix *p, Hole *h, int64_t now_us) {
@@ -111,7 +136,7 @@ static bool hole_split(Prefix *p, size_t index, int64_t number, int64_t now_us) 
     if (rest.asked < rest.from) rest.asked = 0;
     hole_insert(p, index + 1, rest);
     Hole *h = &p->holes[index];
-    if (is_tail(p, &p->holes[index + 1]) && !h->asked) *h = hole_fresh(h->from, number - 1, now_us);
+    if (is_tail(p, h)) tail_overtaken(h, now_us);
     h->to = number - 1;
     return true;
 }
@@ -125,8 +150,7 @@ static PrefixOffer offer_in_hole(Prefix *p, size_t index, int64_t number, int64_
         h->from++;
         hole_moved(p, h, now_us);
     } else if (number == h->to) {
-        /* the tail loses its last number: it has been overtaken and becomes an inner hole */
-        if (is_tail(p, h) && !h->asked) *h = hole_fresh(h->from, h->to, now_us);
+        if (is_tail(p, h)) tail_overtaken(h, now_us);
         h->to--;
     } else if (!hole_split(p, index, number, now_us)) {
         return PREFIX_FULL;
@@ -134,34 +158,34 @@ static PrefixOffer offer_in_hole(Prefix *p, size_t index, int64_t number, int64_
     return next ? PREFIX_NEXT : PREFIX_EARLY;
 }
 
+/* The missing numbers above the last one known, up to `to`. False where there are too many holes already. */
+static bool tail_extend(Prefix *p, int64_t to, int64_t now_us) {
+    if (to <= p->last) return true;
+    if (p->count && is_tail(p, &p->holes[p->count - 1])) {
+        Hole *h = &p->holes[p->count - 1];
+        h->to = to;
+        if (h->asked) hole_changed(h, now_us);
+    } else {
+        if (p->count == PREFIX_HOLES_MAX) return false;
+        hole_insert(p, p->count, hole_fresh(p->last + 1, to, now_us));
+    }
+    p->last = to;
+    return true;
+}
+
 PrefixOffer prefix_offer(Prefix *p, int64_t number, int64_t now_us) {
     size_t index = hole_find(p, number);
     if (in_hole(p, index, number)) return offer_in_hole(p, index, number, now_us);
     if (number <= p->last) return PREFIX_DUPLICATE;
-    bool next = !p->count && number == p->last + 1;
-    if (number > p->last + 1) {
-        /* between the last one and this one is a new hole, or the tail gets longer and is overtaken */
-        bool tail = p->count && is_tail(p, &p->holes[p->count - 1]);
-        if (tail) {
-            p->holes[p->count - 1].to = number - 1;
-        } else {
-            if (p->count == PREFIX_HOLES_MAX) return PREFIX_FULL;
-            hole_insert(p, p->count, hole_fresh(p->last + 1, number - 1, now_us));
-        }
-    }
+    if (!tail_extend(p, number - 1, now_us)) return PREFIX_FULL;
+    if (p->count && is_tail(p, &p->holes[p->count - 1])) tail_overtaken(&p->holes[p->count - 1], now_us);
     p->last = number;
-    return next ? PREFIX_NEXT : PREFIX_EARLY;
+    return p->count ? PREFIX_EARLY : PREFIX_NEXT;
 }
 
+/* Where there is too much to repair already, the announcement is dropped: it will be repeated. */
 void prefix_known_last(Prefix *p, int64_t last, int64_t now_us) {
-    if (last <= p->last) return;
-    if (p->count && is_tail(p, &p->holes[p->count - 1]))
-        p->holes[p->count - 1].to = last;
-    else if (p->count < PREFIX_HOLES_MAX)
-        hole_insert(p, p->count, hole_fresh(p->last + 1, last, now_us));
-    else
-        return; /* there is enough to repair; the announcement is repeated */
-    p->last = last;
+    tail_extend(p, last, now_us);
 }
 
 void prefix_advance(Prefix *p, int64_t to, int64_t now_us) {

@@ -1,8 +1,9 @@
-/* What a receiver of numbered events holds: the prefix (all numbers up to it), the early ones above it, the holes.
+/* What a receiver of numbered events holds: the prefix (all numbers up to it), the early ones above it, the
+ * holes.
  *
- * Pure: no I/O, no clock (the caller says what time it is), nothing durable (the owner stores the prefix and the early
- * events, and offers them again after a restart). Memory is one small record per hole, however many numbers are held.
- * One thread at a time. */
+ * Pure: no I/O, no clock (the caller says what time it is), nothing durable (the owner stores the prefix and
+ * the early events, and offers them again after a restart). Memory is one small record per hole, however many
+ * numbers are held. One thread at a time. */
 #pragma once
 #include "base/auto.h"
 #include <stdbool.h>
@@ -42,8 +43,8 @@ int64_t prefix_held(const Prefix *p); /* the prefix: this number and all below i
 int64_t prefix_last(const Prefix *p); /* the highest number known to exist */
 bool prefix_has(const Prefix *p, int64_t number);
 
-/* Gives the numbers to ask for again, from one hole that is due; call until false (or stop early: the rest stays due).
- * Asking again for the same hole backs off; a hole that fills makes the next part due at once. */
+/* Gives the numbers to ask for again, from one hole that is due; call until false (or stop early: the rest
+ * stays due). Asking again for the same hole backs off; a hole that fills makes the next part due at once. */
 bool prefix_due_repair(Prefix *p, int64_t now_us, int64_t *from, int64_t *to);
 int64_t prefix_next_due_us(const Prefix *p); /* when prefix_due_repair() will have something; PREFIX_NEVER */
 

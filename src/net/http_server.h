@@ -1,9 +1,10 @@
 /* HTTP/1.1 and HTTP/2 on one listening socket: TLS (ALPN h2, http/1.1) or plain (HTTP/1.1 and prior-knowledge h2c,
  * told apart by the first bytes). One server belongs to one loop; everything here is called on that loop's thread.
  *
- * A request arrives whole (its body bounded by `body_limit` of the answer of on_head, or the server's default), and
- * is answered exactly once by http_respond(), at once or later. An HttpExchange stays valid until http_respond() has
- * been called, even if the peer has gone in between (then the answer is dropped). */
+ * A request arrives whole (its body bounded by `body_limit`), and is answered exactly once by http_respond(), at once or later.
+ * An HttpExchange stays valid until http_respond() has been called, even if the peer or the server has gone in between
+ * (then the answer is dropped). Malformed and oversized requests are answered by the server itself, with a problem
+ * document (RFC 9457), and never reach on_request. HTTP/1.1 requests of one connection come one after the other. */
 #pragma once
 #include "base/blob.h"
 #include "base/err.h"
@@ -25,6 +26,7 @@ typedef struct HttpServerOptions {
     int64_t header_ms;       /* from the first byte to the last header; 0: 10 s */
     int64_t body_ms;         /* 0: 30 s */
     int64_t idle_ms;         /* keep-alive; 0: 75 s */
+    int64_t stall_ms;        /* output waits and the peer acknowledges nothing; 0: 180 s */
 } HttpServerOptions;
 
 /* address: "host:port" (numeric host; port 0 takes a free one). reuse_port: several loops listen on one port. */

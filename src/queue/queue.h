@@ -43,6 +43,7 @@ typedef struct QueueMessage {
     Span body;      /* packed CommandEnvelope; lives until the next queue_claim() */
     uint64_t body_hash;
     int64_t accepted_at;
+    Span key; /* of ordering, tenant included: after a failed message the later ones of its key go back too */
 } QueueMessage;
 
 enum { QUEUE_TRIES = 5, QUEUE_LANES = 64 };
@@ -50,8 +51,9 @@ enum { QUEUE_TRIES = 5, QUEUE_LANES = 64 };
 bool queue_receiver_open(const char *url, const char *home, QueueReceiver **ret, Err *err);
 QueueReceiver *queue_receiver_free(QueueReceiver *receiver);
 AUTO_FREE(QueueReceiver, queue_receiver_free)
-/* Locks up to `most` messages for lease_ms, in order within each ordering key (a key with a locked or waiting message
- * is passed over). *ret lives until the next claim. */
+/* Locks up to `most` messages for lease_ms, in order within each ordering key (a key with a message waiting, or locked
+ * by an earlier claim, is passed over). A message that was locked when its process died comes alone, so that one that
+ * kills its handler takes no other with it. *ret lives until the next claim. */
 bool queue_claim(QueueReceiver *receiver, size_t most, int64_t lease_ms, QueueMessage **ret, size_t *count, Err *err);
 bool queue_complete(QueueReceiver *receiver, const int64_t *queue_ids, size_t count, Err *err);
 /* Back to the queue, visible again after delay_ms. counts: was this a try? (an engine's outage is none) */

@@ -39,6 +39,9 @@ typedef struct JsonReader {
     Arena *arena;      /* unescaped strings */
     Span text;         /* of a name, a string (unescaped, valid UTF-8) or a number (as written) */
     const char *fault; /* "invalid_json", "too_deep", "invalid_encoding" */
+    size_t value_at;   /* where the value last begun stands in the input */
+    bool lenient;      /* event boundary: members that a message does not have are counted, not refused */
+    size_t unknown;    /* how many were */
     unsigned depth;
     uint8_t state[JSON_DEPTH_MAX + 2]; /* the reader's own */
 } JsonReader;

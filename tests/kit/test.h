@@ -12,8 +12,8 @@
 
 void test_suite(const char *name, CU_TestInfo *tests);
 
-#define CHECK(condition)        CU_ASSERT(condition)
-#define REQUIRE(condition)      CU_ASSERT_FATAL(condition)
+#define CHECK(condition)        CU_ASSERT((condition) ? CU_TRUE : CU_FALSE)
+#define REQUIRE(condition)      CU_ASSERT_FATAL((condition) ? CU_TRUE : CU_FALSE)
 /* Compares a Span with literal text and prints both where they differ. */
 #define CHECK_SPAN(span, text)  test_check_span(span, text, __FILE__, __LINE__)
 /* true is wanted; prints the Err otherwise */

@@ -1,0 +1,110 @@
+/* What a .proto file must not say although protoc would take it. */
+#include "model.h"
+
+enum { JSON_FIELDS_MAX = 64 }; /* members seen are bits of one word */
+
+static bool wrong(Err *err, const Message *m, const Field *f, const char *what) {
+    return err_set(err, &ERR_INVALID, "%s.%s: %s", m->name, f->name, what);
+}
+
+static bool one_of(const char *text, const char *const *words) {
+    for (; *words; words++)
+        if (strcmp(text, *words) == 0) return true;
+    return false;
+}
+
+static bool check_pattern(const Message *m, const Field *f, Err *err) {
+    static const char *const TEXT[] = {"", "email", "phone", "uuid", NULL}, *const NUMBER[] = {"", "version", NULL};
+    const Events__V1__FieldRules *r = f->rules;
+    if (!one_of(r->pattern, f->kind == KIND_TEXT ? TEXT : NUMBER)) return wrong(err, m, f, "this pattern is not known");
+    if (*r->pattern && f->kind != KIND_TEXT && f->kind != KIND_INT64) return wrong(err, m, f, "cannot have a pattern");
+    return true;
+}
+
+static bool check_rules(const Message *m, const Field *f, Err *err) {
+    static const char *const WIDGETS[] = {"text", "email", "tel", "textarea", "hidden", NULL};
+    const Events__V1__FieldRules *r = f->rules;
+    if (!one_of(f->widget, WIDGETS)) return wrong(err, m, f, "this widget is not known");
+    if (!check_pattern(m, f, err)) return false;
+    if ((r->max_length || r->trim || r->multiline) && (f->kind != KIND_TEXT || f->repeated))
+        return wrong(err, m, f, "max_length, trim and multiline are for single texts");
+    if ((r->id || r->decimal_string) && (f->kind != KIND_INT64 || f->repeated))
+        return wrong(err, m, f, "id and decimal_string are for single int64 fields");
+    if (r->required && (f->repeated || (f->kind != KIND_TEXT && !r->id && strcmp(r->pattern, "version") != 0)))
+        return wrong(err, m, f, "only texts, ids and versions can be required");
+    return true;
+}
+
+static bool check_json(const Message *m, const Field *f, Err *err) {
+    if (!m->has_json || m->rules->custom_json) return true;
+    if (f->in_oneof) return wrong(err, m, f, "a oneof has no JSON form; make the file binary_only");
+    if (f->kind == KIND_OTHER) return wrong(err, m, f, "this type has no JSON form");
+    if (f->repeated && f->kind != KIND_TEXT && f->kind != KIND_MESSAGE)
+        return wrong(err, m, f, "only texts and messages can be repeated");
+    if (f->kind == KIND_MESSAGE && (!f->message || !f->message->has_json))
+        return wrong(err, m, f, "its message has no JSON form");
+    return true;
+}
+
+/* Subjects stand in logs, headers and metrics: personal data must never get there. */
+static bool check_subject(const Message *m, Err *err) {
+    for (Span rest = span_of(m->rules->subject); rest.len;) {
+        span_split(rest, '{', &rest);
+        if (!rest.at) return true;
+        Span name = span_split(rest, '}', &rest);
+        if (!rest.at) return err_set(err, &ERR_INVALID, "%s: the subject has a { without }", m->name);
+        const Field *f = message_field(m, name);
+        if (!f)
+            return err_set(err, &ERR_INVALID, "%s: the subject names a field %.*s that is not there", m->name,
+                           SPAN_ARGS(name));
+        if (f->rules->personal) return wrong(err, m, f, "a personal field must not be part of the subject");
+        if (f->repeated || (f->kind != KIND_TEXT && f->kind != KIND_INT64))
+            return wrong(err, m, f, "cannot be part of a subject");
+    }
+    return true;
+}
+
+static bool check_causes(const Contract *c, const Message *m, Err *err) {
+    for (size_t i = 0; i < m->rules->n_causes; i++) {
+        bool found = false;
+        for (size_t k = 0; k < c->message_count; k++)
+            found = found || (strcmp(c->messages[k].name, m->rules->causes[i]) == 0 &&
+                              c->messages[k].rules->kind == EVENTS__V1__MESSAGE_KIND__EVENT);
+        if (!found)
+            return err_set(err, &ERR_INVALID, "%s: causes %s, which is no event", m->name, m->rules->causes[i]);
+    }
+    return true;
+}
+
+static bool check_kind(const Contract *c, const Message *m, Err *err) {
+    const Events__V1__MessageRules *r = m->rules;
+    if (r->kind == EVENTS__V1__MESSAGE_KIND__MESSAGE_KIND_UNSPECIFIED) return true;
+    if (!*r->schema_version || !*r->producer || !*r->title)
+        return err_set(err, &ERR_INVALID, "%s: a command or event needs schema_version, producer and title", m->name);
+    if (r->kind == EVENTS__V1__MESSAGE_KIND__EVENT && !*r->topic)
+        return err_set(err, &ERR_INVALID, "%s: an event needs a topic", m->name);
+    if (!m->has_json) return err_set(err, &ERR_INVALID, "%s: a command or event needs a JSON form", m->name);
+    return check_causes(c, m, err);
+}
+
+static bool check_message(const Contract *c, const Message *m, Err *err) {
+    if (m->field_count > JSON_FIELDS_MAX && m->has_json)
+        return err_set(err, &ERR_INVALID, "%s: more than %d fields", m->name, JSON_FIELDS_MAX);
+    for (size_t i = 0; i < m->field_count; i++)
+        if (!check_rules(m, &m->fields[i], err) || !check_json(m, &m->fields[i], err)) return false;
+    return check_subject(m, err) && check_kind(c, m, err);
+}
+
+/* The registry finds messages by their short name. */
+static bool check_unique(const Contract *c, size_t index, Err *err) {
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(c->messages[i].name, c->messages[index].name) == 0)
+            return err_set(err, &ERR_INVALID, "%s: the name is taken twice", c->messages[index].name);
+    return true;
+}
+
+bool contract_check(const Contract *contract, Err *err) {
+    for (size_t i = 0; i < contract->message_count; i++)
+        if (!check_unique(contract, i, err) || !check_message(contract, &contract->messages[i], err)) return false;
+    return true;
+}

@@ -1,0 +1,66 @@
+/* The contract as the emitters see it: messages, fields and rules, out of protoc's descriptors. All of it lives in the
+ * arena given to contract_read(). */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "events/v1/options.pb-c.h"
+#include <google/protobuf/compiler/plugin.pb-c.h>
+
+typedef enum FieldKind {
+    KIND_TEXT, KIND_BYTES, KIND_BOOL, KIND_INT32, KIND_UINT32, KIND_INT64, KIND_ENUM, KIND_TIMESTAMP, KIND_MESSAGE,
+    KIND_OTHER, /* no JSON form here */
+} FieldKind;
+
+typedef struct EnumValue {
+    const char *json_name; /* "pending" of COMMAND_STATUS_PENDING */
+    int number;
+} EnumValue;
+
+typedef struct Enum {
+    const char *full_name; /* ".events.v1.CommandStatus" */
+    const char *symbol;    /* "command_status" */
+    EnumValue *values;
+    size_t value_count;
+} Enum;
+
+typedef struct Message Message;
+
+typedef struct Field {
+    const char *name, *json_name, *label, *widget;
+    unsigned number;
+    FieldKind kind;
+    bool repeated, in_oneof;
+    const Message *message; /* of KIND_MESSAGE */
+    const Enum *enumeration;
+    const Events__V1__FieldRules *rules; /* never NULL */
+    bool has_rules;                      /* the field has an option of its own */
+} Field;
+
+struct Message {
+    const char *name;      /* "CreateProspect" */
+    const char *full_name; /* ".events.v1.CreateProspect" */
+    const char *c_type;    /* "Events__V1__CreateProspect" */
+    const char *c_prefix;  /* "events__v1__create_prospect" */
+    const char *symbol;    /* "events_v1_create_prospect": what generated names begin with */
+    const char *file;      /* "events/v1/prospect.proto" */
+    const Events__V1__MessageRules *rules;
+    bool has_json, wanted; /* wanted: protoc was asked for its file */
+    Field *fields;
+    size_t field_count;
+};
+
+typedef struct Contract {
+    Arena *arena;
+    Message *messages;
+    size_t message_count;
+    Enum *enums;
+    size_t enum_count;
+} Contract;
+
+bool contract_read(const Google__Protobuf__Compiler__CodeGeneratorRequest *request, Arena *arena, Contract *ret,
+                   Err *err);
+/* What the descriptors allow but the contract does not; the texts name message and field. */
+bool contract_check(const Contract *contract, Err *err);
+const Message *contract_message(const Contract *contract, const char *full_name); /* NULL where there is none */
+const Field *message_field(const Message *message, Span name);                    /* by proto name */

@@ -1,0 +1,331 @@
+/* relay.c - from the outbox to the topic.
+ *
+ * Promise:  every committed row is published at least once, under a number of its own; numbers are dense and follow
+ *           the rows. A number is durable before anybody outside sees it.
+ * Crash:    numbered but unpublished events go out after the start; published but unmarked ones go out again, and the
+ *           receivers drop them by number.
+ * Latency:  ring -> read the new rows -> one commit that numbers them -> publish, from memory, in the same turn.
+ *           That an event has been published is stored with the next numbering, or when it has become quiet.
+ * Failures: a topic that is down costs one request per back-off (full jitter, 100 ms to 30 s, at least Retry-After).
+ *           A refused event (400, or 413 alone) is isolated by halving and gives its number to an EventSkipped.
+ * Repairs:  asked-for ranges are merged, clipped to what has been published (the rest is on its way anyway), and sent
+ *           in turns with new events, so that neither starves the other. */
+#include "app/relay.h"
+
+#include "app/relay_batch.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/uuid.h"
+#include "domain/numbering.h"
+#include "observe/metric.h"
+#include <stdio.h>
+
+enum {
+    BACK_OFF_US = 100000,
+    BACK_OFF_MAX_US = 30000000,
+    REFUSED_US = 60000000, /* a wrong key does not get right by hurry */
+    QUIET_US = 1000000,    /* then what has been published is stored */
+    REPAIRS_MAX = 64,
+    REPAIR_SPAN_MAX = 10000,
+};
+#define NEVER INT64_MAX
+
+typedef struct Range {
+    int64_t from, to;
+} Range;
+
+struct Relay {
+    RelayOptions options;
+    NumbersState state;
+    Numbering numbering;
+    RelayBatch *batch;
+    Range repairs[REPAIRS_MAX];
+    size_t repair_count;
+    bool reload;          /* a transaction has failed: memory may be wrong about the database */
+    int64_t stored;       /* `published` as the database has it */
+    int64_t quiet_us;     /* when to store it; NEVER */
+    unsigned failures;    /* of the topic, in a row */
+    int64_t retry_us;     /* no request before that */
+    size_t limit;         /* events per request while an answer has to be narrowed down; 0: no limit */
+    Metric *published, *skipped, *repaired, *failed, *backlog, *last;
+};
+
+static void make_metrics(Relay *r) {
+    r->published = metric_counter("events_relay_published_total", "Events taken by the topic");
+    r->skipped = metric_counter("events_relay_skipped_total", "Events that the topic refuses for good");
+    r->repaired = metric_counter("events_relay_repaired_total", "Events published again for the projection");
+    r->failed = metric_counter("events_relay_failures_total", "Requests that the topic did not answer well");
+    r->backlog = metric_gauge("events_relay_backlog", "Events numbered but not published");
+    r->last = metric_gauge("events_relay_last_sequence", "Highest number given");
+}
+
+static bool load_state(Relay *r, Err *err) {
+    NumbersState stored;
+    if (!numbers_load(r->options.numbers, &stored, err)) return false;
+    r->stored = stored.published;
+    if (r->state.published > stored.published) stored.published = r->state.published;
+    r->state = stored;
+    r->reload = false;
+    return true;
+}
+
+bool relay_open(const RelayOptions *options, int64_t now_us, Relay **ret, Err *err) {
+    AUTO(Relay) r = must(calloc(1, sizeof *r));
+    r->options = *options;
+    r->batch = relay_batch_new();
+    r->quiet_us = NEVER;
+    if (!load_state(r, err)) return false;
+    r->numbering = numbering_start(span_of(r->state.epoch), r->state.last, now_us);
+    make_metrics(r);
+    metric_set(r->last, r->state.last);
+    *ret = r;
+    r = NULL;
+    return true;
+}
+
+Relay *relay_free(Relay *r) {
+    if (r) relay_batch_free(r->batch);
+    free(r);
+    return NULL;
+}
+
+bool relay_healthy(const Relay *r) { return r->numbering.state != NUMBERING_MISMATCH; }
+
+/* ---- what the projection says ---- */
+
+static bool touches(Range a, Range b) { return a.from <= b.to + 1 && b.from <= a.to + 1; }
+
+/* Joined with every range that it touches; without room it is dropped, and the projection will ask again. */
+static void add_repair(Relay *r, Range asked) {
+    for (size_t i = 0; i < r->repair_count;) {
+        Range other = r->repairs[i];
+        if (!touches(asked, other)) {
+            i++;
+            continue;
+        }
+        if (other.from < asked.from) asked.from = other.from;
+        if (other.to > asked.to) asked.to = other.to;
+        r->repairs[i] = r->repairs[--r->repair_count];
+        i = 0;
+    }
+    if (r->repair_count < REPAIRS_MAX) r->repairs[r->repair_count++] = asked;
+}
+
+static void hear_repair(Relay *r, Span first, Span second) {
+    uint64_t from, to;
+    if (!span_to_u64(first, INT64_MAX, &from) || !span_to_u64(second, INT64_MAX, &to) || !from) return;
+    if (to > (uint64_t)r->state.published) to = (uint64_t)r->state.published;
+    if (from > to) return;
+    if (to - from >= REPAIR_SPAN_MAX) to = from + REPAIR_SPAN_MAX - 1;
+    add_repair(r, (Range){(int64_t)from, (int64_t)to});
+}
+
+static void hear_held(Relay *r, Span epoch, Span number, int64_t now_us) {
+    uint64_t held;
+    if (!epoch.len || !span_to_u64(number, INT64_MAX, &held)) return;
+    if (!numbering_held(&r->numbering, epoch, (int64_t)held, now_us)) return;
+    if (relay_healthy(r))
+        log_info("projection agrees", LOG_TEXT("epoch", r->state.epoch), LOG_INT("last", r->state.last),
+                 LOG_INT("held", held));
+    else
+        log_error("epoch mismatch: nothing is published until an operator has decided",
+                  LOG_TEXT("epoch", r->state.epoch), LOG_SPAN("projectionEpoch", epoch),
+                  LOG_INT("last", r->state.last), LOG_INT("held", held));
+}
+
+void relay_hear(Relay *r, const char *ring, int64_t now_us) {
+    Span rest, first, second, verb = span_split(span_of(ring), ' ', &rest);
+    first = span_split(rest, ' ', &second);
+    if (span_is(verb, "held")) hear_held(r, first, second, now_us);
+    if (span_is(verb, "repair")) hear_repair(r, first, second);
+}
+
+static void ring_last(Relay *r, int64_t now_us) {
+    if (!numbering_due_ring(&r->numbering, now_us)) return;
+    char ring[128];
+    snprintf(ring, sizeof ring, "last %s %lld", r->state.epoch, (long long)r->state.last);
+    r->options.ring(r->options.user, ring);
+}
+
+/* ---- publishing ---- */
+
+static void back_off(Relay *r, const GridAnswer *answer, int64_t now_us) {
+    int64_t most = BACK_OFF_US;
+    for (unsigned i = 0; i < r->failures && most < BACK_OFF_MAX_US; i++) most *= 2;
+    if (most > BACK_OFF_MAX_US) most = BACK_OFF_MAX_US;
+    if (answer->outcome == GRID_REFUSED) most = REFUSED_US;
+    uint32_t random;
+    random_bytes(&random, sizeof random);
+    int64_t delay = BACK_OFF_US / 10 + (int64_t)random % most;
+    if (answer->outcome == GRID_REFUSED) delay = most;
+    if (delay < answer->retry_after_ms * 1000) delay = answer->retry_after_ms * 1000;
+    r->retry_us = now_us + delay;
+    r->failures++;
+    metric_add(r->failed, 1);
+    log_warn("publishing failed", LOG_INT("status", answer->status), LOG_INT("failures", r->failures),
+             LOG_INT("retryMs", delay / 1000), LOG_ERR(&answer->why));
+}
+
+static bool skip_event(Relay *r, const GridAnswer *answer, Err *err) {
+    int64_t number = relay_batch_next(r->batch);
+    char reason[80];
+    snprintf(reason, sizeof reason, "the topic answered %d", answer->status);
+    if (!numbers_skip(r->options.numbers, number, reason, clock_now_us(), err)) return false;
+    if (!relay_batch_skip(r->batch, r->batch->done, r->state.last, err)) return false;
+    metric_add(r->skipped, 1);
+    log_error("event refused, its number is skipped", LOG_INT("sequence", number), LOG_INT("status", answer->status));
+    return true;
+}
+
+/* One request's answer. *goes_on: the next request may be sent at once. */
+static bool take_answer(Relay *r, const GridAnswer *answer, bool *goes_on, Err *err) {
+    *goes_on = true;
+    switch (answer->outcome) {
+    case GRID_PUBLISHED:
+        r->batch->done += answer->taken;
+        r->failures = 0;
+        return true;
+    case GRID_SPLIT:
+        if (answer->taken > 1) {
+            r->limit = answer->taken / 2;
+            return true;
+        }
+        __attribute__((fallthrough));
+    case GRID_BAD:
+        r->limit = 0;
+        return skip_event(r, answer, err);
+    case GRID_RETRY:
+    case GRID_REFUSED: break;
+    }
+    *goes_on = false;
+    return true;
+}
+
+/* Sends the batch from `done` on, in order, until all is taken or the topic wants a pause. A skipped event that is
+ * refused as well would end here for ever, so it waits like an unreachable topic. */
+static bool send_batch(Relay *r, int64_t now_us, Err *err) {
+    RelayBatch *batch = r->batch;
+    size_t bad_at = SIZE_MAX;
+    int64_t began = clock_mono_us();
+    r->limit = 0;
+    while (batch->done < batch->count) {
+        size_t count = batch->count - batch->done;
+        if (r->limit && count > r->limit) count = r->limit;
+        GridAnswer answer = r->options.publish(r->options.user, batch->packed + batch->done, count);
+        bool bad = answer.outcome == GRID_BAD || (answer.outcome == GRID_SPLIT && answer.taken == 1);
+        if (bad && bad_at == batch->done) answer.outcome = GRID_REFUSED;
+        if (bad) bad_at = batch->done;
+        bool goes_on;
+        if (!take_answer(r, &answer, &goes_on, err)) return false;
+        if (!goes_on) {
+            back_off(r, &answer, now_us + clock_mono_us() - began);
+            break;
+        }
+    }
+    return true;
+}
+
+static bool publish_batch(Relay *r, int64_t now_us, Err *err) {
+    bool sent = send_batch(r, now_us, err);
+    metric_add(r->published, (int64_t)r->batch->done);
+    if (relay_batch_next(r->batch) - 1 > r->state.published) r->state.published = relay_batch_next(r->batch) - 1;
+    r->quiet_us = now_us + QUIET_US;
+    return sent;
+}
+
+/* ---- the three kinds of work ---- */
+
+static bool has_backlog(const Relay *r) { return r->state.published < r->state.last; }
+
+/* Numbered earlier, but not yet published: after a start, and after the topic was down. */
+static bool publish_backlog(Relay *r, int64_t now_us, Err *err) {
+    int64_t from = r->state.published + 1;
+    relay_batch_clear(r->batch);
+    return relay_batch_load(r->batch, r->options.numbers, r->options.outbox, from, r->state.last, r->state.last, err) &&
+           publish_batch(r, now_us, err);
+}
+
+static bool give_numbers(Relay *r, const OutboxRow *rows, size_t count, int64_t now_us, Err *err) {
+    int64_t ids[RELAY_BATCH];
+    for (size_t i = 0; i < count; i++) ids[i] = rows[i].outbox_id;
+    if (!numbers_give(r->options.numbers, &r->state, ids, count, err)) return false;
+    r->stored = r->state.published;
+    numbering_given(&r->numbering, r->state.last, now_us);
+    metric_set(r->last, r->state.last);
+    return true;
+}
+
+static bool publish_new(Relay *r, int64_t now_us, bool *more, Err *err) {
+    OutboxRow *rows;
+    size_t count;
+    relay_batch_clear(r->batch);
+    if (!outbox_read(r->options.outbox, r->state.last_outbox_id, INT64_MAX, RELAY_BATCH, r->batch->arena, &rows, &count,
+                     err))
+        return false;
+    if (!count) return true;
+    int64_t first = r->state.last + 1;
+    if (!give_numbers(r, rows, count, now_us, err)) return false;
+    ring_last(r, now_us);
+    *more = count == RELAY_BATCH;
+    return relay_batch_fill(r->batch, rows, count, first, r->state.last, err) && publish_batch(r, now_us, err);
+}
+
+static bool publish_repair(Relay *r, int64_t now_us, Err *err) {
+    Range *range = &r->repairs[r->repair_count - 1];
+    relay_batch_clear(r->batch);
+    int64_t upto = range->to - range->from < RELAY_BATCH ? range->to : range->from + RELAY_BATCH - 1;
+    if (!relay_batch_load(r->batch, r->options.numbers, r->options.outbox, range->from, upto, r->state.last, err)) {
+        r->repair_count--; /* asked for again, should the database recover */
+        return false;
+    }
+    bool sent = send_batch(r, now_us, err);
+    metric_add(r->repaired, (int64_t)r->batch->done);
+    range->from = relay_batch_next(r->batch);
+    if (range->from > range->to) r->repair_count--;
+    return sent;
+}
+
+static bool store_published(Relay *r, Err *err) {
+    r->quiet_us = NEVER;
+    if (r->stored == r->state.published) return true;
+    if (!numbers_mark(r->options.numbers, &r->state, err)) return false;
+    r->stored = r->state.published;
+    return true;
+}
+
+static bool work(Relay *r, int64_t now_us, bool *more, Err *err) {
+    if (has_backlog(r)) {
+        if (!publish_backlog(r, now_us, err)) return false;
+        *more = now_us >= r->retry_us;
+    } else if (!publish_new(r, now_us, more, err)) {
+        return false;
+    }
+    if (r->repair_count && now_us >= r->retry_us) {
+        if (!publish_repair(r, now_us, err)) return false;
+        *more = *more || r->repair_count;
+    }
+    return true;
+}
+
+bool relay_turn(Relay *r, int64_t now_us, bool *more, Err *err) {
+    *more = false;
+    bool done = !r->reload || load_state(r, err);
+    ring_last(r, now_us);
+    if (done && numbering_may_publish(&r->numbering, now_us) && now_us >= r->retry_us) done = work(r, now_us, more, err);
+    if (done && now_us >= r->quiet_us) done = store_published(r, err);
+    metric_set(r->backlog, r->state.last - r->state.published);
+    if (now_us < r->retry_us) *more = false;
+    r->reload = !done;
+    return done;
+}
+
+static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+
+int64_t relay_due_us(const Relay *r) {
+    int64_t due = earlier(numbering_next_ring_us(&r->numbering), r->quiet_us);
+    if (r->numbering.state == NUMBERING_UNSURE) due = earlier(due, r->numbering.sure_us);
+    if (has_backlog(r) || r->repair_count) due = earlier(due, r->retry_us);
+    return due;
+}
+
+bool relay_close(Relay *r, Err *err) { return r->reload || store_published(r, err); }

@@ -1,0 +1,188 @@
+/* stmt.c - prepared statements, cached per connection by their text.
+ *
+ * A Stmt keeps its first failure (prepare, bind, execute or fetch) and every later call is a no-op, so that callers
+ * bind in straight lines and check once. Integers are bound to a cell of the Stmt once; texts and blobs point into the
+ * caller's memory and are bound anew each time. Values read are copied to the row's arena, which the next row resets.
+ * libsqliteodbc materialises a whole result in SQLExecute, so an open cursor holds no lock of SQLite's. */
+#include "base/arena.h"
+#include "db/inside.h"
+
+enum { FIRST_PIECE = 2048, ROW_LIMIT = 64 << 20 };
+
+typedef enum Bound { BOUND_NOT, BOUND_INT, BOUND_OTHER } Bound;
+typedef struct Param {
+    Bound bound;
+    int64_t number;
+    SQLLEN len; /* or SQL_NULL_DATA; the driver reads it at execution */
+} Param;
+
+struct Stmt {
+    Db *db;
+    char *sql;
+    SQLHSTMT handle; /* NULL: not prepared (yet) */
+    SQLSMALLINT param_count, column_count;
+    Param *params;
+    bool open; /* executed, cursor not closed */
+    bool last_null;
+    Arena *row;
+    Err err;
+};
+
+Stmt *stmt_free(Stmt *s) {
+    if (!s) return NULL;
+    if (s->handle) SQLFreeHandle(SQL_HANDLE_STMT, s->handle);
+    arena_free(s->row);
+    free(s->params);
+    free(s->sql);
+    free(s);
+    return NULL;
+}
+
+static bool fault(Stmt *s, Err *err) { return db_fault(s->db, SQL_HANDLE_STMT, s->handle, s->sql, err); }
+
+static bool prepare(Stmt *s) {
+    if (!s->db->connected) return err_set(&s->err, &ERR_DB_DOWN, "database: not connected");
+    if (!SQL_SUCCEEDED(SQLAllocHandle(SQL_HANDLE_STMT, s->db->connection, &s->handle))) {
+        s->handle = NULL;
+        return db_fault(s->db, SQL_HANDLE_DBC, s->db->connection, s->sql, &s->err);
+    }
+    if (SQL_SUCCEEDED(SQLPrepare(s->handle, (SQLCHAR *)s->sql, SQL_NTS)) &&
+        SQL_SUCCEEDED(SQLNumParams(s->handle, &s->param_count))) {
+        s->params = must(calloc((size_t)s->param_count + 1, sizeof *s->params));
+        return true;
+    }
+    fault(s, &s->err);
+    SQLFreeHandle(SQL_HANDLE_STMT, s->handle);
+    s->handle = NULL;
+    return false;
+}
+
+Stmt *db_statement(Db *db, const char *sql) {
+    Stmt *s = map_get(db->statements, span_of(sql));
+    if (!s) {
+        s = must(calloc(1, sizeof *s));
+        *s = (Stmt){.db = db, .sql = must(strdup(sql)), .row = arena_new(ROW_LIMIT)};
+        map_put(db->statements, span_of(sql), s);
+    }
+    stmt_done(s);
+    err_clear(&s->err);
+    if (!s->handle) prepare(s);
+    return s;
+}
+
+void stmt_done(Stmt *s) {
+    if (s->open) SQLFreeStmt(s->handle, SQL_CLOSE);
+    s->open = false;
+}
+
+static Param *param(Stmt *s, int index) {
+    if (s->err.kind) return NULL;
+    if (index >= 1 && index <= s->param_count) return &s->params[index - 1];
+    err_set(&s->err, &ERR_INTERNAL, "database: no parameter %d, at %.60s", index, s->sql);
+    return NULL;
+}
+
+static void bind_bytes(Stmt *s, int index, SQLSMALLINT c_type, SQLSMALLINT sql_type, Span value) {
+    Param *p = param(s, index);
+    if (!p) return;
+    p->bound = BOUND_OTHER;
+    p->len = value.at ? (SQLLEN)value.len : SQL_NULL_DATA;
+    SQLULEN size = value.len ? value.len : 1;
+    if (!SQL_SUCCEEDED(SQLBindParameter(s->handle, (SQLUSMALLINT)index, SQL_PARAM_INPUT, c_type, sql_type, size, 0,
+                                        (SQLPOINTER)value.at, (SQLLEN)value.len, &p->len)))
+        fault(s, &s->err);
+}
+
+void stmt_bind_int(Stmt *s, int index, int64_t value) {
+    Param *p = param(s, index);
+    if (!p) return;
+    p->number = value;
+    if (p->bound == BOUND_INT) return;
+    p->bound = BOUND_INT;
+    p->len = sizeof p->number;
+    if (!SQL_SUCCEEDED(SQLBindParameter(s->handle, (SQLUSMALLINT)index, SQL_PARAM_INPUT, SQL_C_SBIGINT, SQL_BIGINT, 20, 0,
+                                        &p->number, sizeof p->number, &p->len)))
+        fault(s, &s->err);
+}
+
+void stmt_bind_text(Stmt *s, int index, Span value) {
+    /* psqlodbc cuts a text at a NUL without a word; no text of ours has one */
+    if (value.len && memchr(value.at, 0, value.len)) err_set(&s->err, &ERR_INVALID, "database: a text with a NUL");
+    bind_bytes(s, index, SQL_C_CHAR, SQL_VARCHAR, value);
+}
+
+void stmt_bind_blob(Stmt *s, int index, Span value) { bind_bytes(s, index, SQL_C_BINARY, SQL_LONGVARBINARY, value); }
+void stmt_bind_null(Stmt *s, int index) { stmt_bind_text(s, index, SPAN_NONE); }
+
+static bool execute(Stmt *s, int64_t *changed) {
+    for (int i = 0; i < s->param_count; i++)
+        if (s->params[i].bound == BOUND_NOT)
+            return err_set(&s->err, &ERR_INTERNAL, "database: parameter %d is not bound, at %.60s", i + 1, s->sql);
+    SQLRETURN rc = SQLExecute(s->handle);
+    if (rc != SQL_NO_DATA && !SQL_SUCCEEDED(rc)) return fault(s, &s->err);
+    s->open = true;
+    if (!SQL_SUCCEEDED(SQLNumResultCols(s->handle, &s->column_count))) return fault(s, &s->err);
+    SQLLEN rows = 0;
+    if (changed && rc != SQL_NO_DATA && !SQL_SUCCEEDED(SQLRowCount(s->handle, &rows))) return fault(s, &s->err);
+    if (changed) *changed = rows;
+    return true;
+}
+
+bool stmt_run(Stmt *s, int64_t *changed, Err *err) {
+    stmt_done(s);
+    if (!s->err.kind && execute(s, changed)) return true;
+    return err_set(err, s->err.kind, "%s", s->err.why);
+}
+
+bool stmt_row(Stmt *s, Err *err) {
+    arena_reset(s->row);
+    if (!s->err.kind && s->open && s->column_count > 0) {
+        SQLRETURN rc = SQLFetch(s->handle);
+        if (SQL_SUCCEEDED(rc)) return true;
+        if (rc != SQL_NO_DATA) fault(s, &s->err);
+    }
+    stmt_done(s);
+    return s->err.kind ? err_set(err, s->err.kind, "%s", s->err.why) : false;
+}
+
+int64_t stmt_int(Stmt *s, int column) {
+    int64_t value = 0;
+    SQLLEN len = 0;
+    if (s->err.kind) return 0;
+    if (!SQL_SUCCEEDED(SQLGetData(s->handle, (SQLUSMALLINT)(column + 1), SQL_C_SBIGINT, &value, sizeof value, &len)))
+        return fault(s, &s->err);
+    s->last_null = len == SQL_NULL_DATA;
+    return s->last_null ? 0 : value;
+}
+
+/* The first call tells the whole length; where the piece was too small the rest is fetched behind a copy of it. */
+static Span get_bytes(Stmt *s, int column, SQLSMALLINT type) {
+    char piece[FIRST_PIECE];
+    size_t tail = type == SQL_C_CHAR; /* texts come with a NUL, which takes room in each piece */
+    SQLLEN len = 0;
+    if (s->err.kind) return SPAN_NONE;
+    SQLRETURN rc = SQLGetData(s->handle, (SQLUSMALLINT)(column + 1), type, piece, sizeof piece, &len);
+    if (!SQL_SUCCEEDED(rc)) return fault(s, &s->err), SPAN_NONE;
+    s->last_null = len == SQL_NULL_DATA;
+    if (s->last_null) return SPAN_NONE;
+    char *at = len < 0 ? NULL : arena_alloc(s->row, (size_t)len + 1);
+    if (!at) return err_set(&s->err, &ERR_TOO_LARGE, "database: a value is too large"), SPAN_NONE;
+    size_t have = (size_t)len + tail <= sizeof piece ? (size_t)len : sizeof piece - tail;
+    memcpy(at, piece, have);
+    if (have < (size_t)len) {
+        rc = SQLGetData(s->handle, (SQLUSMALLINT)(column + 1), type, at + have, len - (SQLLEN)have + (SQLLEN)tail, NULL);
+        if (!SQL_SUCCEEDED(rc)) return fault(s, &s->err), SPAN_NONE;
+    }
+    return span_bytes(at, (size_t)len);
+}
+
+Span stmt_text(Stmt *s, int column) { return get_bytes(s, column, SQL_C_CHAR); }
+Span stmt_blob(Stmt *s, int column) { return get_bytes(s, column, SQL_C_BINARY); }
+
+bool stmt_is_null(Stmt *s, int column) {
+    char none[1];
+    SQLLEN len = 0;
+    if (s->err.kind) return true;
+    SQLRETURN rc = SQLGetData(s->handle, (SQLUSMALLINT)(column + 1), SQL_C_CHAR, none, 1, &len);
+    return !SQL_SUCCEEDED(rc) || len == SQL_NULL_DATA;
+}

@@ -1,0 +1,35 @@
+/* The inside of an HttpServer, for the other files of this room. */
+#pragma once
+#include "net/http_server.h"
+#include "net/ws_frame.h"
+
+typedef struct Connection Connection;
+
+enum {
+    SCRATCH_IN = 64 << 10,  /* one read */
+    SCRATCH_OUT = 16 << 10, /* one TLS record */
+    DATE_TEXT = 30,         /* "Mon, 23 Nov 2026 10:20:30 GMT" and NUL */
+};
+
+struct HttpServer {
+    Loop *loop;
+    HttpServerOptions options; /* with the defaults filled in */
+    Watch listener;
+    int reserve; /* a descriptor to give up when there is none left, or -1 */
+    unsigned port;
+    bool draining, freeing;
+    size_t connection_count;
+    Connection *connections;
+    Connection *again; /* have bytes that epoll does not know of */
+    Timer again_timer;
+    HttpExchange *spare; /* to be used again */
+    size_t spare_count;
+    HttpExchange *live; /* in somebody's hands */
+    WsPool ws_pool;
+    int64_t date_us; /* loop time at which `date` was written */
+    char date[DATE_TEXT];
+    char *in, *out; /* scratch of SCRATCH_IN and SCRATCH_OUT bytes, shared by all connections */
+};
+
+/* The value of a Date field, at most a quarter of a second old. */
+Span server_date(HttpServer *server);

@@ -1,0 +1,192 @@
+/* ws_frame.c - frames and messages.
+ *
+ * Only wslay's frame layer is used. Its event layer would keep another 4 KiB for each connection, copy every message
+ * into lists, and answer control frames from a queue of its own that our shared, once-encoded frames must bypass. The
+ * frame layer checks lengths (minimal form, control frames whole and short) and unmasks; what is left is here: masks
+ * are a must from clients, no extension is negotiated so the reserved bits are 0, messages may come in pieces with
+ * control frames between them, text is UTF-8.
+ *
+ * A message that arrives in one piece, as nearly all do, is handed on from the parser's buffer without a copy. */
+#include "net/ws_frame.h"
+
+#include "base/text.h"
+#include <wslay/wslay.h>
+
+enum { POOL_MAX = 32 };
+
+struct WsParser {
+    wslay_frame_context_ptr frame;
+    Span feed;
+    uint64_t fed, parsed; /* equal: no frame is in progress */
+    WsParser *next;
+    size_t control_len;
+    char control[WS_CONTROL_MAX];
+};
+
+static ssize_t give_bytes(uint8_t *to, size_t size, int flags, void *user) {
+    (void)flags;
+    WsParser *p = user;
+    size_t len = p->feed.len < size ? p->feed.len : size;
+    if (!len) return -1; /* wslay makes WANT_READ of it */
+    memcpy(to, p->feed.at, len);
+    p->feed.at += len;
+    p->feed.len -= len;
+    p->fed += len;
+    return (ssize_t)len;
+}
+
+static WsParser *parser_new(void) {
+    static const struct wslay_frame_callbacks CALLBACKS = {.recv_callback = give_bytes};
+    WsParser *p = calloc(1, sizeof *p);
+    if (p && wslay_frame_context_init(&p->frame, &CALLBACKS, p)) {
+        free(p);
+        p = NULL;
+    }
+    return p;
+}
+
+static void parser_free(WsParser *p) {
+    wslay_frame_context_free(p->frame);
+    free(p);
+}
+
+static WsParser *borrow(WsPool *pool) {
+    WsParser *p = pool->spare;
+    if (!p) return parser_new();
+    pool->spare = p->next;
+    pool->count--;
+    return p;
+}
+
+/* A parser inside of a frame is of no use to anybody else. */
+static void give_back(WsPool *pool, WsParser *p) {
+    if (!p) return;
+    if (p->fed != p->parsed || pool->count >= POOL_MAX) {
+        parser_free(p);
+        return;
+    }
+    p->next = pool->spare;
+    pool->spare = p;
+    pool->count++;
+}
+
+void ws_pool_clear(WsPool *pool) {
+    while (pool->spare) {
+        WsParser *p = pool->spare;
+        pool->spare = p->next;
+        parser_free(p);
+    }
+    pool->count = 0;
+}
+
+void ws_reader_init(WsReader *r, WsPool *pool, size_t message_limit) {
+    *r = (WsReader){.pool = pool, .message_limit = message_limit, .message.limit = message_limit};
+}
+
+void ws_reader_clear(WsReader *r) {
+    give_back(r->pool, r->parser);
+    r->parser = NULL;
+    buf_free(&r->message);
+}
+
+static bool is_control(unsigned opcode) { return opcode & 8; }
+
+static size_t header_len(uint64_t payload) {
+    return 2 + (payload < 126 ? 0 : payload < 65536 ? 2 : 8) + 4;
+}
+
+/* The first we see of a frame: 0 or the close code. */
+static int frame_begin(WsReader *r, const struct wslay_frame_iocb *io) {
+    if (io->rsv || !io->mask) return WSLAY_CODE_PROTOCOL_ERROR;
+    if (is_control(io->opcode)) {
+        if (io->opcode > WS_PONG) return WSLAY_CODE_PROTOCOL_ERROR;
+        r->parser->control_len = 0;
+    } else {
+        bool continues = io->opcode == WS_CONTINUATION;
+        if (io->opcode > WS_BINARY || continues != (r->opcode != 0)) return WSLAY_CODE_PROTOCOL_ERROR;
+        if (io->payload_length > r->message_limit - r->message.len) return WSLAY_CODE_MESSAGE_TOO_BIG;
+        if (!continues) r->opcode = io->opcode;
+    }
+    r->in_frame = true;
+    r->final = io->fin;
+    r->frame_opcode = io->opcode;
+    r->frame_left = io->payload_length;
+    r->parser->parsed += header_len(io->payload_length) + io->payload_length;
+    return 0;
+}
+
+static int message_end(WsReader *r, Span whole, WsOnMessage *on_message, void *user, bool *go_on) {
+    int opcode = r->opcode;
+    r->opcode = 0;
+    if (opcode == WS_TEXT && !text_is_utf8(whole)) return WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA;
+    *go_on = on_message(user, opcode, whole);
+    if (*go_on) buf_free(&r->message); /* otherwise the reader may be gone */
+    return 0;
+}
+
+/* A part of the payload, the last one where frame_left has come down to 0. */
+static int frame_part(WsReader *r, Span part, WsOnMessage *on_message, void *user, bool *go_on) {
+    bool whole_frame = r->in_frame && r->frame_left == 0;
+    r->in_frame = !whole_frame;
+    if (is_control(r->frame_opcode)) {
+        WsParser *p = r->parser;
+        if (part.len) memcpy(p->control + p->control_len, part.at, part.len);
+        p->control_len += part.len;
+        if (whole_frame) *go_on = on_message(user, r->frame_opcode, (Span){p->control, p->control_len});
+        return 0;
+    }
+    if (whole_frame && r->final && !r->message.len) return message_end(r, part, on_message, user, go_on);
+    buf_append(&r->message, part.at, part.len);
+    if (r->message.failed) return WSLAY_CODE_INTERNAL_SERVER_ERROR;
+    return whole_frame && r->final ? message_end(r, buf_view(&r->message), on_message, user, go_on) : 0;
+}
+
+int ws_reader_feed(WsReader *r, Span bytes, WsOnMessage *on_message, void *user) {
+    if (!bytes.len) return 0;
+    if (!r->parser) r->parser = borrow(r->pool);
+    if (!r->parser) return WSLAY_CODE_INTERNAL_SERVER_ERROR;
+    WsParser *p = r->parser;
+    p->feed = bytes;
+    for (bool go_on = true; go_on;) {
+        struct wslay_frame_iocb io = {0};
+        ssize_t got = wslay_frame_recv(p->frame, &io);
+        if (got == WSLAY_ERR_WANT_READ) break;
+        if (got < 0) return WSLAY_CODE_PROTOCOL_ERROR;
+        int code = r->in_frame ? 0 : frame_begin(r, &io);
+        if (code) return code;
+        r->frame_left -= io.data_length;
+        code = frame_part(r, span_bytes(io.data, io.data_length), on_message, user, &go_on);
+        if (code || !go_on) return code;
+    }
+    if (p->fed == p->parsed) {
+        give_back(r->pool, p);
+        r->parser = NULL;
+    }
+    return 0;
+}
+
+size_t ws_header(char out[WS_HEADER_MAX], int opcode, size_t payload_len) {
+    out[0] = (char)(0x80 | opcode);
+    if (payload_len < 126) {
+        out[1] = (char)payload_len;
+        return 2;
+    }
+    size_t width = payload_len < 65536 ? 2 : 8;
+    out[1] = width == 2 ? 126 : 127;
+    for (size_t i = 0; i < width; i++) out[2 + i] = (char)(payload_len >> (8 * (width - 1 - i)));
+    return 2 + width;
+}
+
+/* RFC 6455 section 7.4: these may stand in a frame; 1005, 1006 and 1015 never. */
+static bool may_be_sent(unsigned code) {
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
+
+bool ws_close_parse(Span payload, int *code) {
+    *code = 1005;
+    if (!payload.len) return true;
+    if (payload.len == 1) return false;
+    const unsigned char *b = (const unsigned char *)payload.at;
+    *code = b[0] << 8 | b[1];
+    return may_be_sent((unsigned)*code) && text_is_utf8((Span){payload.at + 2, payload.len - 2});
+}

@@ -1,0 +1,71 @@
+/* queue_reader.c - looks into the queue without touching it. The marks are another program's file, which may not be
+ * there yet: then nothing can be dead. */
+#include "queue/queue.h"
+
+#include "queue/queue_files.h"
+#include <stdio.h>
+
+struct QueueReader {
+    QueueFiles files;
+    Db *queue, *marks; /* marks: NULL until its file has tables */
+};
+
+bool queue_reader_open(const char *url, const char *home, QueueReader **ret, Err *err) {
+    AUTO(QueueReader) reader = must(calloc(1, sizeof *reader));
+    if (!queue_files(url, home, &reader->files, err) ||
+        !db_open(reader->files.queue, (DbOptions){.read_only = true}, &reader->queue, err) ||
+        !queue_has_table(reader->queue, "command_queue", err))
+        return false;
+    *ret = reader;
+    reader = NULL;
+    return true;
+}
+
+QueueReader *queue_reader_free(QueueReader *reader) {
+    if (!reader) return NULL;
+    db_free(reader->queue);
+    db_free(reader->marks);
+    free(reader);
+    return NULL;
+}
+
+static bool marks_ready(QueueReader *reader) {
+    Err none = {0};
+    if (reader->marks) return true;
+    if (!db_open(reader->files.marks, (DbOptions){.read_only = true}, &reader->marks, &none)) return false;
+    if (queue_has_table(reader->marks, "queue_mark", &none)) return true;
+    reader->marks = db_free(reader->marks);
+    return false;
+}
+
+static bool is_dead(QueueReader *reader, int64_t queue_id, bool *dead, Err *err) {
+    *dead = false;
+    if (!marks_ready(reader)) return true;
+    Stmt *s = db_statement(reader->marks, "SELECT 1 FROM queue_mark WHERE queue_id = ? AND state = 2");
+    stmt_bind_int(s, 1, queue_id);
+    if (!stmt_run(s, NULL, err)) return db_recover(reader->marks, NULL), false;
+    *dead = stmt_row(s, err);
+    stmt_done(s);
+    return true;
+}
+
+bool queue_find(QueueReader *reader, Span tenant_id, Span issued_by, Span command_id, QueueState *ret,
+                char correlation_id[160], Err *err) {
+    *ret = QUEUE_UNKNOWN;
+    Stmt *s = db_statement(reader->queue, "SELECT queue_id, correlation_id FROM command_queue"
+                                          " WHERE tenant_id = ? AND issued_by = ? AND command_id = ?");
+    stmt_bind_text(s, 1, tenant_id);
+    stmt_bind_text(s, 2, issued_by);
+    stmt_bind_text(s, 3, command_id);
+    if (!stmt_run(s, NULL, err)) return db_recover(reader->queue, NULL), false;
+    Err fault = {0};
+    if (!stmt_row(s, &fault)) return fault.kind ? err_set(err, fault.kind, "%s", fault.why) : true;
+    int64_t queue_id = stmt_int(s, 0);
+    Span correlation = stmt_text(s, 1);
+    snprintf(correlation_id, 160, "%.*s", SPAN_ARGS(correlation));
+    stmt_done(s);
+    bool dead;
+    if (!is_dead(reader, queue_id, &dead, err)) return false;
+    *ret = dead ? QUEUE_DEAD : QUEUE_PENDING;
+    return true;
+}

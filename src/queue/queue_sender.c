@@ -1,0 +1,176 @@
+/* queue_sender.c - commands that arrive together share one commit.
+ *
+ * Promise:  QUEUE_ACCEPTED is said after a durable commit (synchronous=FULL), never before; so is every other verdict
+ *           that speaks of a stored command, because a repeat may stand in the same batch as its first.
+ * Shape:    one batcher thread owns the connection. A chunk of commands is one INSERT ... ON CONFLICT DO NOTHING; only
+ *           where fewer rows went in than were sent are the keys looked up to tell repeats from conflicts.
+ * Crash:    a command that is stored but not answered is sent again by its client and found as a repeat. */
+#include "queue/queue.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "io/batcher.h"
+#include "queue/queue_files.h"
+#include <stdio.h>
+
+enum { BATCH_MOST = 256, BATCH_BOUND = 16384, COLUMNS = 9, CHUNK_MOST = 32 };
+
+struct QueueSender {
+    Db *db;
+    Batcher *batcher;
+    void (*committed)(void *user);
+    void *committed_user;
+    bool broken; /* the last batch failed: look at the connection before the next */
+};
+
+/* What lies in QueueSend.reserved. */
+typedef struct Sending {
+    BatchItem item;
+} Sending;
+_Static_assert(sizeof(Sending) <= sizeof(((QueueSend *)0)->reserved), "reserved is large enough");
+
+static QueueSend *send_of(BatchItem *item) {
+    return CONTAINER((void *)CONTAINER(item, Sending, item), QueueSend, reserved);
+}
+
+#define ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#define ROWS_8 ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW
+#define INSERT(rows)                                                                                                   \
+    "INSERT INTO command_queue (tenant_id, issued_by, command_id, body_hash, ordering_key, lane, body,"               \
+    " correlation_id, accepted_at) VALUES " rows " ON CONFLICT (tenant_id, issued_by, command_id) DO NOTHING"
+
+/* A few fixed sizes, so that each is prepared once; largest first. */
+static const struct {
+    size_t rows;
+    const char *sql;
+} INSERTS[] = {{32, INSERT(ROWS_8 "," ROWS_8 "," ROWS_8 "," ROWS_8)}, {8, INSERT(ROWS_8)}, {1, INSERT(ROW)}};
+
+static void bind_row(Stmt *s, size_t row, const QueueSend *send, int64_t now) {
+    int at = (int)(row * COLUMNS);
+    stmt_bind_text(s, at + 1, send->tenant_id);
+    stmt_bind_text(s, at + 2, send->issued_by);
+    stmt_bind_text(s, at + 3, send->command_id);
+    stmt_bind_int(s, at + 4, (int64_t)send->body_hash);
+    stmt_bind_text(s, at + 5, send->ordering_key);
+    stmt_bind_int(s, at + 6, (int64_t)(hash_stable(send->ordering_key) % QUEUE_LANES));
+    stmt_bind_blob(s, at + 7, send->body);
+    stmt_bind_text(s, at + 8, span_of(send->correlation_id));
+    stmt_bind_int(s, at + 9, now);
+}
+
+static bool last_id(Db *db, int64_t *ret, Err *err) {
+    Stmt *s = db_statement(db, "SELECT coalesce(max(queue_id), 0) FROM command_queue");
+    if (!stmt_run(s, NULL, err) || !stmt_row(s, err)) return false;
+    *ret = stmt_int(s, 0);
+    stmt_done(s);
+    return true;
+}
+
+static bool same_key(const QueueSend *a, const QueueSend *b) {
+    return span_equal(a->command_id, b->command_id) && span_equal(a->issued_by, b->issued_by) &&
+           span_equal(a->tenant_id, b->tenant_id);
+}
+
+/* Tells the verdict of sends[at] by the row that now holds its key. A row above `before` came from this chunk: it is
+ * that of the first send with this key. */
+static bool judge(Db *db, QueueSend **sends, size_t at, int64_t before, Err *err) {
+    QueueSend *send = sends[at];
+    Stmt *s = db_statement(db, "SELECT queue_id, body_hash, correlation_id FROM command_queue"
+                               " WHERE tenant_id = ? AND issued_by = ? AND command_id = ?");
+    stmt_bind_text(s, 1, send->tenant_id);
+    stmt_bind_text(s, 2, send->issued_by);
+    stmt_bind_text(s, 3, send->command_id);
+    if (!stmt_run(s, NULL, err) || !stmt_row(s, err))
+        return err_set(err, &ERR_INTERNAL, "queue: a stored command was not found");
+    bool first = stmt_int(s, 0) > before;
+    for (size_t i = 0; first && i < at; i++) first = !same_key(sends[i], send);
+    if (first) return true;
+    send->verdict = (uint64_t)stmt_int(s, 1) == send->body_hash ? QUEUE_REPEATED : QUEUE_CONFLICT;
+    Span correlation = stmt_text(s, 2);
+    snprintf(send->first_correlation_id, sizeof send->first_correlation_id, "%.*s", SPAN_ARGS(correlation));
+    return true;
+}
+
+static bool store_chunk(Db *db, const char *sql, QueueSend **sends, size_t count, Err *err) {
+    int64_t before, stored, now = clock_now_us();
+    if (!last_id(db, &before, err)) return false;
+    Stmt *s = db_statement(db, sql);
+    for (size_t i = 0; i < count; i++) bind_row(s, i, sends[i], now);
+    if (!stmt_run(s, &stored, err)) return false;
+    for (size_t i = 0; i < count; i++) sends[i]->verdict = QUEUE_ACCEPTED;
+    if (stored == (int64_t)count) return true;
+    for (size_t i = 0; i < count; i++)
+        if (!judge(db, sends, i, before, err)) return false;
+    return true;
+}
+
+static bool store(Db *db, QueueSend **sends, size_t count, Err *err) {
+    if (!db_begin(db, err)) return false;
+    for (size_t at = 0, size = 0; at < count;) {
+        while (INSERTS[size].rows > count - at) size++;
+        if (!store_chunk(db, INSERTS[size].sql, sends + at, INSERTS[size].rows, err)) {
+            db_rollback(db);
+            return false;
+        }
+        at += INSERTS[size].rows;
+    }
+    return db_commit(db, err);
+}
+
+static void run_batch(void *user, BatchItem **items, size_t count) {
+    QueueSender *sender = user;
+    QueueSend *sends[BATCH_MOST];
+    Err err = {0};
+    for (size_t i = 0; i < count; i++) sends[i] = send_of(items[i]);
+    bool stored = (!sender->broken || db_recover(sender->db, &err)) && store(sender->db, sends, count, &err);
+    sender->broken = !stored;
+    if (stored) {
+        if (sender->committed) sender->committed(sender->committed_user);
+        return;
+    }
+    log_warn("commands not stored", LOG_INT("commands", count), LOG_ERR(&err));
+    for (size_t i = 0; i < count; i++) {
+        sends[i]->verdict = QUEUE_FAILED;
+        sends[i]->err = err;
+    }
+}
+
+static void item_done(BatchItem *item) {
+    QueueSend *send = send_of(item);
+    if (send->verdict == QUEUE_REPEATED) send->correlation_id = send->first_correlation_id;
+    send->done(send);
+}
+
+bool queue_send(QueueSender *sender, Loop *home, QueueSend *send, Err *err) {
+    Sending *sending = (void *)send->reserved;
+    *sending = (Sending){.item.done = item_done};
+    send->err = (Err){0};
+    send->verdict = QUEUE_FAILED;
+    return batcher_submit(sender->batcher, home, &sending->item, err);
+}
+
+bool queue_sender_open(const char *url, const char *home, QueueSender **ret, Err *err) {
+    QueueFiles files;
+    AUTO(QueueSender) sender = must(calloc(1, sizeof *sender));
+    BatcherOptions options = {.name = "queue", .most = BATCH_MOST, .bound = BATCH_BOUND, .run = run_batch, .user = sender};
+    if (!queue_files(url, home, &files, err) || !db_open(files.queue, (DbOptions){0}, &sender->db, err) ||
+        !queue_migrate(sender->db, err) || !batcher_open(&options, &sender->batcher, err))
+        return false;
+    *ret = sender;
+    sender = NULL;
+    return true;
+}
+
+QueueSender *queue_sender_free(QueueSender *sender) {
+    if (!sender) return NULL;
+    batcher_free(sender->batcher);
+    db_free(sender->db);
+    free(sender);
+    return NULL;
+}
+
+void queue_on_commit(QueueSender *sender, void (*committed)(void *user), void *user) {
+    sender->committed_user = user;
+    sender->committed = committed;
+}

@@ -1,0 +1,102 @@
+#include "service/health.h"
+
+#include "base/buf.h"
+#include "net/http_server.h"
+#include "observe/metric.h"
+#include <pthread.h>
+
+struct Health {
+    Loop *loop;
+    HttpServer *server;
+    const atomic_bool *ready;
+    pthread_t thread;
+    bool started;
+};
+
+static void answer(HttpExchange *x, int status, const char *type, Span body, const char *allow) {
+    const HttpField fields[] = {
+        {"content-type", span_of(type)}, {"cache-control", SPAN("no-store")}, {"allow", span_of(allow)}};
+    http_respond(x, &(HttpAnswer){
+                        .status = status, .fields = fields, .field_count = allow ? 3 : 2, .body = body});
+}
+
+/* RFC 9457. The few problems of this address are constant, so they need no writer. */
+static void answer_problem(HttpExchange *x, const ErrKind *kind, const char *title, const char *allow) {
+    AUTO_BUF body = {0};
+    buf_printf(&body, "{\"type\":\"/problems/%s\",\"title\":\"%s\",\"status\":%d}", kind->code, title, kind->http);
+    answer(x, kind->http, "application/problem+json", buf_view(&body), allow);
+}
+
+static void get_live(Health *h, HttpExchange *x) {
+    (void)h;
+    answer(x, 200, "application/json", SPAN("{\"status\":\"live\"}"), NULL);
+}
+
+static void get_ready(Health *h, HttpExchange *x) {
+    if (!atomic_load(h->ready)) {
+        answer_problem(x, &ERR_UNAVAILABLE, "Not ready", NULL);
+        return;
+    }
+    answer(x, 200, "application/json", SPAN("{\"status\":\"ready\"}"), NULL);
+}
+
+static void get_metrics(Health *h, HttpExchange *x) {
+    (void)h;
+    AUTO_BUF body = {0};
+    metrics_write(&body);
+    answer(x, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&body), NULL);
+}
+
+static const struct {
+    const char *path;
+    void (*get)(Health *h, HttpExchange *x);
+} ROUTES[] = {{"/health/live", get_live}, {"/health/ready", get_ready}, {"/metrics", get_metrics}};
+
+static void on_request(void *user, HttpExchange *x) {
+    for (size_t i = 0; i < COUNT(ROUTES); i++) {
+        if (!span_is(http_path(x), ROUTES[i].path)) continue;
+        bool reads = span_is(http_method(x), "GET") || span_is(http_method(x), "HEAD");
+        if (reads)
+            ROUTES[i].get(user, x);
+        else
+            answer_problem(x, &ERR_METHOD_NOT_ALLOWED, "Method not allowed", "GET, HEAD");
+        return;
+    }
+    answer_problem(x, &ERR_NOT_FOUND, "Not found", NULL);
+}
+
+static void *admin_thread(void *user) {
+    Health *h = user;
+    loop_run(h->loop);
+    h->server = http_server_free(h->server);
+    return NULL;
+}
+
+bool health_open(const char *address, const atomic_bool *ready, Health **ret, Err *err) {
+    AUTO(Health) h = must(calloc(1, sizeof *h));
+    h->ready = ready;
+    const HttpServerOptions options = {
+        .on_request = on_request, .user = h, .body_limit = 64 << 10, .connections_max = 64, .idle_ms = 30000};
+    if (!loop_open(&h->loop, err) || !http_server_open(h->loop, address, false, &options, &h->server, err)) return false;
+    int failed = pthread_create(&h->thread, NULL, admin_thread, h);
+    if (failed) return err_set_errno(err, &ERR_UNAVAILABLE, failed, "admin thread");
+    h->started = true;
+    pthread_setname_np(h->thread, "admin");
+    *ret = h;
+    h = NULL;
+    return true;
+}
+
+Health *health_free(Health *h) {
+    if (!h) return NULL;
+    if (h->started) {
+        loop_stop(h->loop);
+        pthread_join(h->thread, NULL);
+    }
+    http_server_free(h->server);
+    loop_free(h->loop);
+    free(h);
+    return NULL;
+}
+
+unsigned health_port(const Health *h) { return http_server_port(h->server); }

@@ -1,0 +1,76 @@
+#include "store/inbox.h"
+
+#include "base/map.h"
+#include <stdio.h>
+
+bool inbox_add(Db *db, Span event_id, int64_t sequence, int64_t now_us, bool *fresh, Err *err) {
+    int64_t changed = 0;
+    Stmt *s = db_statement(db, "INSERT INTO inbox (event_id, sequence, received_at) VALUES (?, ?, ?)"
+                               " ON CONFLICT (event_id) DO NOTHING");
+    stmt_bind_text(s, 1, event_id);
+    stmt_bind_int(s, 2, sequence);
+    stmt_bind_int(s, 3, now_us);
+    if (!stmt_run(s, &changed, err)) return false;
+    *fresh = changed == 1;
+    return true;
+}
+
+bool waiting_add(Db *db, int64_t sequence, Span body, int64_t now_us, Err *err) {
+    Stmt *s = db_statement(db, "INSERT INTO waiting (sequence, body, received_at) VALUES (?, ?, ?)"
+                               " ON CONFLICT (sequence) DO NOTHING");
+    stmt_bind_int(s, 1, sequence);
+    stmt_bind_blob(s, 2, body);
+    stmt_bind_int(s, 3, now_us);
+    return stmt_run(s, NULL, err);
+}
+
+bool waiting_get(Db *db, int64_t sequence, Arena *arena, Span *body, Err *err) {
+    *body = SPAN_NONE;
+    Stmt *s = db_statement(db, "SELECT body FROM waiting WHERE sequence = ?");
+    stmt_bind_int(s, 1, sequence);
+    if (!stmt_run(s, NULL, err)) return false;
+    if (!stmt_row(s, err)) return !err->kind;
+    Span stored = stmt_blob(s, 0);
+    char *copy = arena_copy(arena, stored);
+    *body = (Span){copy, stored.len};
+    stmt_done(s);
+    return copy || err_set(err, &ERR_TOO_LARGE, "waiting event: does not fit in memory");
+}
+
+bool waiting_remove(Db *db, int64_t from, int64_t to, Err *err) {
+    Stmt *s = db_statement(db, "DELETE FROM waiting WHERE sequence BETWEEN ? AND ?");
+    stmt_bind_int(s, 1, from);
+    stmt_bind_int(s, 2, to);
+    return stmt_run(s, NULL, err);
+}
+
+bool waiting_each(Db *db, void (*each)(void *user, int64_t sequence), void *user, Err *err) {
+    Stmt *s = db_statement(db, "SELECT sequence FROM waiting ORDER BY sequence");
+    if (!stmt_run(s, NULL, err)) return false;
+    while (stmt_row(s, err)) each(user, stmt_int(s, 0));
+    stmt_done(s);
+    return !err->kind;
+}
+
+/* An unreadable event has no id to tell it by; its bytes do. */
+static void dedupe_key(const DeadEvent *event, char *out, size_t size) {
+    snprintf(out, size, "%lld:%016llx:%zu", (long long)event->sequence, (unsigned long long)hash_stable(event->body),
+             event->index);
+}
+
+static Span or_empty(Span s) { return s.at ? s : SPAN(""); }
+
+bool dead_event_add(Db *db, const DeadEvent *event, int64_t now_us, Err *err) {
+    char key[80];
+    dedupe_key(event, key, sizeof key);
+    Stmt *s = db_statement(db, "INSERT INTO event_dead_letter (dedupe_key, sequence, event_id, event_type, reason, body,"
+                               " dead_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dedupe_key) DO NOTHING");
+    stmt_bind_text(s, 1, span_of(key));
+    stmt_bind_int(s, 2, event->sequence);
+    stmt_bind_text(s, 3, or_empty(event->event_id));
+    stmt_bind_text(s, 4, or_empty(event->event_type));
+    stmt_bind_text(s, 5, span_of(event->reason));
+    stmt_bind_blob(s, 6, or_empty(event->body));
+    stmt_bind_int(s, 7, now_us);
+    return stmt_run(s, NULL, err);
+}

@@ -1,0 +1,78 @@
+#include "base/config.h"
+#include "kit/test.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* As main() gets its words: not const. */
+#define WORD(text) ((char[]){text})
+
+static void write_file(const char *folder, const char *name, const char *text) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "we");
+    REQUIRE(file != NULL);
+    fputs(text, file);
+    fclose(file);
+}
+
+static bool load(const char *home, int argc, char **argv, Config **ret, Err *err) {
+    setenv("EVENTS_HOME", home, 1);
+    ConfigOutcome outcome = CONFIG_EXIT;
+    return config_load("relay", argc, argv, ret, &outcome, err) && outcome == CONFIG_READY;
+}
+
+static void flag_beats_environment_beats_file(void) {
+    const char *home = test_folder();
+    write_file(home, "events.conf", "# ports\nEVENTS_LISTEN = 127.0.0.1:1\nEVENTS_THREADS=3\nEVENTS_POLL_SECONDS=9\n");
+    setenv("EVENTS_THREADS", "4", 1);
+    setenv("EVENTS_POLL_SECONDS", "8", 1);
+    char *argv[] = {WORD("events-relay"), WORD("--poll-seconds=7"), WORD("word"), NULL};
+    Err err = {0};
+    AUTO(Config) c = NULL;
+    REQUIRE(CHECK_OK(load(home, 3, argv, &c, &err), &err));
+    CHECK_SPAN(span_of(config_text(c, "EVENTS_LISTEN")), "127.0.0.1:1");
+    CHECK_SPAN(span_of(config_text(c, "EVENTS_THREADS")), "4");
+    CHECK_SPAN(span_of(config_text(c, "EVENTS_POLL_SECONDS")), "7");
+    CHECK_SPAN(span_of(config_text(c, "EVENTS_ADMIN_LISTEN")), "127.0.0.1:8092");
+    CHECK(config_words(c) == 1 && !strcmp(config_word(c, 0), "word"));
+    unsetenv("EVENTS_THREADS");
+    unsetenv("EVENTS_POLL_SECONDS");
+}
+
+static void mistakes_have_exit_codes(void) {
+    const char *home = test_folder();
+    AUTO(Config) c = NULL;
+    char *unknown[] = {WORD("x"), WORD("--no-such-setting"), WORD("1"), NULL};
+    char *bare[] = {WORD("x"), WORD("--listen"), NULL}, *fine[] = {WORD("x"), NULL};
+    Err err = {0};
+    CHECK(!load(home, 3, unknown, &c, &err) && config_exit_code(&err) == 64);
+    err_clear(&err);
+    CHECK(!load(home, 2, bare, &c, &err) && config_exit_code(&err) == 64);
+    err_clear(&err);
+    write_file(home, "events.conf", "NO_SUCH=1\n");
+    CHECK(!load(home, 1, fine, &c, &err) && config_exit_code(&err) == 78);
+    err_clear(&err);
+    write_file(home, "events.conf", "EVENTS_THREADS=many\n");
+    REQUIRE(CHECK_OK(load(home, 1, fine, &c, &err), &err));
+    int64_t threads;
+    CHECK(!config_number(c, "EVENTS_THREADS", 0, 64, &threads, &err) && config_exit_code(&err) == 78);
+}
+
+static void secrets_come_from_the_setting_or_a_file(void) {
+    const char *home = test_folder(), *value;
+    char folder[256];
+    snprintf(folder, sizeof folder, "%s/secrets", home);
+    REQUIRE(!mkdir(folder, 0700));
+    write_file(home, "secrets/webhook", "from-file\n");
+    char *argv[] = {WORD("x"), NULL};
+    Err err = {0};
+    AUTO(Config) c = NULL;
+    REQUIRE(CHECK_OK(load(home, 1, argv, &c, &err), &err));
+    REQUIRE(CHECK_OK(config_secret(c, "EVENTS_WEBHOOK_SECRET", "webhook", &value, &err), &err));
+    CHECK_SPAN(span_of(value), "from-file");
+    CHECK(!config_secret(c, "EVENTS_GRID_KEY", "grid-key", &value, &err) && err.kind == &ERR_CONFIG);
+}
+
+SUITE("config", TEST(flag_beats_environment_beats_file), TEST(mistakes_have_exit_codes),
+      TEST(secrets_come_from_the_setting_or_a_file));

@@ -1,0 +1,61 @@
+import { useId, type FocusEvent } from "react";
+import { codePoints } from "../core/validate";
+import type { FieldRule } from "../gen/forms";
+
+interface Props {
+  rule: FieldRule;
+  value: string;
+  fault: string | undefined;
+  disabled: boolean;
+  onChange: (value: string) => void;
+  onBlur: (event: FocusEvent) => void;
+}
+
+const AUTOCOMPLETE = "off"; // the form is about somebody else than the person at the keyboard
+
+/** One field as the contract describes it: label, widget, limits, and what is wrong with it. */
+export function Field({ rule, value, fault, disabled, onChange, onBlur }: Props) {
+  const id = useId();
+  const common = {
+    id,
+    name: rule.name,
+    value,
+    disabled,
+    autoComplete: AUTOCOMPLETE,
+    required: rule.required,
+    "aria-invalid": fault !== undefined,
+    "aria-describedby": fault === undefined ? undefined : `${id}-fault`,
+    onBlur,
+  };
+  return (
+    <div className={fault === undefined ? "field" : "field field-bad"}>
+      <label htmlFor={id}>
+        {rule.label}
+        {!rule.required && <span className="field-optional">optional</span>}
+      </label>
+      {rule.widget === "textarea" ? (
+        <textarea {...common} rows={5} onChange={(event) => onChange(event.target.value)} />
+      ) : (
+        <input {...common} type={INPUT_TYPES[rule.widget]} inputMode={INPUT_MODES[rule.widget]}
+          spellCheck={false} onChange={(event) => onChange(event.target.value)} />
+      )}
+      <div className="field-foot">
+        <p id={`${id}-fault`} className="field-fault" aria-live="polite">
+          {fault}
+        </p>
+        <Remaining rule={rule} value={value} />
+      </div>
+    </div>
+  );
+}
+
+/** type="email" would let the browser trim and punycode by its own rules before ours see the value. */
+const INPUT_TYPES = { text: "text", email: "text", tel: "tel", hidden: "hidden", textarea: undefined } as const;
+const INPUT_MODES = { text: "text", email: "email", tel: "tel", hidden: undefined, textarea: undefined } as const;
+
+function Remaining({ rule, value }: Pick<Props, "rule" | "value">) {
+  if (rule.maxLength === undefined) return null;
+  const used = codePoints(value);
+  if (used < rule.maxLength * 0.8) return null;
+  return <span className="field-count">{`${used.toLocaleString("en")} / ${rule.maxLength.toLocaleString("en")}`}</span>;
+}

@@ -1,0 +1,91 @@
+import { useEffect, useRef, type FormEvent } from "react";
+import type { ProspectInput } from "../core/api";
+import { faultText } from "../core/messages";
+import type { FieldFault } from "../core/problem";
+import { useForm } from "../hooks/useForm";
+import type { SaveState } from "../hooks/useSaveProspect";
+import type { MessageForm } from "../gen/forms";
+import { Banner } from "./Banner";
+import { Field } from "./Field";
+
+interface Props {
+  form: MessageForm;
+  initial: Readonly<Record<string, string>>;
+  state: SaveState;
+  submitLabel: string;
+  /** Saving without a change would say nothing. */
+  needsChange: boolean;
+  onSubmit: (input: ProspectInput) => void;
+  onCancel: () => void;
+  onDirty: (dirty: boolean) => void;
+}
+
+const NO_FAULTS: readonly FieldFault[] = [];
+const BUSY: Partial<Record<SaveState["phase"], string>> = {
+  sending: "Sending…",
+  accepted: "Accepted, waiting for confirmation…",
+};
+
+/** Creates and edits: the fields, their order and their rules come from the command's description. */
+export function ProspectForm(props: Props) {
+  const { form, initial, state, submitLabel, needsChange, onSubmit, onCancel, onDirty } = props;
+  const element = useRef<HTMLFormElement>(null);
+  const refused = state.phase === "refused" ? state.faults : NO_FAULTS;
+  const fields = useForm(form, initial, refused);
+  const busy = BUSY[state.phase];
+  const { dirty } = fields;
+
+  useEffect(() => onDirty(dirty), [dirty, onDirty]);
+  useEffect(() => {
+    if (refused.length > 0) focusFirstFault(element.current);
+  }, [refused]);
+
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    if (busy !== undefined) return;
+    const values = fields.submit();
+    if (values !== undefined) onSubmit(values);
+    else requestAnimationFrame(() => focusFirstFault(element.current));
+  };
+
+  return (
+    <form ref={element} className="form" onSubmit={submit} noValidate aria-busy={busy !== undefined}>
+      <div className="form-fields">
+        {state.phase === "refused" && state.message !== "" && <Banner tone="bad">{state.message}</Banner>}
+        {fields.rules.map((rule) => {
+          const fault = fields.fault(rule.name);
+          return (
+            <Field
+              key={rule.name}
+              rule={rule}
+              value={fields.values[rule.name] ?? ""}
+              fault={fault && faultText(fault.code, rule, fault.message)}
+              disabled={busy !== undefined}
+              onChange={(value) => fields.change(rule.name, value)}
+              onBlur={(event) => {
+                // On the way to a button nothing may move under the pointer; submitting checks everything anyway.
+                if (!(event.relatedTarget instanceof HTMLButtonElement)) fields.leave(rule.name);
+              }}
+            />
+          );
+        })}
+      </div>
+      <footer className="form-actions">
+        <span className="form-status" role="status" aria-live="polite">
+          {busy && <span className="spinner" aria-hidden="true" />}
+          {busy}
+        </span>
+        <button type="button" className="button" onClick={onCancel}>
+          {busy === undefined ? "Cancel" : "Close"}
+        </button>
+        <button type="submit" className="button button-primary" disabled={busy !== undefined || (needsChange && !dirty)}>
+          {submitLabel}
+        </button>
+      </footer>
+    </form>
+  );
+}
+
+function focusFirstFault(form: HTMLFormElement | null): void {
+  form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+}

@@ -1,0 +1,73 @@
+import { useState } from "react";
+import { messageForms, type MessageForm } from "../gen/forms";
+import { fullName, type Prospect } from "../core/prospect";
+import { useSaveProspect } from "../hooks/useSaveProspect";
+import { useServices } from "../hooks/useServices";
+import { Banner } from "./Banner";
+import { HistoryList } from "./HistoryList";
+import { ProspectForm } from "./ProspectForm";
+import { SidePanel } from "./SidePanel";
+import { Time } from "./Time";
+
+interface Props {
+  /** What to edit, as the list shows it now (it may change while the panel is open); absent: a new one. */
+  prospect?: Prospect | undefined;
+  onClose: () => void;
+}
+
+/** The side panel in which a prospect is made or changed. */
+export function ProspectPanel({ prospect, onClose }: Props) {
+  const { api, cache, notices } = useServices();
+  const [base, setBase] = useState(prospect); // what the form started from: its version goes with the command
+  const [dirty, setDirty] = useState(false);
+  const { state, save, reset } = useSaveProspect(base, onClose);
+  const saving = state.phase === "sending" || state.phase === "accepted";
+  const overtaken = base !== undefined && prospect !== undefined && prospect.version > base.version && !saving;
+
+  const loadCurrent = async (): Promise<void> => {
+    if (base === undefined) return;
+    try {
+      setBase(await api.getProspect(base.prospectId, cache.minPosition));
+      reset();
+    } catch {
+      notices.add("bad", "The current values could not be loaded.");
+    }
+  };
+
+  return (
+    <SidePanel
+      title={base === undefined ? "New prospect" : fullName(base)}
+      subtitle={base && <>Added <Time iso={base.createdAt} /> · version {base.version}</>}
+      mayDismiss={!dirty && !saving}
+      onClose={onClose}
+    >
+      {(overtaken || state.phase === "conflict") && (
+        <Banner tone="warn" action={{ label: "Load current values", run: () => void loadCurrent() }}>
+          Somebody else changed this prospect in the meantime. Your changes are not saved.
+        </Banner>
+      )}
+      <ProspectForm
+        key={base === undefined ? "new" : `${base.prospectId}:${base.version}`}
+        form={formOf(base === undefined ? "CreateProspect" : "UpdateProspect")}
+        initial={base === undefined ? {} : asValues(base)}
+        state={state}
+        submitLabel={base === undefined ? "Add prospect" : "Save changes"}
+        needsChange={base !== undefined}
+        onSubmit={(input) => void save(input)}
+        onCancel={onClose}
+        onDirty={setDirty}
+      />
+      {base !== undefined && <HistoryList prospectId={base.prospectId} />}
+    </SidePanel>
+  );
+}
+
+function formOf(name: string): MessageForm {
+  const form = messageForms[name];
+  if (form === undefined) throw new Error(`the contract has no ${name}`);
+  return form;
+}
+
+function asValues(prospect: Prospect): Record<string, string> {
+  return Object.fromEntries(Object.entries(prospect).map(([name, value]) => [name, String(value)]));
+}

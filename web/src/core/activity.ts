@@ -1,0 +1,51 @@
+// The latest events for the activity panel, newest first, and which types the panel wants.
+import type { DomainEvent } from "./codec";
+import { Store } from "./store";
+
+export interface Activity {
+  eventId: string;
+  type: string;
+  subject: string;
+  /** Decimal; a key and an order, not a number to count with. */
+  sequence: string;
+  occurredAt: string;
+  issuedBy: string;
+  /** What the event is about, in a word: a name, or the reason of a rejection. */
+  detail: string;
+}
+
+const KEPT = 100;
+
+export class ActivityFeed {
+  readonly items = new Store<readonly Activity[]>([]);
+
+  add(event: DomainEvent): void {
+    this.items.update((items) => {
+      if (items.some((item) => item.eventId === event.eventId)) return items;
+      const at = items.findIndex((item) => BigInt(item.sequence) < event.sequence);
+      return items.toSpliced(at < 0 ? items.length : at, 0, toActivity(event)).slice(0, KEPT);
+    });
+  }
+
+  clear(): void {
+    this.items.set([]);
+  }
+}
+
+function toActivity(event: DomainEvent): Activity {
+  return {
+    eventId: event.eventId,
+    type: event.type,
+    subject: event.subject,
+    sequence: event.sequence.toString(),
+    occurredAt: event.occurredAt,
+    issuedBy: event.issuedBy,
+    detail: detail(event.data ?? {}),
+  };
+}
+
+function detail(data: NonNullable<DomainEvent["data"]>): string {
+  const name = [data.firstName, data.lastName].filter((part) => typeof part === "string" && part !== "").join(" ");
+  if (name !== "") return name;
+  return typeof data.code === "string" ? data.code.replaceAll("_", " ") : "";
+}

@@ -1,0 +1,10 @@
+import { createContext, useContext } from "react";
+import type { Services } from "../core/services";
+
+export const ServicesContext = createContext<Services | undefined>(undefined);
+
+export function useServices(): Services {
+  const services = useContext(ServicesContext);
+  if (services === undefined) throw new Error("ServicesContext is missing above this component");
+  return services;
+}
