@@ -14,10 +14,13 @@ static bool one_of(const char *text, const char *const *words) {
 }
 
 static bool check_pattern(const Message *m, const Field *f, Err *err) {
-    static const char *const TEXT[] = {"", "email", "phone", "uuid", NULL}, *const NUMBER[] = {"", "version", NULL};
+    static const char *const TEXT[] = {"", "email", "phone", "uuid", NULL}, *const NUMBER[] = {"", "version",
+                                                                                               NULL};
     const Events__V1__FieldRules *r = f->rules;
-    if (!one_of(r->pattern, f->kind == KIND_TEXT ? TEXT : NUMBER)) return wrong(err, m, f, "this pattern is not known");
-    if (*r->pattern && f->kind != KIND_TEXT && f->kind != KIND_INT64) return wrong(err, m, f, "cannot have a pattern");
+    if (!one_of(r->pattern, f->kind == KIND_TEXT ? TEXT : NUMBER))
+        return wrong(err, m, f, "this pattern is not known");
+    if (*r->pattern && f->kind != KIND_TEXT && f->kind != KIND_INT64)
+        return wrong(err, m, f, "cannot have a pattern");
     return true;
 }
 
@@ -30,7 +33,8 @@ static bool check_rules(const Message *m, const Field *f, Err *err) {
         return wrong(err, m, f, "max_length, trim and multiline are for single texts");
     if ((r->id || r->decimal_string) && (f->kind != KIND_INT64 || f->repeated))
         return wrong(err, m, f, "id and decimal_string are for single int64 fields");
-    if (r->required && (f->repeated || (f->kind != KIND_TEXT && !r->id && strcmp(r->pattern, "version") != 0)))
+    if (r->required &&
+        (f->repeated || (f->kind != KIND_TEXT && !r->id && strcmp(r->pattern, "version") != 0)))
         return wrong(err, m, f, "only texts, ids and versions can be required");
     return true;
 }
@@ -71,7 +75,8 @@ static bool check_causes(const Contract *c, const Message *m, Err *err) {
             found = found || (strcmp(c->messages[k].name, m->rules->causes[i]) == 0 &&
                               c->messages[k].rules->kind == EVENTS__V1__MESSAGE_KIND__EVENT);
         if (!found)
-            return err_set(err, &ERR_INVALID, "%s: causes %s, which is no event", m->name, m->rules->causes[i]);
+            return err_set(err, &ERR_INVALID, "%s: causes %s, which is no event", m->name,
+                           m->rules->causes[i]);
     }
     return true;
 }
@@ -80,7 +85,8 @@ static bool check_kind(const Contract *c, const Message *m, Err *err) {
     const Events__V1__MessageRules *r = m->rules;
     if (r->kind == EVENTS__V1__MESSAGE_KIND__MESSAGE_KIND_UNSPECIFIED) return true;
     if (!*r->schema_version || !*r->producer || !*r->title)
-        return err_set(err, &ERR_INVALID, "%s: a command or event needs schema_version, producer and title", m->name);
+        return err_set(err, &ERR_INVALID, "%s: a command or event needs schema_version, producer and title",
+                       m->name);
     if (r->kind == EVENTS__V1__MESSAGE_KIND__EVENT && !*r->topic)
         return err_set(err, &ERR_INVALID, "%s: an event needs a topic", m->name);
     if (!m->has_json) return err_set(err, &ERR_INVALID, "%s: a command or event needs a JSON form", m->name);
@@ -105,6 +111,7 @@ static bool check_unique(const Contract *c, size_t index, Err *err) {
 
 bool contract_check(const Contract *contract, Err *err) {
     for (size_t i = 0; i < contract->message_count; i++)
-        if (!check_unique(contract, i, err) || !check_message(contract, &contract->messages[i], err)) return false;
+        if (!check_unique(contract, i, err) || !check_message(contract, &contract->messages[i], err))
+            return false;
     return true;
 }

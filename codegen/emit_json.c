@@ -1,11 +1,11 @@
-/* JSON codecs: straight-line code per message, a call of wire/json_fields.h per member. Reading finds a member by the
- * length of its name first. */
+/* JSON codecs: straight-line code per message, a call of wire/json_fields.h per member. Reading finds a
+ * member by the length of its name first. */
 #include "emit.h"
 
 #include <stdio.h>
 
 static const char *const READERS[] = {
-    [KIND_TEXT] = "string",   [KIND_BYTES] = "bytes", [KIND_BOOL] = "bool", [KIND_INT32] = "int32",
+    [KIND_TEXT] = "string",   [KIND_BYTES] = "bytes", [KIND_BOOL] = "bool",     [KIND_INT32] = "int32",
     [KIND_UINT32] = "uint32", [KIND_INT64] = "int64", [KIND_TIMESTAMP] = "time"};
 
 static void emit_enum(const Enum *e, Buf *out) {
@@ -36,7 +36,9 @@ static void emit_write_value(const Field *f, const char *value, Buf *out) {
     case KIND_TEXT: buf_printf(out, "json_text(w, %s);\n", value); break;
     case KIND_BYTES: buf_printf(out, "json_base64(w, span_bytes(%s.data, %s.len));\n", value, value); break;
     case KIND_BOOL: buf_printf(out, "json_bool(w, %s);\n", value); break;
-    case KIND_ENUM: buf_printf(out, "json_enum(w, %s_names, (int)%s);\n", f->enumeration->symbol, value); break;
+    case KIND_ENUM:
+        buf_printf(out, "json_enum(w, %s_names, (int)%s);\n", f->enumeration->symbol, value);
+        break;
     case KIND_TIMESTAMP: buf_printf(out, "json_timestamp(w, %s);\n", value); break;
     case KIND_MESSAGE: buf_printf(out, "%s_to_json(&%s->base, w);\n", f->message->symbol, value); break;
     default: buf_printf(out, "json_int(w, %s);\n", value); break;
@@ -89,17 +91,19 @@ static void emit_read_list(const Field *f, size_t index, Buf *out) {
                    "static const JsonPart part = {&%s__descriptor, %s_from_json};\n            "
                    "JsonList list = json_member_messages(o, %zu, \"%s\", &part);\n",
                    f->message->c_prefix, f->message->symbol, index, f->json_name);
-    buf_printf(out, "            if (list.count) m->n_%s = list.count, m->%s = (void *)list.at;\n", f->name, f->name);
+    buf_printf(out, "            if (list.count) m->n_%s = list.count, m->%s = (void *)list.at;\n", f->name,
+               f->name);
 }
 
 static void emit_read_value(const Field *f, size_t index, Buf *out) {
     if (f->repeated) {
         emit_read_list(f, index, out);
     } else if (f->kind == KIND_ENUM) {
-        buf_printf(out,
-                   "int value = (int)m->%s;\n            json_member_enum(o, %zu, \"%s\", %s_names, &value);\n"
-                   "            m->%s = value;\n",
-                   f->name, index, f->json_name, f->enumeration->symbol, f->name);
+        buf_printf(
+            out,
+            "int value = (int)m->%s;\n            json_member_enum(o, %zu, \"%s\", %s_names, &value);\n"
+            "            m->%s = value;\n",
+            f->name, index, f->json_name, f->enumeration->symbol, f->name);
     } else if (f->kind == KIND_MESSAGE) {
         buf_printf(out,
                    "static const JsonPart part = {&%s__descriptor, %s_from_json};\n            "
@@ -130,7 +134,8 @@ static bool first_of_length(const Message *m, size_t index) {
 }
 
 static void emit_member(const Message *m, Buf *out) {
-    buf_printf(out, "static void %s_member(JsonObject *o, %s *m) {\n    switch (o->name.len) {\n", m->symbol, m->c_type);
+    buf_printf(out, "static void %s_member(JsonObject *o, %s *m) {\n    switch (o->name.len) {\n", m->symbol,
+               m->c_type);
     for (size_t i = 0; i < m->field_count; i++)
         if (first_of_length(m, i)) emit_names_of_length(m, strlen(m->fields[i].json_name), out);
     buf_text(out, "    default: break;\n    }\n    (void)m;\n    json_member_unknown(o);\n}\n\n");
@@ -138,13 +143,14 @@ static void emit_member(const Message *m, Buf *out) {
 
 static void emit_from_json(const Message *m, Buf *out) {
     emit_member(m, out);
-    buf_printf(out,
-               "bool %s_from_json(JsonReader *r, ProtobufCMessage *message, Arena *arena, FieldFaults *faults) {\n"
-               "    JsonObject o = {.reader = r, .message = message, .arena = arena, .faults = faults};\n"
-               "    while (json_object_next(&o)) %s_member(&o, (%s *)message);\n"
-               "    return !o.over;\n"
-               "}\n\n",
-               m->symbol, m->symbol, m->c_type);
+    buf_printf(
+        out,
+        "bool %s_from_json(JsonReader *r, ProtobufCMessage *message, Arena *arena, FieldFaults *faults) {\n"
+        "    JsonObject o = {.reader = r, .message = message, .arena = arena, .faults = faults};\n"
+        "    while (json_object_next(&o)) %s_member(&o, (%s *)message);\n"
+        "    return !o.over;\n"
+        "}\n\n",
+        m->symbol, m->symbol, m->c_type);
 }
 
 void emit_json(const Contract *c, Buf *out) {

@@ -1,5 +1,5 @@
-/* The registry: a table of all messages, and a perfect hash from their names to it. The seed is searched for here, so
- * that at run time a look-up is one hash and one comparison. */
+/* The registry: a table of all messages, and a perfect hash from their names to it. The seed is searched for
+ * here, so that at run time a look-up is one hash and one comparison. */
 #include "emit.h"
 
 enum { SEEDS_MAX = 1 << 20 };
@@ -18,9 +18,10 @@ void emit_literal(Buf *out, const char *text) {
 
 const char *field_type_name(const Field *f) {
     static const char *const NAMES[] = {
-        [KIND_TEXT] = "string",   [KIND_BYTES] = "bytes", [KIND_BOOL] = "bool",    [KIND_INT32] = "int32",
-        [KIND_UINT32] = "uint32", [KIND_INT64] = "int64", [KIND_ENUM] = "string",  [KIND_TIMESTAMP] = "timestamp",
-        [KIND_MESSAGE] = "message", [KIND_OTHER] = "other"};
+        [KIND_TEXT] = "string", [KIND_BYTES] = "bytes",         [KIND_BOOL] = "bool",
+        [KIND_INT32] = "int32", [KIND_UINT32] = "uint32",       [KIND_INT64] = "int64",
+        [KIND_ENUM] = "string", [KIND_TIMESTAMP] = "timestamp", [KIND_MESSAGE] = "message",
+        [KIND_OTHER] = "other"};
     if (f->rules->id) return "id";
     return f->rules->decimal_string ? "string" : NAMES[f->kind];
 }
@@ -131,7 +132,8 @@ void emit_registry(const Contract *c, Buf *out) {
     for (size_t i = 0; i < c->message_count; i++)
         if (c->messages[i].wanted) buf_printf(out, "    &%s_type,\n", c->messages[i].symbol), count++;
     buf_printf(out,
-               "};\n\nconst MessageType *const *message_types(size_t *count) {\n    *count = %zu;\n    return TYPES;\n}\n",
+               "};\n\nconst MessageType *const *message_types(size_t *count) {\n    *count = %zu;\n    "
+               "return TYPES;\n}\n",
                count);
     emit_lookup(c, out);
 }
@@ -155,7 +157,8 @@ void emit_header(const Contract *c, Buf *out) {
         if (m->has_json)
             buf_printf(out,
                        "\nvoid %s_to_json(const ProtobufCMessage *message, JsonWriter *w);\n"
-                       "bool %s_from_json(JsonReader *r, ProtobufCMessage *message, Arena *arena, FieldFaults *faults);",
+                       "bool %s_from_json(JsonReader *r, ProtobufCMessage *message, Arena *arena, "
+                       "FieldFaults *faults);",
                        m->symbol, m->symbol);
         buf_printf(out, "\nvoid %s_validate(ProtobufCMessage *message, Arena *arena, FieldFaults *faults);\n",
                    m->symbol);

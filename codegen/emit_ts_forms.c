@@ -34,7 +34,9 @@ static void text_member(Buf *out, const char *name, const char *value) {
     buf_text(out, ", ");
 }
 
-static void flag(Buf *out, const char *name, bool value) { buf_printf(out, "%s: %s, ", name, value ? "true" : "false"); }
+static void flag(Buf *out, const char *name, bool value) {
+    buf_printf(out, "%s: %s, ", name, value ? "true" : "false");
+}
 
 /* Whole numbers of every width look the same in a form, and bytes are base64 text. */
 static const char *ts_type(const Field *f) {
@@ -60,13 +62,13 @@ static void emit_field(const Field *f, Buf *out) {
 static void emit_message(const Message *m, Buf *out) {
     bool command = m->rules->kind == EVENTS__V1__MESSAGE_KIND__COMMAND;
     buf_printf(out, "  %s: {\n    ", m->name);
+    text_member(out, "title", m->rules->title);
     text_member(out, "name", m->name);
     text_member(out, "kind", command ? "command" : "event");
     text_member(out, "schemaVersion", m->rules->schema_version);
-    text_member(out, "subject", m->rules->subject);
-    buf_text(out, "\n    ");
-    text_member(out, "title", m->rules->title);
-    buf_text(out, "\n    fields: [\n");
+    buf_text(out, "subject: ");
+    emit_literal(out, m->rules->subject);
+    buf_text(out, ",\n    fields: [\n");
     for (size_t i = 0; i < m->field_count; i++) emit_field(&m->fields[i], out);
     buf_text(out, "    ],\n  },\n");
 }

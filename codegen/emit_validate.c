@@ -1,4 +1,5 @@
-/* Validation: straight-line code per message, a call of wire/check.h per field, in the order of the .proto file. */
+/* Validation: straight-line code per message, a call of wire/check.h per field, in the order of the .proto
+ * file. */
 #include "emit.h"
 
 static const char *pattern_constant(const char *pattern) {
@@ -10,7 +11,9 @@ static const char *pattern_constant(const char *pattern) {
     return "PATTERN_NONE";
 }
 
-static const char *truth(bool value) { return value ? "true" : "false"; }
+static const char *truth(bool value) {
+    return value ? "true" : "false";
+}
 
 static void emit_rule(const Field *f, Buf *out) {
     const Events__V1__FieldRules *r = f->rules;
@@ -27,19 +30,21 @@ static void emit_rule(const Field *f, Buf *out) {
 static void emit_text(const Field *f, Buf *out) {
     emit_rule(f, out);
     if (f->repeated)
-        buf_printf(out, "    for (size_t i = 0; i < m->n_%s; i++) check_text(&m->%s[i], &%s_rule, arena, faults);\n",
-                   f->name, f->name, f->name);
+        buf_printf(
+            out, "    for (size_t i = 0; i < m->n_%s; i++) check_text(&m->%s[i], &%s_rule, arena, faults);\n",
+            f->name, f->name, f->name);
     else
         buf_printf(out, "    check_text(&m->%s, &%s_rule, arena, faults);\n", f->name, f->name);
 }
 
 static void emit_part(const Field *f, Buf *out) {
     if (f->repeated)
-        buf_printf(out, "    for (size_t i = 0; i < m->n_%s; i++) %s_validate(&m->%s[i]->base, arena, faults);\n",
+        buf_printf(out,
+                   "    for (size_t i = 0; i < m->n_%s; i++) %s_validate(&m->%s[i]->base, arena, faults);\n",
                    f->name, f->message->symbol, f->name);
     else
-        buf_printf(out, "    if (m->%s) %s_validate(&m->%s->base, arena, faults);\n", f->name, f->message->symbol,
-                   f->name);
+        buf_printf(out, "    if (m->%s) %s_validate(&m->%s->base, arena, faults);\n", f->name,
+                   f->message->symbol, f->name);
 }
 
 /* Which fields have anything to check. */
@@ -61,7 +66,8 @@ static void emit_field(const Field *f, Buf *out) {
 
 static void emit_message(const Message *m, Buf *out) {
     bool any = false;
-    buf_printf(out, "void %s_validate(ProtobufCMessage *message, Arena *arena, FieldFaults *faults) {\n", m->symbol);
+    buf_printf(out, "void %s_validate(ProtobufCMessage *message, Arena *arena, FieldFaults *faults) {\n",
+               m->symbol);
     for (size_t i = 0; i < m->field_count; i++) {
         if (!is_checked(&m->fields[i])) continue;
         if (!any) buf_printf(out, "    %s *m = (%s *)message;\n", m->c_type, m->c_type);
@@ -72,7 +78,9 @@ static void emit_message(const Message *m, Buf *out) {
 }
 
 void emit_validate(const Contract *c, Buf *out) {
-    buf_text(out, "/* Made by protoc-gen-events. */\n#include \"events/v1/contract.h\"\n#include \"wire/check.h\"\n\n");
+    buf_text(
+        out,
+        "/* Made by protoc-gen-events. */\n#include \"events/v1/contract.h\"\n#include \"wire/check.h\"\n\n");
     for (size_t i = 0; i < c->message_count; i++)
         if (c->messages[i].wanted) emit_message(&c->messages[i], out);
 }

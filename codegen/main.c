@@ -2,8 +2,8 @@
  *
  *     protoc --plugin=protoc-gen-events=PATH --events_out=c:DIR -I proto -I /usr/include FILES
  *
- * The parameter before the colon names the emitters ("c", "ts", or "c,ts"). A contract that breaks a rule of check.c
- * makes no file at all: protoc prints the reason and fails. */
+ * The parameter before the colon names the emitters ("c", "ts", or "c,ts"). A contract that breaks a rule of
+ * check.c makes no file at all: protoc prints the reason and fails. */
 #include "emit.h"
 
 #include <stdio.h>
@@ -89,8 +89,8 @@ int main(void) {
     AUTO(Arena) arena = arena_new(INPUT_MAX * (size_t)4);
     AUTO_BUF in = {0};
     if (!read_input(&in)) return 1;
-    Request *request = google__protobuf__compiler__code_generator_request__unpack(arena_protobuf(arena), in.len,
-                                                                                  (const uint8_t *)in.at);
+    Request *request = google__protobuf__compiler__code_generator_request__unpack(
+        arena_protobuf(arena), in.len, (const uint8_t *)in.at);
     if (!request) {
         fputs("protoc-gen-events: this is started by protoc\n", stderr);
         return 1;

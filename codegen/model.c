@@ -1,6 +1,7 @@
 /* model.c - from protoc's descriptors to the contract.
- * Options of ours are extensions, and protobuf-c knows no extensions: it keeps them as unknown fields of the options
- * message, as bytes. All parts of one option are put together and unpacked as the option's own message. */
+ * Options of ours are extensions, and protobuf-c knows no extensions: it keeps them as unknown fields of the
+ * options message, as bytes. All parts of one option are put together and unpacked as the option's own
+ * message. */
 #include "model.h"
 
 #include "names.h"
@@ -32,8 +33,8 @@ static bool option_bytes(const ProtobufCMessage *options, Buf *bytes) {
 }
 
 /* Never NULL: without the option an empty message. *found may be NULL. */
-static const void *option(const ProtobufCMessage *options, const ProtobufCMessageDescriptor *type, Arena *arena,
-                          bool *found) {
+static const void *option(const ProtobufCMessage *options, const ProtobufCMessageDescriptor *type,
+                          Arena *arena, bool *found) {
     AUTO_BUF bytes = {0};
     bool has = option_bytes(options, &bytes);
     if (found) *found = has;
@@ -81,8 +82,8 @@ static Field read_field(const Contract *c, const FieldProto *f) {
                    .kind = kind_of(f),
                    .repeated = f->label == GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__LABEL__LABEL_REPEATED,
                    .in_oneof = f->has_oneof_index};
-    field.rules = option(f->options ? &f->options->base : NULL, &events__v1__field_rules__descriptor, c->arena,
-                         &field.has_rules);
+    field.rules = option(f->options ? &f->options->base : NULL, &events__v1__field_rules__descriptor,
+                         c->arena, &field.has_rules);
     field.label = *field.rules->label ? field.rules->label : name_label(c->arena, f->name);
     field.widget = *field.rules->widget ? field.rules->widget : "text";
     if (field.kind == KIND_MESSAGE) field.message = contract_message(c, f->type_name);
@@ -90,7 +91,8 @@ static Field read_field(const Contract *c, const FieldProto *f) {
     return field;
 }
 
-static void read_names(Contract *c, const FileProto *file, const MessageProto *m, bool wanted, bool has_json) {
+static void read_names(Contract *c, const FileProto *file, const MessageProto *m, bool wanted,
+                       bool has_json) {
     const char *full = must(arena_printf(c->arena, ".%s.%s", file->package, m->name));
     c->messages[c->message_count++] = (Message){
         .name = m->name,
@@ -99,7 +101,8 @@ static void read_names(Contract *c, const FileProto *file, const MessageProto *m
         .c_prefix = name_c_prefix(c->arena, full),
         .symbol = name_symbol(c->arena, full),
         .file = file->name,
-        .rules = option(m->options ? &m->options->base : NULL, &events__v1__message_rules__descriptor, c->arena, NULL),
+        .rules = option(m->options ? &m->options->base : NULL, &events__v1__message_rules__descriptor,
+                        c->arena, NULL),
         .wanted = wanted,
         .has_json = has_json,
     };
@@ -118,7 +121,8 @@ static void read_enum(Contract *c, const FileProto *file, const EnumProto *e) {
     to->value_count = e->n_value;
     to->values = must(arena_alloc(c->arena, (e->n_value + 1) * sizeof *to->values));
     for (size_t i = 0; i < e->n_value; i++)
-        to->values[i] = (EnumValue){name_enum_value(c->arena, e->name, e->value[i]->name), e->value[i]->number};
+        to->values[i] =
+            (EnumValue){name_enum_value(c->arena, e->name, e->value[i]->name), e->value[i]->number};
 }
 
 typedef Google__Protobuf__Compiler__CodeGeneratorRequest Request;
@@ -135,8 +139,8 @@ static bool is_contract(const FileProto *file) {
 }
 
 static bool read_file(Contract *c, const Request *request, const FileProto *file, Err *err) {
-    const Events__V1__FileRules *rules =
-        option(file->options ? &file->options->base : NULL, &events__v1__file_rules__descriptor, c->arena, NULL);
+    const Events__V1__FileRules *rules = option(file->options ? &file->options->base : NULL,
+                                                &events__v1__file_rules__descriptor, c->arena, NULL);
     size_t first = c->message_count;
     for (size_t i = 0; i < file->n_enum_type; i++) read_enum(c, file, file->enum_type[i]);
     for (size_t i = 0; i < file->n_message_type; i++) {
@@ -160,6 +164,7 @@ bool contract_read(const Request *request, Arena *arena, Contract *ret, Err *err
                       .messages = must(arena_alloc(arena, messages * sizeof *ret->messages)),
                       .enums = must(arena_alloc(arena, enums * sizeof *ret->enums))};
     for (size_t i = 0; i < request->n_proto_file; i++) /* protoc sends a file after those that it imports */
-        if (is_contract(request->proto_file[i]) && !read_file(ret, request, request->proto_file[i], err)) return false;
+        if (is_contract(request->proto_file[i]) && !read_file(ret, request, request->proto_file[i], err))
+            return false;
     return true;
 }

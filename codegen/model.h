@@ -1,5 +1,5 @@
-/* The contract as the emitters see it: messages, fields and rules, out of protoc's descriptors. All of it lives in the
- * arena given to contract_read(). */
+/* The contract as the emitters see it: messages, fields and rules, out of protoc's descriptors. All of it
+ * lives in the arena given to contract_read(). */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
@@ -8,7 +8,15 @@
 #include <google/protobuf/compiler/plugin.pb-c.h>
 
 typedef enum FieldKind {
-    KIND_TEXT, KIND_BYTES, KIND_BOOL, KIND_INT32, KIND_UINT32, KIND_INT64, KIND_ENUM, KIND_TIMESTAMP, KIND_MESSAGE,
+    KIND_TEXT,
+    KIND_BYTES,
+    KIND_BOOL,
+    KIND_INT32,
+    KIND_UINT32,
+    KIND_INT64,
+    KIND_ENUM,
+    KIND_TIMESTAMP,
+    KIND_MESSAGE,
     KIND_OTHER, /* no JSON form here */
 } FieldKind;
 
@@ -58,9 +66,10 @@ typedef struct Contract {
     size_t enum_count;
 } Contract;
 
-bool contract_read(const Google__Protobuf__Compiler__CodeGeneratorRequest *request, Arena *arena, Contract *ret,
-                   Err *err);
+bool contract_read(const Google__Protobuf__Compiler__CodeGeneratorRequest *request, Arena *arena,
+                   Contract *ret, Err *err);
 /* What the descriptors allow but the contract does not; the texts name message and field. */
 bool contract_check(const Contract *contract, Err *err);
-const Message *contract_message(const Contract *contract, const char *full_name); /* NULL where there is none */
-const Field *message_field(const Message *message, Span name);                    /* by proto name */
+const Message *contract_message(const Contract *contract,
+                                const char *full_name);        /* NULL where there is none */
+const Field *message_field(const Message *message, Span name); /* by proto name */

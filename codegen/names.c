@@ -3,7 +3,9 @@
 #include "base/buf.h"
 #include <ctype.h>
 
-static char *finish(Arena *a, const Buf *text) { return must(arena_copy(a, buf_view(text))); }
+static char *finish(Arena *a, const Buf *text) {
+    return must(arena_copy(a, buf_view(text)));
+}
 
 /* protoc-c: an underscore before each capital that follows something else than a capital. */
 char *name_snake(Arena *a, const char *camel) {
@@ -41,9 +43,15 @@ static char *camel(Arena *a, const char *name) {
     return finish(a, &text);
 }
 
-char *name_c_type(Arena *a, const char *full) { return joined(a, full, "__", camel); }
-char *name_c_prefix(Arena *a, const char *full) { return joined(a, full, "__", name_snake); }
-char *name_symbol(Arena *a, const char *full) { return joined(a, full, "_", name_snake); }
+char *name_c_type(Arena *a, const char *full) {
+    return joined(a, full, "__", camel);
+}
+char *name_c_prefix(Arena *a, const char *full) {
+    return joined(a, full, "__", name_snake);
+}
+char *name_symbol(Arena *a, const char *full) {
+    return joined(a, full, "_", name_snake);
+}
 
 char *name_label(Arena *a, const char *proto_name) {
     char *label = must(arena_copy(a, span_of(proto_name)));

@@ -93,20 +93,18 @@ void hub_start(Hub *hub, const ReplayHead *position) {
     if (!same) wake_all(hub);
 }
 
-bool hub_started(const Hub *hub) { return hub_generation(hub) != 0; }
-
-unsigned hub_generation(const Hub *hub) {
-    pthread_mutex_lock((pthread_mutex_t *)&hub->lock);
-    unsigned generation = hub->generation;
-    pthread_mutex_unlock((pthread_mutex_t *)&hub->lock);
+bool hub_started(const Hub *hub) {
+    unsigned generation;
+    hub_position(hub, &generation);
     return generation;
 }
 
-ReplayHead hub_position(const Hub *hub) {
+ReplayHead hub_position(const Hub *hub, unsigned *generation) {
     ReplayHead position = {0};
     pthread_mutex_lock((pthread_mutex_t *)&hub->lock);
     memcpy(position.epoch, hub->epoch, sizeof position.epoch);
     position.head = hub->released;
+    if (generation) *generation = hub->generation;
     pthread_mutex_unlock((pthread_mutex_t *)&hub->lock);
     return position;
 }

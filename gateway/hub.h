@@ -18,8 +18,8 @@ AUTO_FREE(Hub, hub_free)
  * another epoch begins anew: the ring is emptied and the listeners learn of it by HUB_RESTARTED. */
 void hub_start(Hub *hub, const ReplayHead *position);
 bool hub_started(const Hub *hub);
-/* The log's epoch and the highest number up to which all have been released. */
-ReplayHead hub_position(const Hub *hub);
+/* The log's epoch and the highest number up to which all have been released, and (may be NULL) in which generation. */
+ReplayHead hub_position(const Hub *hub, unsigned *generation);
 
 /* An event has come, in any order, maybe again. False where it cannot be kept now (not started, out of memory): it must
  * come again. */
@@ -50,4 +50,3 @@ typedef enum HubTake {
 } HubTake;
 /* References to released events with numbers above `after`, at most `most` and about `bytes`. */
 HubTake hub_take(Hub *hub, unsigned generation, int64_t after, size_t most, size_t bytes, Event **ret, size_t *count);
-unsigned hub_generation(const Hub *hub);

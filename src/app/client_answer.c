@@ -9,9 +9,12 @@ typedef struct Member {
 } Member;
 
 static const Member TEXTS[] = {
-    {"accessToken", offsetof(ClientAnswer, access_token)}, {"refreshToken", offsetof(ClientAnswer, refresh_token)},
-    {"status", offsetof(ClientAnswer, status)},            {"commandId", offsetof(ClientAnswer, command_id)},
-    {"code", offsetof(ClientAnswer, code)},                {"detail", offsetof(ClientAnswer, message)},
+    {"accessToken", offsetof(ClientAnswer, access_token)},
+    {"refreshToken", offsetof(ClientAnswer, refresh_token)},
+    {"status", offsetof(ClientAnswer, status)},
+    {"commandId", offsetof(ClientAnswer, command_id)},
+    {"code", offsetof(ClientAnswer, code)},
+    {"detail", offsetof(ClientAnswer, message)},
 };
 static const Member ERROR_TEXTS[] = {
     {"code", offsetof(ClientAnswer, code)},

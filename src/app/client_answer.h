@@ -1,5 +1,5 @@
-/* Answers of the gateway's REST calls as a client reads them: tokens, outcomes and problem documents. Lenient: members
- * that it does not know are passed over. No I/O. */
+/* Answers of the gateway's REST calls as a client reads them: tokens, outcomes and problem documents.
+ * Lenient: members that it does not know are passed over. No I/O. */
 #pragma once
 #include "base/arena.h"
 #include "base/span.h"
@@ -7,10 +7,10 @@
 /* What is absent has at == NULL (numbers: 0). Spans live in the arena or in the body. */
 typedef struct ClientAnswer {
     Span access_token, refresh_token;
-    int64_t expires_in;           /* seconds */
-    Span status;                  /* of an outcome: "pending", "succeeded", "rejected", "failed" */
+    int64_t expires_in; /* seconds */
+    Span status;        /* of an outcome: "pending", "succeeded", "rejected", "failed" */
     Span command_id;
-    Span code, field, message;    /* of the first error; else of the whole answer */
+    Span code, field, message; /* of the first error; else of the whole answer */
 } ClientAnswer;
 
 /* False where the body is no JSON object. */

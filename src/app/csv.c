@@ -7,10 +7,13 @@ CsvReader csv_reader(Span in) {
 }
 
 static bool ends_line(Span in, size_t at) {
-    return at >= in.len || in.at[at] == '\n' || (in.at[at] == '\r' && at + 1 < in.len && in.at[at + 1] == '\n');
+    return at >= in.len || in.at[at] == '\n' ||
+           (in.at[at] == '\r' && at + 1 < in.len && in.at[at + 1] == '\n');
 }
 
-static bool ends_field(Span in, size_t at) { return ends_line(in, at) || in.at[at] == ','; }
+static bool ends_field(Span in, size_t at) {
+    return ends_line(in, at) || in.at[at] == ',';
+}
 
 static void skip_line_end(CsvReader *r) {
     if (r->at < r->in.len && r->in.at[r->at] == '\r') r->at++;
@@ -95,7 +98,8 @@ bool csv_next(CsvReader *r, Arena *arena, CsvRecord *ret, Err *err) {
 
 static bool needs_quotes(Span field) {
     for (size_t i = 0; i < field.len; i++)
-        if (field.at[i] == '"' || field.at[i] == ',' || field.at[i] == '\n' || field.at[i] == '\r') return true;
+        if (field.at[i] == '"' || field.at[i] == ',' || field.at[i] == '\n' || field.at[i] == '\r')
+            return true;
     return field.len && (field.at[0] == ' ' || field.at[field.len - 1] == ' ');
 }
 

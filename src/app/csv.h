@@ -1,8 +1,9 @@
 /* CSV as RFC 4180 has it, record by record from memory. No I/O.
  *
- * Lines end with CRLF or LF; a quoted field may hold commas, line breaks and doubled quotes; a byte order mark at the
- * start is passed over, and so are empty lines. Where a file breaks the rules the reading is lenient and never loses a
- * byte: a quote inside an unquoted field stands for itself, and what follows a closing quote belongs to the field. */
+ * Lines end with CRLF or LF; a quoted field may hold commas, line breaks and doubled quotes; a byte order
+ * mark at the start is passed over, and so are empty lines. Where a file breaks the rules the reading is
+ * lenient and never loses a byte: a quote inside an unquoted field stands for itself, and what follows a
+ * closing quote belongs to the field. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
@@ -23,8 +24,8 @@ typedef struct CsvRecord {
 } CsvRecord;
 
 CsvReader csv_reader(Span in); /* in must outlive it */
-/* The next record. False at the end of the input (err stays clear), or ERR_TOO_LARGE past the arena's limit. Fields
- * point into the input, or into the arena where quotes had to be taken off. */
+/* The next record. False at the end of the input (err stays clear), or ERR_TOO_LARGE past the arena's limit.
+ * Fields point into the input, or into the arena where quotes had to be taken off. */
 bool csv_next(CsvReader *reader, Arena *arena, CsvRecord *ret, Err *err);
 
 /* Appends a field, quoted where it needs to be. */

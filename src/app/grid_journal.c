@@ -83,7 +83,7 @@ static void on_buried(BatchItem *item) { free(CONTAINER(item, BurialItem, item))
 static void on_flushed(BatchItem *item) {
     GridJournal *j = CONTAINER(item, GridJournal, flush);
     atomic_store(&j->flush_queued, false);
-    if (atomic_load(&j->more_to_delete)) grid_journal_save(j);
+    if (j->batcher && atomic_load(&j->more_to_delete)) grid_journal_save(j); /* without: the loop is ending */
 }
 
 static Waiting *waiting_of(const Run *run, size_t i) {
@@ -285,12 +285,16 @@ bool grid_journal_open(const GridJournalOptions *options, GridJournal **ret, Err
     return true;
 }
 
-GridJournal *grid_journal_free(GridJournal *j) {
-    if (!j) return NULL;
-    bool ran = j->batcher;
+void grid_journal_stop(GridJournal *j) {
+    if (!j || !j->batcher) return;
     j->batcher = batcher_free(j->batcher);
     BatchItem *flush = &j->flush;
-    if (ran) run_batch(j, &flush, 1);
+    run_batch(j, &flush, 1);
+}
+
+GridJournal *grid_journal_free(GridJournal *j) {
+    if (!j) return NULL;
+    grid_journal_stop(j);
     grid_log_free(j->log);
     grid_tail_free(j->tail);
     free(j->url);

@@ -16,8 +16,9 @@ typedef struct GridJournalOptions {
 enum { GRID_SUBSCRIPTIONS = 8 };
 
 bool grid_journal_open(const GridJournalOptions *options, GridJournal **ret, Err *err);
-/* After the servers and senders have ended: finishes what waits and saves the cursors. */
-GridJournal *grid_journal_free(GridJournal *journal);
+/* After the senders have ended: finishes what waits and saves the cursors. The answers are posted to the home loop. */
+void grid_journal_stop(GridJournal *journal);
+GridJournal *grid_journal_free(GridJournal *journal); /* after the home loop has ended, which may still touch it */
 AUTO_FREE(GridJournal, grid_journal_free)
 
 /* On the home loop. Owns the publication: answers 200 after the commit, 503 where it cannot be stored. */

@@ -57,8 +57,9 @@ static void add_event(GridSender *s, Span event) {
 
 static bool on_stored_event(void *user, int64_t position, Span body) {
     GridSender *s = user;
-    (void)position;
-    if (s->count && s->batch.len + body.len > BATCH_BYTES) return false;
+    if (!s->count) s->position = position - 1;
+    bool next = position == s->position + (int64_t)s->count + 1;
+    if (!next || (s->count && s->batch.len + body.len > BATCH_BYTES)) return false;
     add_event(s, body);
     return true;
 }

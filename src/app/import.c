@@ -15,7 +15,8 @@ static size_t field_index(Span name) {
 static bool name_column(ImportColumns *columns, bool *seen, size_t place, Span name, Err *err) {
     size_t field = field_index(name);
     if (field == IMPORT_FIELDS)
-        return err_set(err, &ERR_INVALID, "column %zu of the header is none of firstName, lastName, email, phone, notes",
+        return err_set(err, &ERR_INVALID,
+                       "column %zu of the header is none of firstName, lastName, email, phone, notes",
                        place + 1);
     if (seen[field])
         return err_set(err, &ERR_INVALID, "the header names the column %s twice", IMPORT_FIELD_NAMES[field]);
@@ -30,7 +31,8 @@ bool import_columns(const CsvRecord *header, ImportColumns *ret, Err *err) {
     for (size_t i = 0; i < count; i++)
         if (!name_column(ret, seen, i, span_trim(header->fields[i]), err)) return false;
     for (size_t i = 0; i < IMPORT_FIELDS; i++)
-        if (!seen[i]) return err_set(err, &ERR_INVALID, "the header lacks the column %s", IMPORT_FIELD_NAMES[i]);
+        if (!seen[i])
+            return err_set(err, &ERR_INVALID, "the header lacks the column %s", IMPORT_FIELD_NAMES[i]);
     return true;
 }
 

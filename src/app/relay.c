@@ -46,6 +46,7 @@ struct Relay {
     int64_t quiet_us;     /* when to store it; NEVER */
     unsigned failures;    /* of the topic, in a row */
     int64_t retry_us;     /* no request before that */
+    int64_t sure_us;      /* a turn is due when the start has waited long enough; NEVER after that */
     size_t limit;         /* events per request while an answer has to be narrowed down; 0: no limit */
     Metric *published, *skipped, *repaired, *failed, *backlog, *last;
 };
@@ -76,6 +77,7 @@ bool relay_open(const RelayOptions *options, int64_t now_us, Relay **ret, Err *e
     r->quiet_us = NEVER;
     if (!load_state(r, err)) return false;
     r->numbering = numbering_start(span_of(r->state.epoch), r->state.last, now_us);
+    r->sure_us = r->numbering.sure_us;
     make_metrics(r);
     metric_set(r->last, r->state.last);
     *ret = r;
@@ -315,6 +317,7 @@ bool relay_turn(Relay *r, int64_t now_us, bool *more, Err *err) {
     if (done && now_us >= r->quiet_us) done = store_published(r, err);
     metric_set(r->backlog, r->state.last - r->state.published);
     if (now_us < r->retry_us) *more = false;
+    if (now_us >= r->sure_us) r->sure_us = NEVER;
     r->reload = !done;
     return done;
 }
@@ -323,8 +326,9 @@ static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
 int64_t relay_due_us(const Relay *r) {
     int64_t due = earlier(numbering_next_ring_us(&r->numbering), r->quiet_us);
-    if (r->numbering.state == NUMBERING_UNSURE) due = earlier(due, r->numbering.sure_us);
-    if (has_backlog(r) || r->repair_count) due = earlier(due, r->retry_us);
+    due = earlier(due, r->sure_us);
+    bool may = r->numbering.state == NUMBERING_AGREED || (r->numbering.state == NUMBERING_UNSURE && r->sure_us == NEVER);
+    if (may && (has_backlog(r) || r->repair_count)) due = earlier(due, r->retry_us);
     return due;
 }
 

@@ -63,7 +63,7 @@ static char *skipped_id(Arena *arena, Span event_id) {
 static bool skipped_data(Arena *arena, char *event_id, ProtobufCBinaryData *ret) {
     Events__V1__EventSkipped skipped = EVENTS__V1__EVENT_SKIPPED__INIT;
     skipped.event_id = event_id;
-    skipped.reason = "refused by the topic";
+    skipped.reason = (char *)"refused by the topic";
     ret->data = arena_alloc(arena, events__v1__event_skipped__get_packed_size(&skipped) + 1);
     if (!ret->data) return false;
     ret->len = events__v1__event_skipped__pack(&skipped, ret->data);
@@ -86,9 +86,9 @@ static bool skipped_body(Arena *arena, Span body, Span *ret, Err *err) {
     Events__V1__Envelope *event = original_of(body, arena);
     if (!event || !skipped_data(arena, event->event_id, &event->data)) return too_large(err);
     event->event_id = skipped_id(arena, span_of(event->event_id));
-    event->event_type = "EventSkipped";
-    event->schema_version = "1.0";
-    event->producer = "Relay";
+    event->event_type = (char *)"EventSkipped";
+    event->schema_version = (char *)"1.0";
+    event->producer = (char *)"Relay";
     event->sequence = event->watermark = 0;
     uint8_t *packed = arena_alloc(arena, events__v1__envelope__get_packed_size(event) + 1);
     if (!packed || !event->event_id) return too_large(err);

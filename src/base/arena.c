@@ -15,6 +15,7 @@ typedef struct Block {
 struct Arena {
     Block *newest;
     size_t total, limit;
+    bool refused;
     ProtobufCAllocator protobuf;
 };
 
@@ -44,16 +45,23 @@ Arena *arena_free(Arena *a) {
     return NULL;
 }
 
+static void *refuse(Arena *a) {
+    a->refused = true;
+    return NULL;
+}
+
+bool arena_refused(const Arena *a) { return a->refused; }
+
 void *arena_alloc(Arena *a, size_t size) {
-    if (size > a->limit) return NULL;
+    if (size > a->limit) return refuse(a);
     size_t need = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-    if (a->total + need > a->limit) return NULL;
+    if (a->total + need > a->limit) return refuse(a);
     if (!a->newest || a->newest->size - a->newest->used < need) {
         size_t block = a->newest ? a->newest->size * 2 : FIRST_BLOCK;
         if (block > (1u << 20)) block = 1u << 20;
         if (block < need) block = need;
         Block *b = block_new(block, a->newest);
-        if (!b) return NULL;
+        if (!b) return refuse(a);
         a->newest = b;
     }
     void *at = a->newest->bytes + a->newest->used;
@@ -88,6 +96,7 @@ void arena_reset(Arena *a) {
     }
     if (a->newest) a->newest->used = 0;
     a->total = 0;
+    a->refused = false;
 }
 
 ProtobufCAllocator *arena_protobuf(Arena *a) { return &a->protobuf; }

@@ -16,6 +16,8 @@ AUTO_FREE(Arena, arena_free)
 void *arena_alloc(Arena *a, size_t size);
 char *arena_copy(Arena *a, Span s); /* with a NUL behind; NULL past the limit */
 char *arena_printf(Arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Has an allocation been refused since the last reset? Tells "out of memory" from "malformed" at the end. */
+bool arena_refused(const Arena *a);
 /* Gives back everything, keeping the first block for the next piece of work. */
 void arena_reset(Arena *a);
 /* For protobuf-c's unpack; messages unpacked with it are never freed one by one. Lives as long as the arena. */

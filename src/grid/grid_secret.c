@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { TOKEN_MAX = 2048, SIGNATURE = SHA256_DIGEST_LENGTH };
+enum { TOKEN_MAX = 2048, KEY_MAX = 256, SIGNATURE = SHA256_DIGEST_LENGTH };
 
 /* Digests are compared instead of the texts: equal lengths, and no early end that a clock could see. */
 bool grid_secret_matches(const char *secrets, Span given) {
@@ -47,12 +47,17 @@ static bool decode(Span in, char *out, size_t size) {
     return true;
 }
 
-/* The bytes of a base64 text with its padding; 0 where it is none. */
+/* The bytes of a base64 text; 0 where it is none. The padding may be missing, as SDKs do not ask for it either. */
 static size_t from_base64(Span text, unsigned char *out, size_t size) {
-    if (!text.len || text.len % 4 || text.len / 4 * 3 > size) return 0;
-    int len = EVP_DecodeBlock(out, (const unsigned char *)text.at, (int)text.len);
-    if (len < 0) return 0;
-    return (size_t)len - (text.at[text.len - 1] == '=') - (text.at[text.len - 2] == '=');
+    char padded[KEY_MAX + 4];
+    while (text.len && text.at[text.len - 1] == '=') text.len--;
+    if (!text.len || text.len > KEY_MAX || text.len % 4 == 1) return 0;
+    memcpy(padded, text.at, text.len);
+    memcpy(padded + text.len, "===", 3);
+    size_t whole = (text.len + 3) / 4 * 4;
+    if (whole / 4 * 3 > size) return 0;
+    int len = EVP_DecodeBlock(out, (const unsigned char *)padded, (int)whole);
+    return len < 0 ? 0 : (size_t)len - (whole - text.len);
 }
 
 bool grid_token_expiry(Span text, int64_t *ret_us) {

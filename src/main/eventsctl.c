@@ -1,5 +1,6 @@
-/* eventsctl.c - finds the verb, reads its words and options, runs it, and turns an error into one line and an exit
- * code: 64 what was typed is wrong, 69 something cannot be reached or is not there, 78 the configuration is wrong. */
+/* eventsctl.c - finds the verb, reads its words and options, runs it, and turns an error into one line and an
+ * exit code: 64 what was typed is wrong, 69 something cannot be reached or is not there, 78 the configuration
+ * is wrong. */
 #include "main/eventsctl.h"
 
 #include "base/log.h"
@@ -8,16 +9,19 @@
 
 static const CtlVerb VERBS[] = {
     {"init", "", 0, "", "make or complete the data folder",
-     "Makes what is missing and changes nothing that is there: folders, secrets, the signing key, a self-signed\n"
-     "certificate for localhost, the databases, and the user demo (tenant demo). The demo user's password is\n"
+     "Makes what is missing and changes nothing that is there: folders, secrets, the signing key, a "
+     "self-signed\n"
+     "certificate for localhost, the databases, and the user demo (tenant demo). The demo user's password "
+     "is\n"
      "EVENTS_DEMO_PASSWORD, or a random one; it stands in the file demo-password.\n",
      ctl_init},
     {"migrate", "", 0, "", "bring the databases up to date",
-     "Runs the steps that a database lacks, each database in one transaction. Refuses one that is newer than this\n"
+     "Runs the steps that a database lacks, each database in one transaction. Refuses one that is newer than "
+     "this\n"
      "program. The programs do the same for their own databases when they start.\n",
      ctl_migrate},
-    {"tenant add", "TENANT", 1, "", "make a tenant",
-     "TENANT is 1 to 64 of a-z, 0-9 and hyphen.\n", ctl_tenant_add},
+    {"tenant add", "TENANT", 1, "", "make a tenant", "TENANT is 1 to 64 of a-z, 0-9 and hyphen.\n",
+     ctl_tenant_add},
     {"user add", "NAME", 1, "tenant= scopes= password-stdin", "make a user",
      "  --tenant T         the tenant, which must exist\n"
      "  --scopes 'A B'     of prospects:read prospects:write prospects:pii operator\n"
@@ -28,19 +32,25 @@ static const CtlVerb VERBS[] = {
     {"user disable", "NAME", 1, "", "let a user sign in no longer", "The user's refresh tokens end.\n",
      ctl_user_disable},
     {"import", "FILE.csv", 1, "user= password-stdin rejected= ca= wait= json", "send prospects as commands",
-     "The first row names the columns firstName, lastName, email, phone, notes, in any order. Each further row\n"
-     "becomes one command; at most 256 are on their way at a time. A row's command id follows from tenant, row\n"
-     "number and the row's bytes: to repeat an import has the same outcome and no second effect (for 7 days).\n\n"
+     "The first row names the columns firstName, lastName, email, phone, notes, in any order. Each further "
+     "row\n"
+     "becomes one command; at most 256 are on their way at a time. A row's command id follows from tenant, "
+     "row\n"
+     "number and the row's bytes: to repeat an import has the same outcome and no second effect (for 7 "
+     "days).\n\n"
      "  --url URL          the gateway [http://<EVENTS_LISTEN_PLAIN>]\n"
      "  --ca FILE          trust this certificate too [<home>/tls.crt]\n"
      "  --user NAME        who sends [demo, with the password of <home>/demo-password]\n"
      "  --password-stdin   the user's password is the first line of standard input\n"
-     "  --rejected PATH    the CSV of rejected rows [FILE.rejected.csv in the working directory]. Values are written\n"
-     "                     as they came: one that begins with = + - @ may be taken for a formula by a spreadsheet.\n"
+     "  --rejected PATH    the CSV of rejected rows [FILE.rejected.csv in the working directory]. Values are "
+     "written\n"
+     "                     as they came: one that begins with = + - @ may be taken for a formula by a "
+     "spreadsheet.\n"
      "  --wait SECONDS     give up when nothing moves for so long [180]\n"
      "  --json             end with {\"rows\":N,\"accepted\":N,\"rejected\":{code:N}}\n",
      ctl_import},
-    {"events tail", "", 0, "after= types= user= password-stdin ca=", "print events as they come, a line of JSON each",
+    {"events tail", "", 0,
+     "after= types= user= password-stdin ca=", "print events as they come, a line of JSON each",
      "  --after N          begin behind position N [0]\n"
      "  --types A,B        only these event types\n"
      "  --url, --ca, --user, --password-stdin   as for import\n",
@@ -59,8 +69,10 @@ static void print_help(void) {
         snprintf(call, sizeof call, "%s %s", VERBS[i].name, VERBS[i].operands);
         printf("  %-22s %s\n", call, VERBS[i].summary);
     }
-    printf("\n`eventsctl VERB --help` tells more. Settings come from flags, the environment and <home>/events.conf;\n"
-           "`eventsctl --print-config` shows them. Exit codes: 0 done, 64 bad usage, 69 an engine cannot be reached,\n"
+    printf("\n`eventsctl VERB --help` tells more. Settings come from flags, the environment and "
+           "<home>/events.conf;\n"
+           "`eventsctl --print-config` shows them. Exit codes: 0 done, 64 bad usage, 69 an engine cannot be "
+           "reached,\n"
            "78 bad configuration.\n");
 }
 
@@ -100,7 +112,8 @@ static bool read_option(Ctl *ctl, const char *const *words, size_t count, size_t
     Span value, name = span_split(span_of(words[*at] + 2), '=', &value);
     bool takes_value;
     int index = option_index(ctl, name, &takes_value);
-    if (index < 0) return err_set(err, &ERR_INVALID, "%s has no option --%.*s", ctl->verb->name, SPAN_ARGS(name));
+    if (index < 0)
+        return err_set(err, &ERR_INVALID, "%s has no option --%.*s", ctl->verb->name, SPAN_ARGS(name));
     if (takes_value && !value.at && *at + 1 >= count)
         return err_set(err, &ERR_INVALID, "--%.*s needs a value", SPAN_ARGS(name));
     if (!takes_value && value.at) return err_set(err, &ERR_INVALID, "--%.*s takes no value", SPAN_ARGS(name));
@@ -143,7 +156,8 @@ bool ctl_read_password(Ctl *ctl, const char **ret, Err *err) {
 
 static bool asks_help(int argc, char **argv) {
     for (int i = 1; i < argc; i++)
-        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h") || (i == 1 && !strcmp(argv[i], "help"))) return true;
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h") || (i == 1 && !strcmp(argv[i], "help")))
+            return true;
     return false;
 }
 
@@ -169,8 +183,9 @@ static bool run(int argc, char **argv, Err *err) {
     for (size_t i = 0; i < count; i++) words[i] = config_word(config, i);
     Ctl ctl = {.config = config, .arena = arena, .verb = find_verb(words, count, &used)};
     if (!ctl.verb)
-        return err_set(err, &ERR_INVALID, count ? "there is no such verb; see eventsctl --help"
-                                                : "a verb is missing; see eventsctl --help");
+        return err_set(err, &ERR_INVALID,
+                       count ? "there is no such verb; see eventsctl --help"
+                             : "a verb is missing; see eventsctl --help");
     return read_words(&ctl, words + used, count - used, err) && ctl.verb->run(&ctl, err);
 }
 

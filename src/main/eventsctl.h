@@ -1,4 +1,5 @@
-/* eventsctl: the operator's tool. A table of verbs (eventsctl.c); each group of verbs has a file of its own. */
+/* eventsctl: the operator's tool. A table of verbs (eventsctl.c); each group of verbs has a file of its own.
+ */
 #pragma once
 #include "base/arena.h"
 #include "base/config.h"
@@ -11,7 +12,7 @@ typedef struct Ctl {
     const struct CtlVerb *verb;
     const char *operands[CTL_OPERANDS_MAX]; /* the words behind the verb that are no options */
     size_t operand_count;
-    const char *option_names[CTL_OPTIONS_MAX]; /* of the verb */
+    const char *option_names[CTL_OPTIONS_MAX];  /* of the verb */
     const char *option_values[CTL_OPTIONS_MAX]; /* NULL: not given; "": given, and takes no value */
     size_t option_count;
 } Ctl;

@@ -1,5 +1,6 @@
-/* eventsctl_files.c - small files that must be whole or absent. A file is written beside its place, synced, and then
- * linked (made once) or renamed (replaced) there; so a crash never leaves half a key, and two that race agree. */
+/* eventsctl_files.c - small files that must be whole or absent. A file is written beside its place, synced,
+ * and then linked (made once) or renamed (replaced) there; so a crash never leaves half a key, and two that
+ * race agree. */
 #include "main/eventsctl_files.h"
 
 #include "base/auto.h"
@@ -26,7 +27,9 @@ bool files_make_folder(const char *path, Err *err) {
     return S_ISDIR(st.st_mode) || err_set(err, &ERR_CONFIG, "%s is no folder", path);
 }
 
-bool files_exist(const char *path) { return access(path, F_OK) == 0; }
+bool files_exist(const char *path) {
+    return access(path, F_OK) == 0;
+}
 
 static bool write_all(int fd, Span content) {
     while (content.len) {

@@ -1,8 +1,9 @@
 /* eventsctl_import.c - a CSV file of prospects as commands: reads, sends, shows progress, reports.
  *
- * The file is read whole (at most 1 GiB): rejected rows are written in the file's order at the end, with their original
- * columns, and to keep where they stand is cheaper than to keep them. The outcome of a row comes from the gateway alone
- * (or from the CSV, where the row has not the right shape); nothing is checked twice here. */
+ * The file is read whole (at most 1 GiB): rejected rows are written in the file's order at the end, with
+ * their original columns, and to keep where they stand is cheaper than to keep them. The outcome of a row
+ * comes from the gateway alone (or from the CSV, where the row has not the right shape); nothing is checked
+ * twice here. */
 #include "app/import.h"
 #include "base/blob.h"
 #include "base/clock.h"
@@ -51,7 +52,8 @@ static bool read_file(const char *path, Blob **ret, Err *err) {
 
 /* Rows with the same e-mail must be accepted in the file's order, so that the first one wins. */
 static uint64_t order_of(Import *import, const CsvRecord *row) {
-    Span email = text_trim(import_value(&import->columns, row, 2)), folded = text_fold(import->row_arena, email);
+    Span email = text_trim(import_value(&import->columns, row, 2)),
+         folded = text_fold(import->row_arena, email);
     return hash_stable(folded.at ? folded : email);
 }
 
@@ -90,7 +92,9 @@ static void on_outcome(void *user, const SenderCommand *command, const ClientAns
     report_rejected(import->report, command->row, command->raw, &fault);
 }
 
-static void on_tick(void *user) { report_tick(((Import *)user)->report); }
+static void on_tick(void *user) {
+    report_tick(((Import *)user)->report);
+}
 
 static bool read_header(Import *import, Err *err) {
     if (!csv_next(&import->reader, import->header_arena, &import->header, err))

@@ -1,5 +1,5 @@
-/* eventsctl_init.c - a data folder with all that the programs need. Every step makes what is missing and leaves the
- * rest alone, so that it may run before each start. */
+/* eventsctl_init.c - a data folder with all that the programs need. Every step makes what is missing and
+ * leaves the rest alone, so that it may run before each start. */
 #include "base/buf.h"
 #include "base/uuid.h"
 #include "main/eventsctl.h"
@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 enum { SECRET_LETTERS = 43, PASSWORD_LETTERS = 20 }; /* about 250 and 116 bits */
-#define DEMO "demo"
+#define DEMO        "demo"
 #define DEMO_SCOPES "prospects:read prospects:write prospects:pii operator"
 
 static bool make_folders(Ctl *ctl, Err *err) {
@@ -49,12 +49,14 @@ static bool make_signing_key(Ctl *ctl, Err *err) {
     bool made;
     keys_random_text(kid, sizeof kid);
     snprintf(file, sizeof file, "keys/%s.pem", kid);
-    return keys_make_private(&pem, err) && files_make(config_path(ctl->config, file), buf_view(&pem), &made, err);
+    return keys_make_private(&pem, err) &&
+           files_make(config_path(ctl->config, file), buf_view(&pem), &made, err);
 }
 
 /* Both or none: a certificate without its key is of no use. */
 static bool make_certificate(Ctl *ctl, Err *err) {
-    const char *certificate_file = config_path(ctl->config, "tls.crt"), *key_file = config_path(ctl->config, "tls.key");
+    const char *certificate_file = config_path(ctl->config, "tls.crt"),
+               *key_file = config_path(ctl->config, "tls.key");
     if (files_exist(certificate_file) && files_exist(key_file)) return true;
     if (files_exist(certificate_file))
         return err_set(err, &ERR_CONFIG, "there is a tls.crt but no tls.key; remove it to have both made");
@@ -64,9 +66,11 @@ static bool make_certificate(Ctl *ctl, Err *err) {
            files_replace(certificate_file, buf_view(&certificate), err);
 }
 
-/* The password that shall hold: the setting, else the file's, else a new one. *changed: it is not the file's. */
+/* The password that shall hold: the setting, else the file's, else a new one. *changed: it is not the file's.
+ */
 static bool choose_password(Ctl *ctl, char *ret, size_t size, bool *changed, Err *err) {
-    const char *wanted = config_text(ctl->config, "EVENTS_DEMO_PASSWORD"), *file = config_path(ctl->config, "demo-password");
+    const char *wanted = config_text(ctl->config, "EVENTS_DEMO_PASSWORD"),
+               *file = config_path(ctl->config, "demo-password");
     bool stored = files_exist(file);
     if (stored && !files_first_line(file, ret, size, err)) return false;
     *changed = !stored || (*wanted && strcmp(ret, wanted));
@@ -85,7 +89,8 @@ static bool make_demo_user(Ctl *ctl, Err *err) {
     bool changed;
     Err why = {0};
     if (!choose_password(ctl, password, sizeof password, &changed, err) ||
-        !users_open(config_text(ctl->config, "EVENTS_USERS_DB"), &users, err) || !tenant_add(users, SPAN(DEMO), err))
+        !users_open(config_text(ctl->config, "EVENTS_USERS_DB"), &users, err) ||
+        !tenant_add(users, SPAN(DEMO), err))
         return false;
     Span text = span_of(password);
     bool added = user_add(users, SPAN(DEMO), SPAN(DEMO), SPAN(DEMO_SCOPES), text, &why);

@@ -8,9 +8,15 @@
 
 enum { CERTIFICATE_DAYS = 825, DAY_SECONDS = 86400 }; /* browsers refuse certificates that live longer */
 
-static inline EVP_PKEY *key_free(EVP_PKEY *key) { return EVP_PKEY_free(key), NULL; }
-static inline X509 *certificate_free(X509 *x) { return X509_free(x), NULL; }
-static inline BIO *bio_free(BIO *b) { return BIO_free(b), NULL; }
+static inline EVP_PKEY *key_free(EVP_PKEY *key) {
+    return EVP_PKEY_free(key), NULL;
+}
+static inline X509 *certificate_free(X509 *x) {
+    return X509_free(x), NULL;
+}
+static inline BIO *bio_free(BIO *b) {
+    return BIO_free(b), NULL;
+}
 AUTO_FREE(EVP_PKEY, key_free)
 AUTO_FREE(X509, certificate_free)
 AUTO_FREE(BIO, bio_free)
@@ -25,7 +31,8 @@ static bool take(BIO *bio, Buf *to) {
 bool keys_make_private(Buf *pem, Err *err) {
     AUTO(EVP_PKEY) key = EVP_EC_gen("P-256");
     AUTO(BIO) out = BIO_new(BIO_s_mem());
-    if (key && out && PEM_write_bio_PKCS8PrivateKey(out, key, NULL, NULL, 0, NULL, NULL) == 1 && take(out, pem))
+    if (key && out && PEM_write_bio_PKCS8PrivateKey(out, key, NULL, NULL, 0, NULL, NULL) == 1 &&
+        take(out, pem))
         return true;
     return err_set(err, &ERR_INTERNAL, "OpenSSL cannot make a P-256 key");
 }
@@ -47,14 +54,15 @@ static bool set_serial(X509 *certificate) {
 
 static bool set_name(X509 *certificate) {
     X509_NAME *name = X509_get_subject_name(certificate);
-    return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1, 0) == 1 &&
+    return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1,
+                                      0) == 1 &&
            X509_set_issuer_name(certificate, name) == 1;
 }
 
 /* It is its own authority (CA:TRUE), so that a client may be told to trust this very file. */
 static bool fill_certificate(X509 *certificate, EVP_PKEY *key) {
-    return X509_set_version(certificate, X509_VERSION_3) == 1 && set_serial(certificate) && set_name(certificate) &&
-           X509_gmtime_adj(X509_getm_notBefore(certificate), -DAY_SECONDS) &&
+    return X509_set_version(certificate, X509_VERSION_3) == 1 && set_serial(certificate) &&
+           set_name(certificate) && X509_gmtime_adj(X509_getm_notBefore(certificate), -DAY_SECONDS) &&
            X509_time_adj_ex(X509_getm_notAfter(certificate), CERTIFICATE_DAYS - 1, 0, NULL) &&
            X509_set_pubkey(certificate, key) == 1 &&
            add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&

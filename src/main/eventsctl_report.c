@@ -48,8 +48,12 @@ Report *report_free(Report *report) {
     return NULL;
 }
 
-void report_read(Report *report, size_t bytes) { report->read = bytes; }
-void report_accepted(Report *report) { report->accepted++; }
+void report_read(Report *report, size_t bytes) {
+    report->read = bytes;
+}
+void report_accepted(Report *report) {
+    report->accepted++;
+}
 
 static const char *kept(Report *report, const char *text) {
     return must(arena_copy(report->arena, span_of(text ? text : "")));
@@ -73,7 +77,8 @@ void report_rejected(Report *report, int64_t row, Span raw, const ImportFault *f
         report->rejected_size = report->rejected_size ? 2 * report->rejected_size : 256;
         report->rejected = must(realloc(report->rejected, report->rejected_size * sizeof *report->rejected));
     }
-    ImportFault copy = {count_code(report, fault->code), kept(report, fault->field), kept(report, fault->message)};
+    ImportFault copy = {count_code(report, fault->code), kept(report, fault->field),
+                        kept(report, fault->message)};
     report->rejected[report->rejected_count++] = (Rejected){row, raw, copy};
 }
 
@@ -81,8 +86,8 @@ static void show_bar(Report *report, long long done, double rate) {
     int percent = report->file_size ? (int)(report->read * 100 / report->file_size) : 100;
     int filled = percent * BAR / 100;
     fprintf(stderr, "\r  [%.*s%.*s] %3d %%  %lld rows  %zu rejected  %.0f rows/s ", filled,
-            "########################################", BAR - filled, "........................................",
-            percent, done, report->rejected_count, rate);
+            "########################################", BAR - filled,
+            "........................................", percent, done, report->rejected_count, rate);
     report->bar_shown = true;
 }
 
@@ -93,8 +98,8 @@ static void show(Report *report, int64_t now) {
     if (report->terminal)
         show_bar(report, done, rate);
     else
-        fprintf(stderr, "%lld rows done, %lld accepted, %zu rejected, %.0f rows/s\n", done, (long long)report->accepted,
-                report->rejected_count, rate);
+        fprintf(stderr, "%lld rows done, %lld accepted, %zu rejected, %.0f rows/s\n", done,
+                (long long)report->accepted, report->rejected_count, rate);
     report->shown_us = now;
 }
 
@@ -129,12 +134,14 @@ static bool write_all(Report *report, const CsvRecord *header, FILE *file) {
     AUTO_BUF head = {0};
     import_rejected_header(header, &head);
     bool ok = fwrite(head.at, 1, head.len, file) == head.len;
-    for (size_t i = 0; ok && i < report->rejected_count; i++) ok = write_row(file, &report->rejected[i], arena);
+    for (size_t i = 0; ok && i < report->rejected_count; i++)
+        ok = write_row(file, &report->rejected[i], arena);
     return ok;
 }
 
 bool report_write_rejected(Report *report, const CsvRecord *header, const char *path, Err *err) {
-    if (report->rejected_count) qsort(report->rejected, report->rejected_count, sizeof *report->rejected, by_row);
+    if (report->rejected_count)
+        qsort(report->rejected, report->rejected_count, sizeof *report->rejected, by_row);
     FILE *file = fopen(path, "we");
     if (!file) return err_set_errno(err, &ERR_INVALID, errno, path);
     bool ok = write_all(report, header, file);

@@ -1,4 +1,5 @@
-/* What an import has done so far: progress on standard error, the report on standard output, the rejected rows. */
+/* What an import has done so far: progress on standard error, the report on standard output, the rejected
+ * rows. */
 #pragma once
 #include "app/import.h"
 

@@ -1,12 +1,14 @@
 /* eventsctl_sender.c - 256 slots over a few HTTP/2 connections (libcurl's multi interface).
  *
- * A slot takes a command from POST to outcome: TO_POST -> POSTING -> TO_ASK -> ASKING -> free, where TO_x waits for its
- * time. A command keeps its slot until its outcome is known, so at most 256 are unfinished, whatever happens behind
- * the gateway. Each answer is one row of a table: go on, try again later, give up the command, give up the run.
+ * A slot takes a command from POST to outcome: TO_POST -> POSTING -> TO_ASK -> ASKING -> free, where TO_x
+ * waits for its time. A command keeps its slot until its outcome is known, so at most 256 are unfinished,
+ * whatever happens behind the gateway. Each answer is one row of a table: go on, try again later, give up the
+ * command, give up the run.
  *
- * Trying again is always safe: the command carries its id, and the gateway gives the same id the same answer. 429 and
- * 503 hold back all new posts until the time they name; a lost connection is tried again with full jitter. What bounds
- * it all is the silence: when no answer has moved anything for wait_ms, the run ends with an error. */
+ * Trying again is always safe: the command carries its id, and the gateway gives the same id the same answer.
+ * 429 and 503 hold back all new posts until the time they name; a lost connection is tried again with full
+ * jitter. What bounds it all is the silence: when no answer has moved anything for wait_ms, the run ends with
+ * an error. */
 #include "main/eventsctl_sender.h"
 
 #include "base/clock.h"
@@ -31,7 +33,7 @@ typedef enum SlotState { SLOT_FREE, SLOT_TO_POST, SLOT_POSTING, SLOT_TO_ASK, SLO
 typedef struct Slot {
     SlotState state;
     SenderCommand command;
-    int64_t due_us; /* while it waits */
+    int64_t due_us;   /* while it waits */
     unsigned tries;   /* of the present step */
     unsigned token;   /* number of the token that the request carries */
     unsigned refused; /* how many new tokens were refused */
@@ -88,9 +90,9 @@ typedef struct Rule {
     int status; /* 0: any other */
     Verdict verdict;
 } Rule;
-static const Rule POST_RULES[] = {{202, GO_ON},   {401, NEW_TOKEN}, {403, STOP},  {404, STOP},  {405, STOP}, {408, AGAIN},
-                                  {429, PAUSE},   {503, PAUSE},     {400, REFUSED}, {413, REFUSED}, {415, STOP},
-                                  {422, REFUSED}, {0, AGAIN}};
+static const Rule POST_RULES[] = {
+    {202, GO_ON}, {401, NEW_TOKEN}, {403, STOP},    {404, STOP}, {405, STOP},    {408, AGAIN}, {429, PAUSE},
+    {503, PAUSE}, {400, REFUSED},   {413, REFUSED}, {415, STOP}, {422, REFUSED}, {0, AGAIN}};
 static const Rule ASK_RULES[] = {{200, OUTCOME}, {401, NEW_TOKEN}, {403, STOP}, {404, LOST}, {0, AGAIN}};
 
 static Verdict verdict(const Rule *rules, int status) {
@@ -99,7 +101,8 @@ static Verdict verdict(const Rule *rules, int status) {
 }
 
 static void pause_posts(Sender *s, Slot *slot, int64_t retry_after_s) {
-    int64_t ms = retry_after_s > 0 ? retry_after_s * 1000 : doubled_ms(RETRY_FIRST_MS, RETRY_LAST_MS, slot->tries);
+    int64_t ms =
+        retry_after_s > 0 ? retry_after_s * 1000 : doubled_ms(RETRY_FIRST_MS, RETRY_LAST_MS, slot->tries);
     if (ms > PAUSE_LAST_MS) ms = PAUSE_LAST_MS;
     int64_t until = clock_mono_us() + ms * 1000;
     if (until > s->paused_until_us) s->paused_until_us = until;
@@ -260,7 +263,8 @@ static void slot_post(Sender *s, Slot *slot) {
 
 static void slot_ask(Sender *s, Slot *slot) {
     char url[1024];
-    snprintf(url, sizeof url, "%s/api/commands/%s", session_url(s->options->session), slot->command.command_id);
+    snprintf(url, sizeof url, "%s/api/commands/%s", session_url(s->options->session),
+             slot->command.command_id);
     slot_begin(s, slot, url);
 }
 
@@ -268,7 +272,8 @@ static void start_due(Sender *s) {
     int64_t now = clock_mono_us();
     for (size_t i = 0; i < SENDER_IN_FLIGHT_MAX && !s->fatal.kind; i++) {
         Slot *slot = &s->slots[i];
-        bool post = slot->state == SLOT_TO_POST && now >= s->paused_until_us, ask = slot->state == SLOT_TO_ASK;
+        bool post = slot->state == SLOT_TO_POST && now >= s->paused_until_us,
+             ask = slot->state == SLOT_TO_ASK;
         if ((!post && !ask) || now < slot->due_us) continue;
         if (!slot_prepare(s, slot)) {
             err_set(&s->fatal, &ERR_INTERNAL, "out of memory");

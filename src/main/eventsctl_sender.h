@@ -18,12 +18,14 @@ typedef struct SenderOptions {
     Session *session;
     const char *path; /* "/api/prospects" */
     int64_t wait_ms;  /* how long nothing may move */
-    bool (*next)(void *user, SenderCommand *ret); /* fills a command whose body is empty; false: there is none left */
-    void (*outcome)(void *user, const SenderCommand *command, const ClientAnswer *refusal); /* NULL: succeeded */
-    void (*tick)(void *user); /* often, for showing progress */
+    bool (*next)(void *user,
+                 SenderCommand *ret); /* fills a command whose body is empty; false: there is none left */
+    void (*outcome)(void *user, const SenderCommand *command,
+                    const ClientAnswer *refusal); /* NULL: succeeded */
+    void (*tick)(void *user);                     /* often, for showing progress */
     void *user;
 } SenderOptions;
 
-/* Until every command has an outcome. ERR_UNAVAILABLE where nothing moved for too long, ERR_CONFIG where the user may
- * not send. */
+/* Until every command has an outcome. ERR_UNAVAILABLE where nothing moved for too long, ERR_CONFIG where the
+ * user may not send. */
 bool sender_run(const SenderOptions *options, Err *err);

@@ -1,6 +1,7 @@
-/* eventsctl_session.c - signing in. The access token lives for minutes, an import may run for hours: so the token is
- * renewed a while before its end by the refresh token, and by the password where that is refused. Tenant and time of
- * the end are for our own use, the gateway checks the token; so its claims are read without a look at the signature. */
+/* eventsctl_session.c - signing in. The access token lives for minutes, an import may run for hours: so the
+ * token is renewed a while before its end by the refresh token, and by the password where that is refused.
+ * Tenant and time of the end are for our own use, the gateway checks the token; so its claims are read
+ * without a look at the signature. */
 #include "main/eventsctl_session.h"
 
 #include "app/client_answer.h"
@@ -22,11 +23,21 @@ struct Session {
     int64_t renew_at_us; /* monotonic */
 };
 
-const char *session_url(const Session *s) { return s->url; }
-const char *session_ca_file(const Session *s) { return s->ca_file; }
-const char *session_authorization(const Session *s) { return s->authorization; }
-Span session_tenant(const Session *s) { return span_of(s->tenant); }
-bool session_is_due(const Session *s) { return clock_mono_us() >= s->renew_at_us; }
+const char *session_url(const Session *s) {
+    return s->url;
+}
+const char *session_ca_file(const Session *s) {
+    return s->ca_file;
+}
+const char *session_authorization(const Session *s) {
+    return s->authorization;
+}
+Span session_tenant(const Session *s) {
+    return span_of(s->tenant);
+}
+bool session_is_due(const Session *s) {
+    return clock_mono_us() >= s->renew_at_us;
+}
 
 static void set_text(char **to, Span text) {
     free(*to);
@@ -85,7 +96,9 @@ static bool post_json(Session *s, const char *path, Span body, const HttpReply *
     return http_client_call(s->client, "POST", url, HEADERS, body, ret, err);
 }
 
-static bool may_pass(int status) { return status == 429 || status == 502 || status == 503 || status == 504; }
+static bool may_pass(int status) {
+    return status == 429 || status == 502 || status == 503 || status == 504;
+}
 
 /* Logs in once. *again_ms > 0: it failed for a reason that may pass. */
 static bool login_once(Session *s, int64_t *again_ms, Err *err) {
@@ -108,7 +121,8 @@ static bool login_once(Session *s, int64_t *again_ms, Err *err) {
     }
     *again_ms = !may_pass(reply->status) ? 0 : reply->retry_after_ms ? reply->retry_after_ms : 250;
     const ErrKind *kind = reply->status == 401 ? &ERR_CONFIG : &ERR_UNAVAILABLE;
-    return err_set(err, kind, reply->status == 401 ? "the gateway refuses user or password" : "the login got HTTP %d",
+    return err_set(err, kind,
+                   reply->status == 401 ? "the gateway refuses user or password" : "the login got HTTP %d",
                    reply->status);
 }
 
@@ -188,7 +202,8 @@ static bool choose_user(Session *s, Ctl *ctl, Err *err) {
     } else if (user && strcmp(user, "demo")) {
         return err_set(err, &ERR_INVALID, "--user needs --password-stdin");
     } else {
-        if (!files_first_line(config_path(ctl->config, "demo-password"), line, sizeof line, err)) return false;
+        if (!files_first_line(config_path(ctl->config, "demo-password"), line, sizeof line, err))
+            return false;
         password = line;
     }
     set_text(&s->username, span_of(user ? user : "demo"));

@@ -171,7 +171,9 @@ static void linger_read(Connection *c) {
 
 /* --- writing --- */
 
-void connection_wake(Connection *c) { loop_defer(c->server->loop, &c->turn_end); }
+void connection_wake(Connection *c) {
+    if (!c->producing) loop_defer(c->server->loop, &c->turn_end);
+}
 
 void connection_write(Connection *c, Span bytes) {
     if (c->phase > CONNECTION_FLUSH) return;
@@ -242,7 +244,9 @@ static bool write_out(Connection *c) {
 static void turn_end(Deferred *deferred) {
     Connection *c = CONTAINER(deferred, Connection, turn_end);
     for (size_t round = 0; c->phase == CONNECTION_OPEN; round++) {
+        c->producing = true; /* what it queues goes out right below */
         c->protocol->produce(c);
+        c->producing = false;
         if (c->phase >= CONNECTION_FLUSH || c->blocked || !c->out.bytes || !write_out(c)) break;
         if (round == ROUNDS_PER_TURN) block(c);
     }

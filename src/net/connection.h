@@ -50,6 +50,7 @@ struct Connection {
     bool blocked; /* waiting for EPOLLOUT */
     bool ended;   /* the peer has shut its side */
     bool on_again_list;
+    bool producing;
     uint8_t sniffed;
     char sniff[4];
     char peer[INET6_ADDRSTRLEN];

@@ -186,11 +186,18 @@ static const char *scan_fault(int status) {
     return status == 431 ? "The header fields are too many or too large." : "The request is malformed.";
 }
 
+/* An empty line may stand before a request (section 2.2). False: not yet known. */
+static bool skip_empty_line(Span *rest) {
+    if (rest->at[0] != '\r') return true;
+    if (rest->len < 2) return false;
+    if (rest->at[1] == '\n') *rest = (Span){rest->at + 2, rest->len - 2};
+    return rest->len;
+}
+
 /* Each step takes what it can of *rest; false: nothing more can be done now. */
 static bool step_head(H1 *h, Span *rest) {
-    if (!h->scan.seen && rest->len >= 2 && memcmp(rest->at, "\r\n", 2) == 0) /* section 2.2 allows an empty line */
-        *rest = (Span){rest->at + 2, rest->len - 2};
-    if (rest->len && !h->started) {
+    if (!h->scan.seen && !skip_empty_line(rest)) return false;
+    if (!h->started) {
         h->started = true;
         connection_deadline(h->c, options(h)->header_ms);
     }
@@ -215,7 +222,8 @@ static bool step_length(H1 *h, Span *rest) {
     buf_append(&h->x->body_bytes, rest->at, len);
     *rest = (Span){rest->at + len, rest->len - len};
     h->left -= len;
-    if (h->left) return false;
+    if (h->x->body_bytes.failed) refuse(h, 503, "The server is short of memory.");
+    if (h->left || h->part == PART_LAST) return false;
     dispatch(h);
     return true;
 }
@@ -314,6 +322,7 @@ bool h1_upgrade(HttpExchange *x, const Protocol *protocol, void *state) {
     Buf in = h->in;
     bool running = h->running;
     h->x = NULL;
+    x->handler_holds = false;
     exchange_release(x);
     connection_deadline(c, 0);
     connection_become(c, protocol, state);

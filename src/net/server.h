@@ -17,7 +17,7 @@ struct HttpServer {
     Watch listener;
     int reserve; /* a descriptor to give up when there is none left, or -1 */
     unsigned port;
-    bool draining, freeing;
+    bool draining;
     size_t connection_count;
     Connection *connections;
     Connection *again; /* have bytes that epoll does not know of */

@@ -22,7 +22,7 @@ struct Lines {
     Map *by_key;
     Ticket **ring; /* in order of queue_id */
     size_t ring_size, head, count;
-    int64_t floor;
+    int64_t last; /* the highest id that was added or skipped */
     Line *first_runnable, *last_runnable;
     Ticket **timed;
     size_t timed_count, timed_size;
@@ -35,7 +35,7 @@ Lines *lines_new(int64_t floor) {
     l->by_key = map_new();
     l->ring_size = 1024;
     l->ring = must(calloc(l->ring_size, sizeof *l->ring));
-    l->floor = floor;
+    l->last = floor;
     l->earliest = INT64_MAX;
     return l;
 }
@@ -108,8 +108,13 @@ Ticket *lines_add(Lines *l, int64_t queue_id, Span key, int deliveries, bool sus
     line->last = t;
     if (l->count == l->ring_size) ring_grow(l);
     *slot(l, l->count++) = t;
+    l->last = queue_id;
+    runnable_push(l, line); /* this claim takes it or leaves it for the next */
     return t;
 }
+
+void lines_skip(Lines *l, int64_t queue_id) { l->last = queue_id; }
+int64_t lines_last(const Lines *l) { return l->last; }
 
 Ticket *lines_find(const Lines *l, int64_t queue_id) {
     for (size_t low = 0, high = l->count; low < high;) {
@@ -215,14 +220,13 @@ void lines_settle(Lines *l, Ticket *t) {
     leave_line(l, t);
     t->state = TICKET_SETTLED;
     while (l->count && (*slot(l, 0))->state == TICKET_SETTLED) {
-        l->floor = (*slot(l, 0))->queue_id;
         free(*slot(l, 0));
         l->head = (l->head + 1) & (l->ring_size - 1);
         l->count--;
     }
 }
 
-int64_t lines_floor(const Lines *l) { return l->floor; }
+int64_t lines_floor(const Lines *l) { return l->count ? (*slot(l, 0))->queue_id - 1 : l->last; }
 
 int64_t lines_next_due(const Lines *l) {
     int64_t due = -1;

@@ -25,8 +25,11 @@ Lines *lines_new(int64_t floor);
 Lines *lines_free(Lines *l);
 AUTO_FREE(Lines, lines_free)
 
-/* Ids come in ascending order. The ticket lives until the floor has passed it. */
+/* Ids come in ascending order. The ticket lives until it and all before it are settled. */
 Ticket *lines_add(Lines *l, int64_t queue_id, Span key, int deliveries, bool suspect);
+/* An id that needs no ticket: it is settled already. */
+void lines_skip(Lines *l, int64_t queue_id);
+int64_t lines_last(const Lines *l); /* the highest id added or skipped */
 Ticket *lines_find(const Lines *l, int64_t queue_id); /* not settled; NULL where there is none */
 bool lines_full(const Lines *l);
 Span line_key(const Line *line); /* lives as long as the line has tickets */

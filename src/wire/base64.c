@@ -45,5 +45,6 @@ bool base64_read(Span text, Arena *arena, Span *ret) {
         bits &= (1u << count) - 1;
     }
     *ret = (Span){to, len};
-    return bits == 0; /* RFC 4648 section 3.5: the bits behind the end are zero, so every text has one meaning */
+    return bits ==
+           0; /* RFC 4648 section 3.5: the bits behind the end are zero, so every text has one meaning */
 }

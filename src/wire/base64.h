@@ -4,5 +4,6 @@
 #include "base/buf.h"
 
 void base64_write(Buf *out, Span bytes);
-/* Strict: padded, no white space, no bits behind the end. In memory of the arena; false where it is no base64. */
+/* Strict: padded, no white space, no bits behind the end. In memory of the arena; false where it is no
+ * base64. */
 bool base64_read(Span text, Arena *arena, Span *ret);

@@ -12,8 +12,8 @@ typedef struct TextRule {
     bool normalize; /* to normalization form C: fields that have a rule of their own */
 } TextRule;
 
-/* UTF-8, control characters, trim, normalize, required, length, pattern: the first that fails is reported. The text is
- * replaced by its trimmed and normalized form, in memory of the arena. */
+/* UTF-8, control characters, trim, normalize, required, length, pattern: the first that fails is reported.
+ * The text is replaced by its trimmed and normalized form, in memory of the arena. */
 void check_text(char **text, const TextRule *rule, Arena *arena, FieldFaults *faults);
 /* An entity's id: 1 to 2^53-1, so that it is exact in a browser; 0 is absent. */
 void check_id(const char *field, int64_t id, bool required, FieldFaults *faults);

@@ -5,17 +5,20 @@
 #include "base/err.h"
 #include "events/v1/envelope.pb-c.h"
 
-/* Appends one CloudEvent (structured mode, `data` the event's own JSON; sequence and watermark zero-padded to 19). */
+/* Appends one CloudEvent (structured mode, `data` the event's own JSON; sequence and watermark zero-padded to
+ * 19). */
 bool cloudevent_write(const Events__V1__Envelope *envelope, Buf *out, Err *err);
 
-/* Calls each for every event of a request body: media type application/cloudevents+json, -batch+json, or Event Grid's
- * own schema (application/json, array). A bad event of a batch is given to bad() with its index and a reason, and the
- * others go on. False (ERR_INVALID) where the body as a whole cannot be read. Envelopes live in the arena. */
+/* Calls each for every event of a request body: media type application/cloudevents+json, -batch+json, or
+ * Event Grid's own schema (application/json, array). A bad event of a batch is given to bad() with its index
+ * and a reason, and the others go on. False (ERR_INVALID) where the body as a whole cannot be read. Envelopes
+ * live in the arena. */
 typedef struct CloudEventVisitor {
     void (*event)(void *user, Events__V1__Envelope *envelope);
     void (*bad)(void *user, size_t index, const char *reason);
     /* Event Grid schema: a SubscriptionValidationEvent; code lives in the arena. */
     void (*validation)(void *user, const char *code);
     void *user;
+    size_t *unknown_members; /* may be NULL; counts members of data that this version does not know */
 } CloudEventVisitor;
 bool cloudevent_read(Span content_type, Span body, Arena *arena, const CloudEventVisitor *visitor, Err *err);

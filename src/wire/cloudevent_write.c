@@ -1,7 +1,8 @@
 /* cloudevent_write.c - an envelope as one CloudEvent 1.0 (JSON format, structured mode).
- * Names of attributes are lower case without separators (CloudEvents section 3.1). The 64-bit numbers are strings, since
- * CloudEvents integers have 32 bits; sequence and watermark are padded, so that comparing them as text (extension
- * "sequence") gives their order. `source` is "/services/" and the producer, and stays the same when an event is resent. */
+ * Names of attributes are lower case without separators (CloudEvents section 3.1). The 64-bit numbers are
+ * strings, since CloudEvents integers have 32 bits; sequence and watermark are padded, so that comparing them
+ * as text (extension "sequence") gives their order. `source` is "/services/" and the producer, and stays the
+ * same when an event is resent. */
 #include "wire/cloudevent.h"
 
 #include "wire/envelope.h"

@@ -1,6 +1,6 @@
 /* envelope.c - the envelope's bytes and its own JSON form (REST, eventsctl).
- * Why by hand: `data` is the event's message and stands in the JSON as an object of its own, chosen by eventType; the
- *           watermark is not shown. All else is as generated code would do it. */
+ * Why by hand: `data` is the event's message and stands in the JSON as an object of its own, chosen by
+ * eventType; the watermark is not shown. All else is as generated code would do it. */
 #include "wire/envelope.h"
 
 #include "wire/base64.h"
@@ -59,32 +59,38 @@ void envelope_data_to_json(const Events__V1__Envelope *e, JsonWriter *w) {
 }
 
 /* Bytes of an event that this version has no type for. */
-static bool data_from_unknown(Span json, Arena *arena, Span *ret) {
-    JsonReader r = json_reader(json, arena);
-    *ret = SPAN_NONE;
-    json_next(&r);
-    for (JsonToken token; (token = json_next(&r)) == JSON_NAME;) {
-        bool ours = span_is(r.text, "$unknown");
-        token = json_next(&r);
-        if (ours) return token == JSON_STRING && base64_read(r.text, arena, ret);
-        if (!json_skip(&r, token)) return false;
+static bool data_from_unknown(Events__V1__Envelope *e, JsonReader *r, size_t *unknown) {
+    for (JsonToken token; (token = json_next(r)) == JSON_NAME;) {
+        bool ours = span_is(r->text, "$unknown");
+        Span bytes;
+        token = json_next(r);
+        if (ours && token == JSON_STRING) {
+            if (!base64_read(r->text, r->arena, &bytes)) return false;
+            e->data = (ProtobufCBinaryData){.len = bytes.len, .data = (uint8_t *)(uintptr_t)bytes.at};
+        } else if (json_skip(r, token)) {
+            ++*unknown;
+        }
     }
     return true;
 }
 
-bool envelope_data_from_json(Events__V1__Envelope *e, Span json, Arena *arena, FieldFaults *faults) {
+static bool data_from_known(Events__V1__Envelope *e, const MessageType *type, JsonReader *r,
+                            FieldFaults *faults) {
+    ProtobufCMessage *message = message_new(type, r->arena);
+    return message && type->from_json(r, message, r->arena, faults) && faults->count == 0 &&
+           envelope_set_data(e, message, r->arena);
+}
+
+bool envelope_data_from_json(Events__V1__Envelope *e, Span json, Arena *arena, FieldFaults *faults,
+                             size_t *unknown) {
     const MessageType *type = message_type(span_of(e->event_type));
-    Span bytes;
-    if (!type || !type->from_json) {
-        if (!data_from_unknown(json, arena, &bytes)) return false;
-        e->data = (ProtobufCBinaryData){.len = bytes.len, .data = (uint8_t *)(uintptr_t)bytes.at};
-        return true;
-    }
     JsonReader r = json_reader(json, arena);
     r.lenient = true;
-    ProtobufCMessage *message = message_new(type, arena);
-    if (!message || json_next(&r) != JSON_OBJECT || !type->from_json(&r, message, arena, faults)) return false;
-    return faults->count == 0 && envelope_set_data(e, message, arena);
+    if (json_next(&r) != JSON_OBJECT) return false;
+    bool ok =
+        type && type->from_json ? data_from_known(e, type, &r, faults) : data_from_unknown(e, &r, &r.unknown);
+    if (unknown) *unknown += r.unknown;
+    return ok && json_next(&r) == JSON_END;
 }
 
 bool envelope_set_data(Events__V1__Envelope *e, const ProtobufCMessage *message, Arena *arena) {
@@ -104,7 +110,9 @@ void events_v1_envelope_to_json(const ProtobufCMessage *message, JsonWriter *w) 
     const Events__V1__Envelope *e = (const Events__V1__Envelope *)message;
     const struct {
         const char *name, *value;
-    } BEFORE[] = {{"eventId", e->event_id}, {"eventType", e->event_type}, {"schemaVersion", e->schema_version}},
+    } BEFORE[] = {{"eventId", e->event_id},
+                  {"eventType", e->event_type},
+                  {"schemaVersion", e->schema_version}},
       BETWEEN[] = {{"producer", e->producer},
                    {"correlationId", e->correlation_id},
                    {"causationId", e->causation_id},
@@ -182,11 +190,13 @@ static void envelope_member(EnvelopeReader *r) {
         json_member_unknown(o);
 }
 
-bool events_v1_envelope_from_json(JsonReader *reader, ProtobufCMessage *message, Arena *arena, FieldFaults *faults) {
+bool events_v1_envelope_from_json(JsonReader *reader, ProtobufCMessage *message, Arena *arena,
+                                  FieldFaults *faults) {
     EnvelopeReader r = {.object = {.reader = reader, .message = message, .arena = arena, .faults = faults},
                         .e = (Events__V1__Envelope *)message};
     while (json_object_next(&r.object)) envelope_member(&r);
     if (r.object.over) return false;
-    if (r.data.len && !envelope_data_from_json(r.e, r.data, arena, faults)) field_fault(faults, "data", "wrong_type");
+    if (r.data.len && !envelope_data_from_json(r.e, r.data, arena, faults, &reader->unknown))
+        field_fault(faults, "data", "wrong_type");
     return true;
 }

@@ -4,7 +4,8 @@
 #include "base/buf.h"
 #include "events/v1/envelope.pb-c.h"
 
-/* Appends the fields sequence and watermark to packed envelope bytes (protobuf: the last one of a field counts). */
+/* Appends the fields sequence and watermark to packed envelope bytes (protobuf: the last one of a field
+ * counts). */
 void envelope_append_numbers(Buf *packed, int64_t sequence, int64_t watermark);
 /* Safe unpack of one envelope; NULL where malformed. */
 Events__V1__Envelope *envelope_unpack(Span bytes, Arena *arena);

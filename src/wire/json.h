@@ -8,7 +8,9 @@ typedef struct JsonWriter {
     Buf *out;
     bool comma;
 } JsonWriter;
-static inline JsonWriter json_writer(Buf *out) { return (JsonWriter){.out = out}; }
+static inline JsonWriter json_writer(Buf *out) {
+    return (JsonWriter){.out = out};
+}
 void json_object(JsonWriter *w);
 void json_object_end(JsonWriter *w);
 void json_array(JsonWriter *w);
@@ -27,18 +29,25 @@ void json_raw(JsonWriter *w, Span json); /* one value, already JSON */
 typedef enum JsonToken {
     JSON_ERROR, /* look at r->fault */
     JSON_END,   /* the document is over, nothing but white space followed */
-    JSON_OBJECT, JSON_OBJECT_END, JSON_ARRAY, JSON_ARRAY_END,
-    JSON_NAME,  /* r->text: a member's name */
-    JSON_STRING, JSON_NUMBER, JSON_TRUE, JSON_FALSE, JSON_NULL,
+    JSON_OBJECT,
+    JSON_OBJECT_END,
+    JSON_ARRAY,
+    JSON_ARRAY_END,
+    JSON_NAME, /* r->text: a member's name */
+    JSON_STRING,
+    JSON_NUMBER,
+    JSON_TRUE,
+    JSON_FALSE,
+    JSON_NULL,
 } JsonToken;
 
 enum { JSON_DEPTH_MAX = 32 };
 typedef struct JsonReader {
     Span in;
     size_t at;
-    Arena *arena;      /* unescaped strings */
+    Arena *arena;      /* unescaped strings; NULL: they are only checked, text is as written */
     Span text;         /* of a name, a string (unescaped, valid UTF-8) or a number (as written) */
-    const char *fault; /* "invalid_json", "too_deep", "invalid_encoding" */
+    const char *fault; /* "invalid_json", "too_deep", "invalid_encoding", "too_large" (the arena is full) */
     size_t value_at;   /* where the value last begun stands in the input */
     bool lenient;      /* event boundary: members that a message does not have are counted, not refused */
     size_t unknown;    /* how many were */

@@ -1,7 +1,7 @@
 /* json_fields.c - the members of strict decoding, for the generated code.
- * Promise:  syntax and encoding faults end the decoding and are the only fault told; unknown, doubled and mistyped members
- *           are all told, in the order of the body. `null` is absent.
- * Limits:   memory comes from the arena, so a body can never cost more than the arena's limit. */
+ * Promise:  syntax and encoding faults end the decoding and are the only fault told; unknown, doubled and
+ * mistyped members are all told, in the order of the body. `null` is absent. Limits:   memory comes from the
+ * arena, so a body can never cost more than the arena's limit. */
 #include "wire/json_fields.h"
 
 #include "base/clock.h"
@@ -65,7 +65,8 @@ static bool value_is(JsonObject *o, unsigned index, const char *name, JsonToken 
 
 static void put_back_unknown(JsonObject *o, const char *name) {
     Span bytes;
-    if (base64_read(o->reader->text, o->arena, &bytes) && proto_attach_unknown(o->message, bytes, o->arena)) return;
+    if (base64_read(o->reader->text, o->arena, &bytes) && proto_attach_unknown(o->message, bytes, o->arena))
+        return;
     field_fault(o->faults, name, "wrong_type");
 }
 
@@ -88,8 +89,9 @@ void json_member_unknown(JsonObject *o) {
     pass_over(o, token, name);
 }
 
-/* C strings end at NUL, so one inside must not get through unseen. U+0001 in its place makes the field's own check of
- * control characters report it, in the field's turn; where no check follows (lenient) it is reported here. */
+/* C strings end at NUL, so one inside must not get through unseen. U+0001 in its place makes the field's own
+ * check of control characters report it, in the field's turn; where no check follows (lenient) it is reported
+ * here. */
 static char *string_value(JsonObject *o, const char *name) {
     char *copy = arena_copy(o->arena, o->reader->text);
     size_t len = o->reader->text.len;
@@ -128,7 +130,8 @@ void json_member_bool(JsonObject *o, unsigned index, const char *name, protobuf_
         wrong_type(o, token, name);
 }
 
-static bool integer(JsonObject *o, unsigned index, const char *name, int64_t low, int64_t high, int64_t *ret) {
+static bool integer(JsonObject *o, unsigned index, const char *name, int64_t low, int64_t high,
+                    int64_t *ret) {
     if (!value_is(o, index, name, JSON_NUMBER)) return false;
     if (json_number_int(o->reader, ret) && *ret >= low && *ret <= high) return true;
     field_fault(o->faults, name, "wrong_type");

@@ -1,5 +1,6 @@
-/* What the generated from_json and to_json functions are made of: one call per member. Reading reports faults by the
- * rules of message.h; each function gets the member's JSON name and its place in the message (0 to 63). */
+/* What the generated from_json and to_json functions are made of: one call per member. Reading reports faults
+ * by the rules of message.h; each function gets the member's JSON name and its place in the message (0 to
+ * 63). */
 #pragma once
 #include "wire/json.h"
 #include "wire/message.h"
@@ -54,7 +55,8 @@ JsonList json_member_messages(JsonObject *o, unsigned index, const char *name, c
 
 void json_enum(JsonWriter *w, const JsonEnum *names, int value);
 void json_timestamp(JsonWriter *w, const Google__Protobuf__Timestamp *t); /* nothing but null where absent */
-/* The member "$unknown": protobuf fields that this version does not know, in base64. Nothing where there are none. */
+/* The member "$unknown": protobuf fields that this version does not know, in base64. Nothing where there are
+ * none. */
 void json_unknown_fields(JsonWriter *w, const ProtobufCMessage *message);
 
 /* Decimal digits with an optional minus, in the range of int64. */

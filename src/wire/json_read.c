@@ -1,24 +1,31 @@
 /* json_read.c - a pull reader of RFC 8259, strict: no BOM, no comments, no trailing commas, one value.
- * Promise:  the first bad byte or token ends it, and `fault` says of which kind: clients are told "invalid_json" (their
- *           syntax), "invalid_encoding" (bytes or escapes that are no Unicode text) or "too_deep".
- * Shape:    no recursion: what may come next is one byte of state per open container, so depth costs no stack. */
+ * Promise:  the first bad byte or token ends it, and `fault` says of which kind: clients are told
+ * "invalid_json" (their syntax), "invalid_encoding" (bytes or escapes that are no Unicode text) or
+ * "too_deep". Shape:    no recursion: what may come next is one byte of state per open container, so depth
+ * costs no stack. */
 #include "wire/json.h"
 
 #include "base/text.h"
 
 enum State { TOP, TOP_DONE, ARRAY_FIRST, ARRAY_NEXT, OBJECT_FIRST, OBJECT_VALUE, OBJECT_NEXT };
 
-JsonReader json_reader(Span in, Arena *arena) { return (JsonReader){.in = in, .arena = arena}; }
+JsonReader json_reader(Span in, Arena *arena) {
+    return (JsonReader){.in = in, .arena = arena};
+}
 
 static JsonToken fail(JsonReader *r, const char *fault) {
     if (!r->fault) r->fault = fault;
     return JSON_ERROR;
 }
 
-static JsonToken bad(JsonReader *r) { return fail(r, "invalid_json"); }
+static JsonToken bad(JsonReader *r) {
+    return fail(r, "invalid_json");
+}
 
 /* The byte at the reader, -1 at the end. */
-static int peek(const JsonReader *r) { return r->at < r->in.len ? (unsigned char)r->in.at[r->at] : -1; }
+static int peek(const JsonReader *r) {
+    return r->at < r->in.len ? (unsigned char)r->in.at[r->at] : -1;
+}
 
 static void skip_space(JsonReader *r) {
     for (int c = peek(r); c == ' ' || c == '\t' || c == '\n' || c == '\r'; c = peek(r)) r->at++;
@@ -46,9 +53,12 @@ static bool hex4(JsonReader *r, uint32_t *ret) {
     return true;
 }
 
-static bool surrogate(uint32_t c, uint32_t first) { return c >= first && c < first + 0x400; }
+static bool surrogate(uint32_t c, uint32_t first) {
+    return c >= first && c < first + 0x400;
+}
 
-/* Behind "\u": one code point, a pair of escapes above U+FFFF (RFC 8259 section 7). A lone half is no text. */
+/* Behind "\u": one code point, a pair of escapes above U+FFFF (RFC 8259 section 7). A lone half is no text.
+ */
 static bool unicode_escape(JsonReader *r, uint32_t *point) {
     uint32_t low;
     if (!hex4(r, point)) return false;
@@ -100,12 +110,12 @@ static size_t utf8_put(char *to, uint32_t c) {
     return tail + 1;
 }
 
-/* The part of the input from `start` to the quote at the reader, known to be good. An escape is never shorter than the
- * text it stands for. */
+/* The part of the input from `start` to the quote at the reader, known to be good. An escape is never shorter
+ * than the text it stands for. */
 static bool unescape(JsonReader *r, size_t start) {
     size_t end = r->at, len = 0;
     char *to = arena_alloc(r->arena, end - start + 1);
-    if (!to) return fail(r, "invalid_json");
+    if (!to) return fail(r, "too_large");
     for (r->at = start; r->at < end;) {
         uint32_t point;
         if (r->in.at[r->at] != '\\') {
@@ -125,7 +135,7 @@ static bool string(JsonReader *r) {
     bool has_escapes = false;
     if (!scan_string(r, &has_escapes)) return false;
     r->text = (Span){r->in.at + start, r->at - start};
-    if (has_escapes && !unescape(r, start)) return false;
+    if (has_escapes && r->arena && !unescape(r, start)) return false;
     r->at++;
     return true;
 }

@@ -21,10 +21,18 @@ static void closes(JsonWriter *w, char bracket) {
     w->comma = true;
 }
 
-void json_object(JsonWriter *w) { opens(w, '{'); }
-void json_object_end(JsonWriter *w) { closes(w, '}'); }
-void json_array(JsonWriter *w) { opens(w, '['); }
-void json_array_end(JsonWriter *w) { closes(w, ']'); }
+void json_object(JsonWriter *w) {
+    opens(w, '{');
+}
+void json_object_end(JsonWriter *w) {
+    closes(w, '}');
+}
+void json_array(JsonWriter *w) {
+    opens(w, '[');
+}
+void json_array_end(JsonWriter *w) {
+    closes(w, ']');
+}
 
 static void escaped(Buf *out, unsigned char c) {
     static const char SHORT[0x20] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
@@ -64,7 +72,9 @@ void json_string(JsonWriter *w, Span value) {
     quoted(w->out, value);
 }
 
-void json_text(JsonWriter *w, const char *value) { json_string(w, span_of(value)); }
+void json_text(JsonWriter *w, const char *value) {
+    json_string(w, span_of(value));
+}
 
 void json_int(JsonWriter *w, int64_t value) {
     char text[24];
@@ -78,8 +88,12 @@ void json_decimal_string(JsonWriter *w, int64_t value) {
     json_string(w, (Span){text, (size_t)len});
 }
 
-void json_bool(JsonWriter *w, bool value) { json_raw(w, value ? SPAN("true") : SPAN("false")); }
-void json_null(JsonWriter *w) { json_raw(w, SPAN("null")); }
+void json_bool(JsonWriter *w, bool value) {
+    json_raw(w, value ? SPAN("true") : SPAN("false"));
+}
+void json_null(JsonWriter *w) {
+    json_raw(w, SPAN("null"));
+}
 
 void json_time(JsonWriter *w, int64_t us) {
     char text[CLOCK_TEXT];

@@ -1,7 +1,7 @@
 /* message.c - decoding of what comes from outside, by the type tables that codegen/ makes.
- * Promise:  a message handed out is complete and safe to use: every string is valid UTF-8 without NUL, nothing is nested
- *           too deep, and (the strict functions) every field keeps the contract's rules.
- * Order:    syntax first, where the first fault ends it; then members as they come in the body; then, unless one of the
+ * Promise:  a message handed out is complete and safe to use: every string is valid UTF-8 without NUL,
+ * nothing is nested too deep, and (the strict functions) every field keeps the contract's rules. Order:
+ * syntax first, where the first fault ends it; then members as they come in the body; then, unless one of the
  *           former was told of the same field, the rules in the order of the .proto file. */
 #include "wire/message.h"
 
@@ -68,7 +68,8 @@ static bool only_fault(FieldFaults *faults, const char *code) {
 }
 
 /* Reads the one value of the document, up to its end. */
-static bool read_document(const MessageType *type, JsonReader *r, ProtobufCMessage *message, FieldFaults *faults) {
+static bool read_document(const MessageType *type, JsonReader *r, ProtobufCMessage *message,
+                          FieldFaults *faults) {
     JsonToken first = json_next(r);
     if (first == JSON_OBJECT) {
         if (!type->from_json(r, message, r->arena, faults)) return false;
@@ -105,7 +106,8 @@ bool message_from_protobuf(const MessageType *type, Span bytes, Arena *arena, Pr
     *ret = NULL;
     if (!proto_scan(type->descriptor, bytes, true, arena, faults)) return false;
     ProtobufCMessage *message = unpack(type, bytes, arena);
-    if (!message) return only_fault(faults, "too_large"); /* the scan has passed: only memory can have ended */
+    if (!message)
+        return only_fault(faults, "too_large"); /* the scan has passed: only memory can have ended */
     type->validate(message, arena, faults);
     if (faults->count) return false;
     *ret = message;

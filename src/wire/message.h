@@ -1,5 +1,6 @@
-/* The message types of proto/events/v1, found by name: what codegen/ makes from the .proto files and their options.
- * Messages are protobuf-c structs (generated: events/v1/NAME.pb-c.h), unpacked into an Arena and never freed one by one. */
+/* The message types of proto/events/v1, found by name: what codegen/ makes from the .proto files and their
+ * options. Messages are protobuf-c structs (generated: events/v1/NAME.pb-c.h), unpacked into an Arena and
+ * never freed one by one. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
@@ -24,6 +25,12 @@ void field_fault(FieldFaults *faults, const char *field, const char *code);
 /* A sentence for people that never quotes the value: "must not be longer than allowed". */
 const char *field_fault_text(const char *code);
 
+/* For string fields of the structs, which are char * although nothing writes through them: the text is
+ * borrowed. */
+static inline char *message_text(const char *text) {
+    return (char *)(uintptr_t)text;
+}
+
 typedef struct FieldInfo {
     const char *json_name, *proto_name, *label, *widget, *type; /* type: string, id, int64, timestamp, ... */
     const char *pattern;                                        /* "email", "phone", "uuid" or NULL */
@@ -41,8 +48,8 @@ typedef struct MessageType {
     size_t field_count;
     /* NULL where the message has no JSON form (frames of stream.proto, calls of services.proto). */
     void (*to_json)(const ProtobufCMessage *message, JsonWriter *w);
-    /* After JSON_OBJECT has been read: fills an initialised message up to the object's end. Reports member faults;
-     * false when the JSON itself ended it (then that is the only fault). NULL as above. */
+    /* After JSON_OBJECT has been read: fills an initialised message up to the object's end. Reports member
+     * faults; false when the JSON itself ended it (then that is the only fault). NULL as above. */
     bool (*from_json)(JsonReader *r, ProtobufCMessage *message, Arena *arena, FieldFaults *faults);
     /* Trims, normalises and checks the fields in place (in memory of the arena). */
     void (*validate)(ProtobufCMessage *message, Arena *arena, FieldFaults *faults);
@@ -50,13 +57,16 @@ typedef struct MessageType {
 
 const MessageType *message_type(Span name); /* NULL where there is none; constant time */
 const MessageType *const *message_types(size_t *count);
-const MessageType *message_type_of(const ProtobufCMessageDescriptor *descriptor); /* NULL where there is none */
+const MessageType *
+message_type_of(const ProtobufCMessageDescriptor *descriptor); /* NULL where there is none */
 
 /* Strict decoding of foreign bytes: syntax, types, then validation. False where faults->count > 0. */
-bool message_from_json(const MessageType *type, Span json, Arena *arena, ProtobufCMessage **ret, FieldFaults *faults);
+bool message_from_json(const MessageType *type, Span json, Arena *arena, ProtobufCMessage **ret,
+                       FieldFaults *faults);
 bool message_from_protobuf(const MessageType *type, Span bytes, Arena *arena, ProtobufCMessage **ret,
                            FieldFaults *faults);
-ProtobufCMessage *message_new(const MessageType *type, Arena *arena); /* initialised, empty; NULL out of memory */
+ProtobufCMessage *message_new(const MessageType *type,
+                              Arena *arena); /* initialised, empty; NULL out of memory */
 /* Trims, normalises and checks a message that came another way; false where faults->count > 0 afterwards. */
 bool message_validate(ProtobufCMessage *message, Arena *arena, FieldFaults *faults);
 /* Only a safe unpack, for bytes of our own programs or after a field check elsewhere; NULL where malformed.
@@ -66,5 +76,6 @@ void message_to_json(const ProtobufCMessage *message, Buf *out); /* finds the ty
 void message_pack(const ProtobufCMessage *message, Buf *out);
 /* The subject by the type's template: "prospect/12345"; "" where it has none; NULL out of memory. */
 const char *message_subject(const ProtobufCMessage *message, Arena *arena);
-/* Empties the personal fields (of it and of the messages in it): what a reader without `prospects:pii` gets. */
+/* Empties the personal fields (of it and of the messages in it): what a reader without `prospects:pii` gets.
+ */
 void message_clear_personal(ProtobufCMessage *message);

@@ -11,7 +11,8 @@ static void *member(const ProtobufCMessage *message, const ProtobufCFieldDescrip
 static void append_field(const ProtobufCMessage *message, Span proto_name, Buf *out) {
     char name[64];
     if (!span_copy(proto_name, name, sizeof name)) return;
-    const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
+    const ProtobufCFieldDescriptor *f =
+        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
     if (f && f->type == PROTOBUF_C_TYPE_INT64) buf_printf(out, "%" PRId64, *(int64_t *)member(message, f));
     if (f && f->type == PROTOBUF_C_TYPE_STRING) buf_text(out, *(char **)member(message, f));
 }

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "wire/message.h"
 
-/* {"type":"/problems/{code}","title","status","detail","correlationId","errors":[{"field","code","message"}]} */
+/* {"type":"/problems/{code}","title","status","detail","correlationId","errors":[{"field","code","message"}]}
+ */
 void problem_write(Buf *out, const char *code, int status, const char *detail, const char *correlation_id,
                    const FieldFaults *faults /* may be NULL */);

@@ -1,9 +1,8 @@
 /* proto_scan.c - the gate before protobuf-c's unpack.
- * Promise:  bytes that pass are well-formed for this schema: lengths inside their parent, wire types that fit, no
- *           groups, strings of valid UTF-8 without NUL (protobuf-c would hand out a cut string), bounded depth and a
- *           bounded number of unknown fields (it keeps a record of each).
- * Shape:    depth is counted in messages that the schema knows; unknown fields are measured, never opened, so hostile
- *           nesting costs nothing. */
+ * Promise:  bytes that pass are well-formed for this schema: lengths inside their parent, wire types that
+ * fit, no groups, strings of valid UTF-8 without NUL (protobuf-c would hand out a cut string), bounded depth
+ * and a bounded number of unknown fields (it keeps a record of each). Shape:    depth is counted in messages
+ * that the schema knows; unknown fields are measured, never opened, so hostile nesting costs nothing. */
 #include "wire/proto_scan.h"
 
 #include "base/text.h"
@@ -72,7 +71,7 @@ static bool read_field(Span bytes, size_t *at, Field *ret) {
     return ok;
 }
 
-static const char *json_name(const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *f) {
+static const char *member_name(const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *f) {
     const MessageType *type = message_type_of(d);
     for (size_t i = 0; type && i < type->field_count; i++)
         if (type->fields[i].number == f->id) return type->fields[i].json_name;
@@ -85,7 +84,9 @@ static bool end(Scan *s, const char *field, const char *code) {
     return false;
 }
 
-static bool malformed(Scan *s) { return end(s, "", "invalid_encoding"); }
+static bool malformed(Scan *s) {
+    return end(s, "", "invalid_encoding");
+}
 
 static enum WireType wire_of(ProtobufCType type) {
     switch (type) {
@@ -114,9 +115,11 @@ static bool packed_is_whole(Span value, enum WireType item) {
 
 static bool scan_message(Scan *s, const ProtobufCMessageDescriptor *d, Span bytes);
 
-static bool scan_string(Scan *s, const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *f, Span value) {
-    if (!text_is_utf8(value)) return end(s, json_name(d, f), "invalid_encoding");
-    if (value.len && memchr(value.at, 0, value.len)) field_fault(s->faults, json_name(d, f), "invalid_characters");
+static bool scan_string(Scan *s, const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *f,
+                        Span value) {
+    if (!text_is_utf8(value)) return end(s, member_name(d, f), "invalid_encoding");
+    if (value.len && memchr(value.at, 0, value.len))
+        field_fault(s->faults, member_name(d, f), "invalid_characters");
     return true;
 }
 
@@ -129,7 +132,7 @@ static bool scan_known(Scan *s, const ProtobufCMessageDescriptor *d, const Proto
     }
     if (f->label == PROTOBUF_C_LABEL_REPEATED && field->wire == WIRE_LENGTH)
         return packed_is_whole(field->value, want) || malformed(s);
-    field_fault(s->faults, json_name(d, f), "wrong_type");
+    field_fault(s->faults, member_name(d, f), "wrong_type");
     return true;
 }
 

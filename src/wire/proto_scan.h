@@ -1,5 +1,5 @@
-/* Looks foreign protobuf bytes over before protobuf-c unpacks them: it checks neither UTF-8 nor NUL in strings, and has
- * no limit of nesting. No memory, no recursion into what the schema does not know. */
+/* Looks foreign protobuf bytes over before protobuf-c unpacks them: it checks neither UTF-8 nor NUL in
+ * strings, and has no limit of nesting. No memory, no recursion into what the schema does not know. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
@@ -7,13 +7,14 @@
 
 enum { PROTO_DEPTH_MAX = 32, PROTO_UNKNOWN_MAX = 1024 };
 
-/* What was found. strict: unknown fields are faults, too ("unknown_field", named by their number). Where the bytes are
- * not protobuf, not UTF-8 or nested too deep, that is the only fault ("invalid_encoding", "too_deep"). */
+/* What was found. strict: unknown fields are faults, too ("unknown_field", named by their number). Where the
+ * bytes are not protobuf, not UTF-8 or nested too deep, that is the only fault ("invalid_encoding",
+ * "too_deep"). */
 bool proto_scan(const ProtobufCMessageDescriptor *descriptor, Span bytes, bool strict, Arena *arena,
                 FieldFaults *faults);
 
-/* The unknown fields of a message as protobuf bytes, and back: adds fields that the type does not have. False where the
- * bytes are malformed, name fields that the type has, or memory ends. */
+/* The unknown fields of a message as protobuf bytes, and back: adds fields that the type does not have. False
+ * where the bytes are malformed, name fields that the type has, or memory ends. */
 void proto_write_unknown(const ProtobufCMessage *message, Buf *out);
 bool proto_attach_unknown(ProtobufCMessage *message, Span bytes, Arena *arena);
 

@@ -1,5 +1,6 @@
 // Makes src/gen/ from the contract: one *_pb.ts per .proto file, and registry.ts that lists them all, so that a new
-// .proto file needs no hand-written import. forms.ts, in the same folder, comes from codegen/ (./dev codegen).
+// .proto file needs no hand-written import. forms.ts, in the same folder, comes from codegen/'s plugin: built by CMake,
+// named by PROTOC_GEN_EVENTS; without that the forms.ts which is there already is used.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
@@ -41,6 +42,11 @@ const registry = [
 ];
 writeFileSync(join(out, "registry.ts"), registry.join("\n"));
 
+const forms = process.env.PROTOC_GEN_EVENTS;
+if (forms) {
+  const args = [`--plugin=protoc-gen-events=${resolve(forms)}`, `--events_out=ts:${out}`];
+  execFileSync("protoc", [...args, `-I${protoRoot}`, "-I/usr/include", ...protos], { stdio: "inherit" });
+}
 if (!existsSync(join(out, "forms.ts"))) {
-  throw new Error(`${relative(process.cwd(), join(out, "forms.ts"))} is missing: run ./dev codegen first`);
+  throw new Error(`${relative(process.cwd(), join(out, "forms.ts"))} is missing: name codegen's plugin in PROTOC_GEN_EVENTS`);
 }

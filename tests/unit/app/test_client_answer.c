@@ -10,15 +10,18 @@ static void answers(void) {
     } CASES[] = {
         {"empty object", "{}", true, "", "", "", ""},
         {"pending", "{\"commandId\":\"x\",\"status\":\"pending\"}", true, "pending", "", "", ""},
-        {"a problem", "{\"type\":\"/problems/rate_limited\",\"status\":429,\"detail\":\"slow down\"}", true, "",
-         "rate_limited", "", "slow down"},
+        {"a problem", "{\"type\":\"/problems/rate_limited\",\"status\":429,\"detail\":\"slow down\"}", true,
+         "", "rate_limited", "", "slow down"},
         {"field errors: the first counts",
-         "{\"type\":\"/problems/invalid\",\"status\":400,\"errors\":[{\"field\":\"email\",\"code\":\"required\","
-         "\"message\":\"is missing\",\"more\":{\"a\":[1]}},{\"field\":\"phone\",\"code\":\"invalid_phone\"}]}",
+         "{\"type\":\"/problems/"
+         "invalid\",\"status\":400,\"errors\":[{\"field\":\"email\",\"code\":\"required\","
+         "\"message\":\"is "
+         "missing\",\"more\":{\"a\":[1]}},{\"field\":\"phone\",\"code\":\"invalid_phone\"}]}",
          true, "", "required", "email", "is missing"},
         {"rejected", "{\"status\":\"rejected\",\"code\":\"duplicate_email\",\"errors\":[]}", true, "rejected",
          "duplicate_email", "", ""},
-        {"unknown members", "{\"a\":{\"status\":\"x\"},\"b\":[{},[]],\"status\":\"failed\"}", true, "failed", "", "", ""},
+        {"unknown members", "{\"a\":{\"status\":\"x\"},\"b\":[{},[]],\"status\":\"failed\"}", true, "failed",
+         "", "", ""},
         {"null is absent", "{\"code\":null,\"status\":null}", true, "", "", "", ""},
         {"an array", "[]", false, "", "", "", ""},
         {"cut", "{\"status\":\"pend", false, "", "", "", ""},
@@ -42,9 +45,10 @@ static void answers(void) {
 static void tokens(void) {
     AUTO(Arena) arena = arena_new(0);
     ClientAnswer got;
-    REQUIRE(client_answer_read(SPAN("{\"accessToken\":\"a.b.c\",\"refreshToken\":\"r\",\"tokenType\":\"Bearer\","
-                                    "\"expiresIn\":900}"),
-                               arena, &got));
+    REQUIRE(
+        client_answer_read(SPAN("{\"accessToken\":\"a.b.c\",\"refreshToken\":\"r\",\"tokenType\":\"Bearer\","
+                                "\"expiresIn\":900}"),
+                           arena, &got));
     CHECK_SPAN(got.access_token, "a.b.c");
     CHECK_SPAN(got.refresh_token, "r");
     CHECK(got.expires_in == 900);

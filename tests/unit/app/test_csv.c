@@ -33,8 +33,9 @@ static void reading(void) {
         {"a lone CR is text", "a\rb,c\n", "a\rb|c"},
         {"empty fields", ",,\n", "||"},
         {"comma at the end of the input", "a,", "a|"},
-        {"byte order mark", "\xEF\xBB\xBF"
-                            "a,b\n",
+        {"byte order mark",
+         "\xEF\xBB\xBF"
+         "a,b\n",
          "a|b"},
         {"byte order mark before a quote", "\xEF\xBB\xBF\"a,b\"\n", "a,b"},
         {"quoted", "\"a\",\"b\"\n", "a|b"},
@@ -91,8 +92,14 @@ static void bounds(void) {
 
 static void writing(void) {
     static const char *const CASES[][2] = {
-        {"", ""},          {"plain", "plain"},           {"a,b", "\"a,b\""},       {"a\"b", "\"a\"\"b\""},
-        {"a\nb", "\"a\nb\""}, {"a\rb", "\"a\rb\""}, {" a", "\" a\""}, {"=1+1", "=1+1"},
+        {"", ""},
+        {"plain", "plain"},
+        {"a,b", "\"a,b\""},
+        {"a\"b", "\"a\"\"b\""},
+        {"a\nb", "\"a\nb\""},
+        {"a\rb", "\"a\rb\""},
+        {" a", "\" a\""},
+        {"=1+1", "=1+1"},
     };
     for (size_t i = 0; i < COUNT(CASES); i++) {
         AUTO_BUF out = {0};
@@ -173,7 +180,10 @@ static void command_ids(void) {
         int64_t row;
         const char *raw;
         bool same;
-    } CASES[] = {{"demo", 1, "x,y", true}, {"demo", 2, "x,y", false}, {"demo", 1, "x,z", false}, {"dem", 1, "x,y", false}};
+    } CASES[] = {{"demo", 1, "x,y", true},
+                 {"demo", 2, "x,y", false},
+                 {"demo", 1, "x,z", false},
+                 {"dem", 1, "x,y", false}};
     for (size_t i = 0; i < COUNT(CASES); i++) {
         import_command_id(span_of(CASES[i].tenant), CASES[i].row, span_of(CASES[i].raw), b);
         CHECK(!strcmp(a, b) == CASES[i].same);

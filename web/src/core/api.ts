@@ -40,6 +40,7 @@ interface RequestOptions {
 }
 
 export const PAGE_SIZE = 50;
+const NEVER_SHOWN = "EventSkipped"; // only moves positions; clients never get one
 
 export class Api {
   readonly #session: SessionKeeper;
@@ -111,7 +112,7 @@ export class Api {
   async eventTypes(signal?: AbortSignal): Promise<EventType[]> {
     const response = await this.#request("GET", "/api/event-types", { signal });
     const body = (await response.json()) as { events?: EventType[] };
-    return body.events ?? [];
+    return (body.events ?? []).filter((type) => type.name !== NEVER_SHOWN);
   }
 
   /** A single-use ticket for the WebSocket, which cannot carry an Authorization header. */

@@ -26,9 +26,9 @@ export class CommandTracker {
   /** Sends a command and resolves when it is decided; `accepted` runs in between. Rejects when sending fails. */
   async run(commandId: string, send: () => Promise<void>, accepted: () => void): Promise<Outcome> {
     await send();
+    accepted();
     const known = this.#recent.get(commandId);
     if (known !== undefined) return known;
-    accepted();
     return new Promise((resolve) => {
       let timer: ReturnType<typeof setTimeout> | undefined;
       const settle = (outcome: Outcome): void => {

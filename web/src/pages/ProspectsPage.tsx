@@ -94,7 +94,8 @@ function latest(prospects: readonly Prospect[], opened: Prospect): Prospect {
   return prospects.find((row) => row.prospectId === opened.prospectId) ?? opened;
 }
 
-function summary(list: { isPending: boolean; isPlaceholderData: boolean; hasNextPage: boolean; prospects: readonly Prospect[] }, query: string): string {
+function summary(list: { isPending: boolean; isLoadingError: boolean; isPlaceholderData: boolean; hasNextPage: boolean; prospects: readonly Prospect[] }, query: string): string {
+  if (list.isLoadingError) return "Not loaded";
   if (list.isPending || list.isPlaceholderData) return "Loading…";
   const count = list.prospects.length.toLocaleString("en");
   if (list.hasNextPage) return `First ${count} shown`;

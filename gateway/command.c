@@ -1,0 +1,172 @@
+#include "gateway/command.h"
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/text.h"
+#include "events/v1/envelope.pb-c.h"
+#include "wire/envelope.h"
+#include "wire/proto_scan.h"
+
+static void *member(ProtobufCMessage *message, const char *name, ProtobufCType type) {
+    const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
+    if (!f || f->type != type || f->label == PROTOBUF_C_LABEL_REPEATED) return NULL;
+    return (char *)message + f->offset;
+}
+
+static bool set_number(ProtobufCMessage *message, const char *name, int64_t value) {
+    int64_t *at = member(message, name, PROTOBUF_C_TYPE_INT64);
+    if (at) *at = value;
+    return at;
+}
+
+/* --- ordering --- */
+
+/* "prospect/{prospect_id}" with the number in its place. at == NULL where the type has no such template. */
+static Span subject_of(const MessageType *type, ProtobufCMessage *message, Arena *arena) {
+    char name[64];
+    Span rest, before = span_split(span_of(type->subject), '{', &rest);
+    Span field = span_split(rest, '}', &rest);
+    if (!span_copy(field, name, sizeof name)) return SPAN_NONE;
+    const int64_t *id = field.len ? member(message, name, PROTOBUF_C_TYPE_INT64) : NULL;
+    if (!id) return SPAN_NONE;
+    return span_of(arena_printf(arena, "%.*s%lld", SPAN_ARGS(before), (long long)*id));
+}
+
+static Span email_of(const MessageType *type, ProtobufCMessage *message) {
+    for (size_t i = 0; i < type->field_count; i++) {
+        const FieldInfo *f = &type->fields[i];
+        if (!f->pattern || strcmp(f->pattern, "email")) continue;
+        char **text = member(message, f->proto_name, PROTOBUF_C_TYPE_STRING);
+        if (text) return span_of(*text);
+    }
+    return SPAN_NONE;
+}
+
+Span ordering_key(const MessageType *type, const ProtobufCMessage *message, Span tenant, Span command_id,
+                  Arena *arena) {
+    ProtobufCMessage *m = (ProtobufCMessage *)message;
+    Span subject = subject_of(type, m, arena);
+    if (subject.at) return subject;
+    Span email = email_of(type, m);
+    if (!email.at) return span_of(arena_printf(arena, "command/%.*s", SPAN_ARGS(command_id)));
+    AUTO_BUF both = {0};
+    buf_span(&both, tenant);
+    buf_byte(&both, 0);
+    buf_span(&both, text_fold(arena, email));
+    return span_of(arena_printf(arena, "create/%016llx", (unsigned long long)hash_stable(buf_view(&both))));
+}
+
+/* --- decoding --- */
+
+static ProtobufCMessage *decode_json(const CommandInput *in, Arena *arena, FieldFaults *faults) {
+    ProtobufCMessage *m = message_new(in->type, arena);
+    JsonReader r = json_reader(in->body, arena);
+    JsonToken first = json_next(&r);
+    if (!m) field_fault(faults, "", "too_large");
+    else if (first == JSON_ERROR) field_fault(faults, "", r.fault);
+    else if (first != JSON_OBJECT) field_fault(faults, "", "wrong_type");
+    else if (in->type->from_json(&r, m, arena, faults) && json_next(&r) != JSON_END)
+        field_fault(faults, "", "invalid_json");
+    return m;
+}
+
+static ProtobufCMessage *decode_protobuf(const CommandInput *in, Arena *arena, FieldFaults *faults) {
+    ProtobufCMessage *m = NULL;
+    if (!proto_scan(in->type->descriptor, in->body, true, arena, faults)) return NULL;
+    if (!(m = message_unpack(in->type, in->body, arena))) field_fault(faults, "", "too_large");
+    return m;
+}
+
+/* As message_from_json() and message_from_protobuf(), but what REST has in the path and in If-Match is put in before
+ * the rules are applied. */
+static ProtobufCMessage *decode_update(const CommandInput *in, Arena *arena, FieldFaults *faults) {
+    ProtobufCMessage *m = in->protobuf ? decode_protobuf(in, arena, faults) : decode_json(in, arena, faults);
+    for (size_t i = 0; i < faults->count; i++)
+        if (!*faults->at[i].field) return NULL; /* it could not be read to its end */
+    if (!m) return NULL;
+    set_number(m, "prospect_id", in->prospect_id);
+    set_number(m, "expected_version", in->expected_version);
+    message_validate(m, arena, faults);
+    return m;
+}
+
+static ProtobufCMessage *decode(const CommandInput *in, Arena *arena, FieldFaults *faults) {
+    ProtobufCMessage *m = NULL;
+    if (in->prospect_id) m = decode_update(in, arena, faults);
+    else if (in->protobuf) message_from_protobuf(in->type, in->body, arena, &m, faults);
+    else message_from_json(in->type, in->body, arena, &m, faults);
+    return faults->count ? NULL : m;
+}
+
+/* --- the id --- */
+
+static Uuid id_of_key(const CommandInput *in) {
+    Span parts[] = {span_of(in->claims->tenant_id), span_of(in->claims->user_id), in->idempotency_key};
+    return uuid_v5(&UUID_COMMANDS, parts, COUNT(parts));
+}
+
+/* The client's own id, or the one of its key, or a new one. Both, and not the same: nobody could say which one counts. */
+static bool choose_id(const CommandInput *in, Span given, char out[UUID_TEXT], FieldFaults *faults) {
+    Uuid own = {0}, of_key = {0};
+    bool has_own = given.len > 0, has_key = in->idempotency_key.at;
+    if (has_own && !uuid_parse(given, &own)) field_fault(faults, "commandId", "invalid_id");
+    if (has_key) of_key = id_of_key(in);
+    if (has_own && has_key && memcmp(&own, &of_key, sizeof own)) field_fault(faults, "commandId", "invalid_id");
+    Uuid id = has_own ? own : has_key ? of_key : uuid_v7();
+    uuid_format(&id, out);
+    return !faults->count;
+}
+
+static uint64_t hash_message(const ProtobufCMessage *message) {
+    AUTO_BUF bytes = {0};
+    message_pack(message, &bytes);
+    return hash_stable(buf_view(&bytes));
+}
+
+static Span pack_envelope(const CommandInput *in, const Command *c, Arena *arena) {
+    AUTO_BUF data = {0};
+    Events__V1__CommandEnvelope e = EVENTS__V1__COMMAND_ENVELOPE__INIT;
+    message_pack(c->message, &data);
+    e.command_id = (char *)c->command_id;
+    e.command_type = (char *)c->type->name;
+    e.correlation_id = (char *)in->correlation_id;
+    e.tenant_id = (char *)in->claims->tenant_id;
+    e.issued_by = (char *)in->claims->user_id;
+    e.issued_at = timestamp_new(arena, clock_now_us());
+    e.traceparent = (char *)in->traceparent;
+    e.ordering_key = (char *)c->ordering_key.at; /* made by arena_printf(): ends with NUL */
+    e.data = (ProtobufCBinaryData){data.len, (uint8_t *)data.at};
+    e.schema_version = (char *)c->type->schema_version;
+    size_t size = events__v1__command_envelope__get_packed_size(&e);
+    uint8_t *packed = arena_alloc(arena, size);
+    if (!packed || data.failed) return SPAN_NONE;
+    return span_bytes(packed, events__v1__command_envelope__pack(&e, packed));
+}
+
+bool command_build(const CommandInput *in, Arena *arena, Command *c, FieldFaults *faults, Err *err) {
+    *c = (Command){.type = in->type};
+    c->message = decode(in, arena, faults);
+    if (faults->count) return false;
+    char **id = c->message ? member(c->message, "command_id", PROTOBUF_C_TYPE_STRING) : NULL;
+    if (!id) return err_set(err, &ERR_TOO_LARGE, "the command does not fit");
+    if (!choose_id(in, span_of(*id), c->command_id, faults)) return false;
+    *id = (char *)protobuf_c_empty_string;
+    c->body_hash = hash_message(c->message);
+    *id = c->command_id;
+    c->ordering_key = ordering_key(in->type, c->message, span_of(in->claims->tenant_id), span_of(c->command_id), arena);
+    c->packed = pack_envelope(in, c, arena);
+    return (c->ordering_key.at && c->packed.at) || err_set(err, &ERR_TOO_LARGE, "the command does not fit");
+}
+
+bool if_match_read(Span header, int64_t *ret) {
+    uint64_t version;
+    Span text = span_trim(header);
+    if (span_is(text, "*")) {
+        *ret = -1;
+        return true;
+    }
+    if (text.len < 3 || text.at[0] != '"' || text.at[text.len - 1] != '"') return false;
+    if (!span_to_u64((Span){text.at + 1, text.len - 2}, INT64_MAX, &version) || !version) return false;
+    *ret = (int64_t)version;
+    return true;
+}

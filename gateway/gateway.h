@@ -1,0 +1,46 @@
+/* What the parts of the gateway share. Made by main.c before any loop runs, torn down after all of them have ended; in
+ * between only what is atomic, or guards itself, changes. */
+#pragma once
+#include "app/queries.h"
+#include "gateway/attempts.h"
+#include "gateway/hub.h"
+#include "gateway/static.h"
+#include "gateway/token.h"
+#include "gateway/token_cache.h"
+#include "grid/grid_webhook.h"
+#include "io/pool.h"
+#include "net/http_server.h"
+#include "queue/queue.h"
+
+typedef struct Worker Worker;
+typedef struct Parking Parking;
+typedef struct Sessions Sessions;
+
+typedef struct Gateway {
+    Tokens *tokens;
+    Attempts *attempts;
+    Pool *readers;      /* contexts: Queries */
+    Pool *user_threads; /* contexts: UsersContext (rest_auth.h) */
+    QueueSender *queue;
+    Hub *hub;
+    StaticFiles *files;
+    GridWebhook *webhook;
+    Worker *workers;
+    size_t worker_count;
+    const char *allowed_origins;
+    int64_t access_us, refresh_us; /* lives of tokens */
+    bool test_endpoints;
+    atomic_bool ready;
+    _Atomic int64_t held; /* the projection's prefix, as last heard by doorbell */
+} Gateway;
+
+/* One event loop with its own two servers and its own sessions. Its thread alone touches it. */
+struct Worker {
+    Gateway *gateway;
+    Loop *loop;
+    HttpServer *tls, *plain;
+    TokenCache *tokens;
+    Sessions *sessions;
+    Parking *parking;
+    size_t in_flight; /* jobs and queue sends that will come back */
+};

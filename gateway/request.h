@@ -1,0 +1,54 @@
+/* One REST call: the exchange and what has been found out about it. Lives in the exchange's memory, until answered.
+ * Reader threads look at it too, so whatever they need of the exchange is taken from it beforehand, on the loop. */
+#pragma once
+#include "gateway/gateway.h"
+
+typedef struct Request Request;
+
+enum {
+    ACCESS_TOKEN = 0,      /* any valid token; or SCOPE_ bits, all of them needed */
+    ACCESS_PUBLIC = 1 << 8 /* no token is looked at */
+};
+typedef enum BodyKind { BODY_NONE, BODY_MESSAGE /* JSON or protobuf */, BODY_ANY } BodyKind;
+
+typedef struct Route {
+    const char *method, *path; /* "{}" stands for one segment, of which there is at most one */
+    unsigned access;
+    BodyKind body;
+    size_t body_limit;
+    void (*handle)(Request *r);
+} Route;
+
+enum { CORRELATION_ID = 129, TRACEPARENT = 56 };
+struct Request {
+    HttpExchange *x;
+    Worker *worker;
+    Gateway *gateway;
+    const Route *route;
+    Span param;    /* the segment at "{}" */
+    Claims claims; /* zero where the route is public */
+    bool wants_protobuf; /* by Accept */
+    Span if_none_match;
+    char correlation_id[CORRELATION_ID];
+    char traceparent[TRACEPARENT];
+};
+
+/* NULL where the exchange's memory is used up. */
+Request *request_new(Worker *worker, HttpExchange *x);
+/* Checks the bearer token and the route's scopes; has answered where false. */
+bool request_authorise(Request *r);
+/* Checks Content-Type and length by the route; has answered where false. */
+bool request_body_fits(Request *r);
+bool request_is_protobuf(const Request *r); /* of the body */
+/* The token of `Authorization: Bearer`; at == NULL where there is none. */
+Span request_bearer(const HttpExchange *x);
+static inline bool request_may(const Request *r, unsigned scope) { return r->claims.scope_bits & scope; }
+
+bool traceparent_is_valid(Span text); /* W3C Trace Context, version 00 */
+bool is_visible_ascii(Span text, size_t most);
+/* The id in the path; has answered (404) where it is none. */
+bool request_prospect_id(Request *r, int64_t *ret);
+/* Query parameter `limit`, 1 to most; false where out of range. */
+bool request_limit(Request *r, size_t most, size_t fallback, size_t *ret);
+/* Does If-None-Match name this entity tag? */
+bool tag_listed(Span list, Span tag);

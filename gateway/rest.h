@@ -1,0 +1,31 @@
+/* The handlers that the table in routes.c names. Each answers its request exactly once, now or later. */
+#pragma once
+#include "gateway/request.h"
+
+/* rest_auth.c */
+void rest_login(Request *r);
+void rest_refresh(Request *r);
+void rest_ticket(Request *r);
+/* rest_commands.c */
+void rest_create_prospect(Request *r);
+void rest_update_prospect(Request *r);
+void rest_command(Request *r);
+/* rest_prospects.c */
+void rest_prospects(Request *r);
+void rest_prospect(Request *r);
+void rest_outcome(Request *r);
+/* rest_events.c */
+void rest_history(Request *r);
+void rest_events(Request *r);
+/* rest_meta.c */
+void rest_event_types(Request *r);
+void rest_jwks(Request *r);
+void rest_live(Request *r);
+void rest_ready(Request *r);
+void rest_static(Request *r);
+/* conformance.c: only with EVENTS_TEST_ENDPOINTS */
+void test_echo(Request *r);
+void test_bytes(Request *r);
+void test_ws_echo(Request *r);
+/* upgrade.c */
+void ws_events(Request *r);

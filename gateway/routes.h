@@ -1,0 +1,14 @@
+/* From a request to its handler: one table for everything that the gateway answers. */
+#pragma once
+#include "gateway/request.h"
+
+/* The HTTP server's on_request; user is the Worker. */
+void routes_dispatch(void *user, HttpExchange *x);
+
+typedef struct RouteMatch {
+    const Route *route;   /* NULL: none with this method */
+    Span param;
+    char allow[96];       /* methods of the path, for Allow; "" where no route has this path */
+} RouteMatch;
+/* Pure, for tests. HEAD matches GET. tests: also the routes of EVENTS_TEST_ENDPOINTS. */
+RouteMatch routes_match(Span method, Span path, bool tests);

@@ -1,0 +1,192 @@
+/* handlers.c - from a queue message to one effect.
+ *
+ * Promise:  entity, e-mail key, command_done and outbox row commit together or not at all, once per command however
+ *           often it is delivered. Every command that can be read gets exactly one event, a rejection included, so
+ *           that its sender learns the outcome.
+ * Savepoint: costs two statements, so a batch runs without at first; only where a command fails by itself it is
+ *           rolled back and run again with one around each command.
+ * Order:    messages are handled in the order given. After a failed one the later ones of its key are left alone:
+ *           they go back to the queue and come again behind it.
+ * Faults:   an error that may pass by itself (ErrKind.retry: the file is locked, the disk is full) ends the batch and
+ *           is nobody's try. Any other error belongs to the command that met it.
+ * Crash:    after the commit and before the queue was told, the batch is delivered again and found in command_done. */
+#include "app/handlers.h"
+
+#include "app/prospect_commands.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/uuid.h"
+#include "store/command_done.h"
+#include "store/outbox.h"
+#include "wire/envelope.h"
+
+enum { COMMAND_MEMORY = 4 << 20 };
+
+struct Handlers {
+    Db *db;
+    Arena *arena; /* of one command */
+    bool careful; /* each command in a savepoint of its own */
+};
+
+static const struct {
+    const char *command;
+    CommandHandler *handle;
+} HANDLERS[] = {
+    {"CreateProspect", on_create_prospect},
+    {"UpdateProspect", on_update_prospect},
+};
+
+Handlers *handlers_new(Db *db) {
+    Handlers *h = must(calloc(1, sizeof *h));
+    *h = (Handlers){.db = db, .arena = arena_new(COMMAND_MEMORY)};
+    return h;
+}
+
+Handlers *handlers_free(Handlers *h) {
+    if (!h) return NULL;
+    arena_free(h->arena);
+    free(h);
+    return NULL;
+}
+
+static CommandHandler *handler_of(const char *command) {
+    for (size_t i = 0; i < COUNT(HANDLERS); i++)
+        if (strcmp(HANDLERS[i].command, command) == 0) return HANDLERS[i].handle;
+    return NULL;
+}
+
+/* --- the event --- */
+
+static bool fill_envelope(const Command *c, const char *event_id, Events__V1__Envelope *e, Err *err) {
+    const MessageType *type = message_type_of(c->event->descriptor);
+    size_t size = protobuf_c_message_get_packed_size(c->event);
+    events__v1__envelope__init(e);
+    e->data.data = arena_alloc(c->arena, size + 1);
+    e->occurred_at = timestamp_new(c->arena, c->now);
+    if (!type || !e->data.data || !e->occurred_at) return err_set(err, &ERR_TOO_LARGE, "an event of %zu bytes", size);
+    e->data.len = protobuf_c_message_pack(c->event, e->data.data);
+    e->event_id = (char *)event_id;
+    e->event_type = (char *)type->name;
+    e->schema_version = (char *)(*type->schema_version ? type->schema_version : "1.0");
+    e->producer = (char *)"ProspectService";
+    e->correlation_id = c->envelope->correlation_id;
+    e->causation_id = c->envelope->command_id;
+    e->subject = (char *)c->subject;
+    e->subject_version = c->subject_version;
+    e->tenant_id = c->envelope->tenant_id;
+    e->traceparent = c->envelope->traceparent;
+    e->issued_by = c->envelope->issued_by;
+    return true;
+}
+
+static bool append_event(Command *c, char event_id[UUID_TEXT], Err *err) {
+    Events__V1__Envelope e;
+    Uuid id = uuid_v7();
+    uuid_format(&id, event_id);
+    return fill_envelope(c, event_id, &e, err) && outbox_append(c->db, &e, c->now, err);
+}
+
+/* --- one command --- */
+
+static bool hopeless(Handled *result, const char *reason) {
+    *result = (Handled){.as = HANDLED_HOPELESS, .reason = reason};
+    return true;
+}
+
+/* The id is taken by another body: the first outcome stands, and this sender is told. Queues that can be searched
+ * refuse such a command before it gets here. */
+static bool tell_conflict(Command *c, Handled *result, Err *err) {
+    char event_id[UUID_TEXT];
+    result->event = true;
+    return command_reject(c, "idempotency_conflict", "this command id was used for another command", NULL, "", err) &&
+           append_event(c, event_id, err);
+}
+
+static bool perform(Command *c, CommandHandler *handle, const CommandKey *key, uint64_t body_hash, Err *err) {
+    char event_id[UUID_TEXT];
+    FieldFaults faults = {0};
+    bool valid = message_validate((ProtobufCMessage *)c->message, c->arena, &faults);
+    return (valid ? handle(c, err) : command_reject_invalid(c, &faults, err)) && append_event(c, event_id, err) &&
+           command_done_add(c->db, key, body_hash, span_of(event_id), c->now, err);
+}
+
+/* True: *result tells. False: err tells what failed. */
+static bool handle_one(Handlers *h, const QueueMessage *m, Handled *result, Err *err) {
+    *result = (Handled){.as = HANDLED_DONE};
+    if (m->deliveries > QUEUE_TRIES) return hopeless(result, "tries_exhausted");
+    const Events__V1__CommandEnvelope *envelope =
+        (const void *)message_unpack(message_type(SPAN("CommandEnvelope")), m->body, h->arena);
+    if (!envelope || !*envelope->command_id || !*envelope->tenant_id) return hopeless(result, "undecodable_envelope");
+    const MessageType *type = message_type(span_of(envelope->command_type));
+    CommandHandler *handle = handler_of(envelope->command_type);
+    if (!type || !handle) return hopeless(result, "unknown_command_type");
+    Command c = {.db = h->db, .arena = h->arena, .envelope = envelope, .now = clock_now_us()};
+    c.message = message_unpack(type, span_bytes(envelope->data.data, envelope->data.len), h->arena);
+    if (!c.message) return hopeless(result, "undecodable_command");
+    CommandKey key = {span_of(envelope->tenant_id), span_of(envelope->issued_by), span_of(envelope->command_id)};
+    bool done;
+    uint64_t done_hash = 0;
+    if (!command_done_find(h->db, &key, &done, &done_hash, err)) return false;
+    if (done) return done_hash == m->body_hash || tell_conflict(&c, result, err);
+    result->event = true;
+    return perform(&c, handle, &key, m->body_hash, err);
+}
+
+/* --- the batch --- */
+
+static bool step(Handlers *h, const char *sql, Err *err) { return stmt_run(db_statement(h->db, sql), NULL, err); }
+
+/* Undoes what the command has written. A savepoint that cannot be had back means that the engine has given up the
+ * whole transaction. */
+static bool undo(Handlers *h, Err *err) {
+    Err fault = {0};
+    if (step(h, "ROLLBACK TO one_command", &fault) && step(h, "RELEASE one_command", &fault)) return true;
+    return err_set(err, &ERR_DB_DOWN, "%s", fault.why);
+}
+
+static bool engine_failed(const Err *fault) { return fault->kind->retry && !err_is(fault, &ERR_CONFLICT); }
+
+static bool run_one(Handlers *h, const QueueMessage *m, Handled *result, Err *err) {
+    Err fault = {0};
+    arena_reset(h->arena);
+    if (h->careful && !step(h, "SAVEPOINT one_command", err)) return false;
+    if (handle_one(h, m, result, &fault)) return !h->careful || step(h, "RELEASE one_command", err);
+    if (engine_failed(&fault) || !h->careful) return err_set(err, fault.kind, "%s", fault.why);
+    *result = (Handled){.as = HANDLED_FAILED, .reason = fault.kind->code, .why = fault};
+    return undo(h, err);
+}
+
+static bool stands_behind(const QueueMessage *messages, const Handled *results, size_t at) {
+    for (size_t i = 0; i < at; i++)
+        if (results[i].as == HANDLED_FAILED && span_equal(messages[i].key, messages[at].key)) return true;
+    return false;
+}
+
+static bool run_all(Handlers *h, const QueueMessage *messages, size_t count, Handled *results, Err *err) {
+    bool failed = false; /* nearly always nobody: then nobody needs to be looked for */
+    for (size_t i = 0; i < count; i++) {
+        if (failed && stands_behind(messages, results, i)) {
+            results[i] = (Handled){.as = HANDLED_BEHIND};
+            continue;
+        }
+        if (!run_one(h, &messages[i], &results[i], err)) return false;
+        failed = failed || results[i].as == HANDLED_FAILED;
+    }
+    return true;
+}
+
+static bool run_transaction(Handlers *h, const QueueMessage *messages, size_t count, Handled *results, Err *err) {
+    if (!db_begin(h->db, err)) return false;
+    if (run_all(h, messages, count, results, err)) return db_commit(h->db, err);
+    db_rollback(h->db);
+    return false;
+}
+
+bool handlers_run(Handlers *h, const QueueMessage *messages, size_t count, Handled *results, Err *err) {
+    Err fault = {0};
+    h->careful = false;
+    if (run_transaction(h, messages, count, results, &fault)) return true;
+    if (engine_failed(&fault)) return err_set(err, fault.kind, "%s", fault.why);
+    h->careful = true;
+    return run_transaction(h, messages, count, results, err);
+}

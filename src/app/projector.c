@@ -1,0 +1,308 @@
+/* projector.c - the read side's one transaction.
+ *
+ * Promise:  an event changes the read model, the outcomes and the replay log exactly once and in the order of the
+ *           numbers, in the transaction that moves the prefix; whatever has been answered 200 is durable.
+ * Early:    an event above a hole is stored as waiting and applied in the transaction that closes the hole.
+ * Numbers:  the number is what tells a duplicate; it never expires. The inbox keeps event ids besides, for events
+ *           that were requeued under a new number: those move the prefix and change nothing.
+ * Bad:      an event that nobody can read or apply goes to the dead letter table and gives its number away, so that it
+ *           stops neither the others of its delivery nor the later ones.
+ * Failure:  the transaction is rolled back and memory is thrown away: the tables are the truth, and the next call
+ *           reads them again. Epoch: numbers of another epoch say nothing about ours; they are refused. */
+#include "app/projector.h"
+
+#include "app/projection_rules.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "domain/prefix.h"
+#include "observe/metric.h"
+#include "store/inbox.h"
+#include "store/replay_log.h"
+#include "wire/envelope.h"
+
+typedef Events__V1__Envelope Envelope;
+enum { ALERT_US = 60000000 };
+
+struct Projector {
+    Db *db;
+    Prefix *prefix; /* NULL: must be read again */
+    ReplayHead head;
+    Arena *arena;
+    bool mismatch;
+    int64_t now_us, wall_us, alerted_us;
+    Envelope **sorted;
+    size_t sorted_size;
+    size_t applied, early, duplicates, dead; /* of this transaction */
+    Metric *metric_applied, *metric_early, *metric_duplicates, *metric_dead, *metric_held, *metric_last;
+};
+
+int64_t projector_held(const Projector *p) { return p->head.head; }
+const char *projector_epoch(const Projector *p) { return p->head.epoch; }
+bool projector_healthy(const Projector *p) { return !p->mismatch; }
+
+/* ---- stored state ---- */
+
+static void offer_waiting(void *user, int64_t sequence) {
+    Projector *p = user;
+    prefix_offer(p->prefix, sequence, p->now_us);
+}
+
+static bool load(Projector *p, Err *err) {
+    if (p->prefix) return true;
+    if (!replay_log_head(p->db, &p->head, err)) return false;
+    p->prefix = prefix_new(p->head.head);
+    if (waiting_each(p->db, offer_waiting, p, err)) return true;
+    p->prefix = prefix_free(p->prefix);
+    return false;
+}
+
+/* `head` is what it was before the transaction. */
+static bool forget(Projector *p, const ReplayHead *head) {
+    db_rollback(p->db);
+    p->head = *head;
+    p->prefix = prefix_free(p->prefix);
+    return false;
+}
+
+bool projector_open(Db *db, int64_t now_us, Projector **ret, Err *err) {
+    AUTO(Projector) p = must(calloc(1, sizeof *p));
+    p->db = db;
+    p->now_us = now_us;
+    p->arena = arena_new(512u << 20);
+    p->metric_applied = metric_counter("events_projection_applied_total", "Events applied to the read model");
+    p->metric_early = metric_counter("events_projection_early_total", "Events that came before their predecessors");
+    p->metric_duplicates = metric_counter("events_projection_duplicates_total", "Events that had come before");
+    p->metric_dead = metric_counter("events_projection_dead_total", "Events that nobody can read or apply");
+    p->metric_held = metric_gauge("events_projection_held", "All events up to this number are applied");
+    p->metric_last = metric_gauge("events_projection_known_last", "Highest number known to exist");
+    if (!load(p, err)) return false;
+    *ret = p;
+    p = NULL;
+    return true;
+}
+
+Projector *projector_free(Projector *p) {
+    if (!p) return NULL;
+    prefix_free(p->prefix);
+    arena_free(p->arena);
+    free(p->sorted);
+    free(p);
+    return NULL;
+}
+
+/* ---- one event ---- */
+
+static bool bury(Projector *p, const DeadEvent *dead, Err *err) {
+    p->dead++;
+    log_error("event went to the dead letters", LOG_INT("sequence", dead->sequence),
+              LOG_SPAN("eventId", dead->event_id), LOG_TEXT("reason", dead->reason));
+    return dead_event_add(p->db, dead, p->wall_us, err);
+}
+
+static bool bury_event(Projector *p, const Envelope *e, Span body, const char *reason, Err *err) {
+    DeadEvent dead = {.sequence = e->sequence,
+                      .event_id = span_of(e->event_id),
+                      .event_type = span_of(e->event_type),
+                      .body = body,
+                      .reason = reason};
+    return bury(p, &dead, err);
+}
+
+static bool pack(Projector *p, const Envelope *e, Span *ret, Err *err) {
+    uint8_t *bytes = arena_alloc(p->arena, events__v1__envelope__get_packed_size(e) + 1);
+    if (!bytes) return err_set(err, &ERR_UNAVAILABLE, "projection: deliveries do not fit in memory");
+    *ret = span_bytes(bytes, events__v1__envelope__pack(e, bytes));
+    return true;
+}
+
+static bool append_to_log(Projector *p, const Envelope *e, Span body, Err *err) {
+    ReplayRow row = {.sequence = e->sequence,
+                     .subject_version = e->subject_version,
+                     .occurred_at = timestamp_us(e->occurred_at),
+                     .tenant_id = span_of(e->tenant_id),
+                     .subject = span_of(e->subject),
+                     .event_type = span_of(e->event_type),
+                     .issued_by = span_of(e->issued_by),
+                     .body = body};
+    return replay_log_append(p->db, &row, err);
+}
+
+static bool apply_rules(Projector *p, const Envelope *e, Span body, Err *err) {
+    Err why = {0};
+    if (projection_apply(p->db, e, p->arena, &why)) return true;
+    if (err_is(&why, &ERR_INVALID) || err_is(&why, &ERR_TOO_LARGE)) return bury_event(p, e, body, why.why, err);
+    return err_set(err, why.kind, "%s", why.why);
+}
+
+/* The event whose turn it is: its number is the head's next one. */
+static bool apply_event(Projector *p, const Envelope *e, Span body, Err *err) {
+    bool fresh;
+    if (!inbox_add(p->db, span_of(e->event_id), e->sequence, p->wall_us, &fresh, err)) return false;
+    if (fresh && !apply_rules(p, e, body, err)) return false;
+    if (!append_to_log(p, e, body, err)) return false;
+    p->head.head = e->sequence;
+    p->applied++;
+    return true;
+}
+
+/* A hole has closed: what waited behind it follows, up to the next hole. */
+static bool apply_waiting(Projector *p, Err *err) {
+    int64_t first = p->head.head + 1, held = prefix_held(p->prefix);
+    while (p->head.head < held) {
+        Span body;
+        if (!waiting_get(p->db, p->head.head + 1, p->arena, &body, err)) return false;
+        Envelope *e = body.at ? envelope_unpack(body, p->arena) : NULL;
+        if (!e) return err_set(err, &ERR_INTERNAL, "waiting event %lld is missing or broken",
+                               (long long)p->head.head + 1);
+        if (!apply_event(p, e, body, err)) return false;
+    }
+    return first > held || waiting_remove(p->db, first, held, err);
+}
+
+static bool take_event(Projector *p, const Envelope *e, Err *err) {
+    Span body;
+    switch (prefix_offer(p->prefix, e->sequence, p->now_us)) {
+    case PREFIX_NEXT: return pack(p, e, &body, err) && apply_event(p, e, body, err) && apply_waiting(p, err);
+    case PREFIX_EARLY:
+        p->early++;
+        return pack(p, e, &body, err) && waiting_add(p->db, e->sequence, body, p->wall_us, err);
+    case PREFIX_DUPLICATE: p->duplicates++; return true;
+    case PREFIX_FULL:
+        /* Not kept, yet answered 200: a refusal would make the topic hold back what closes the holes. The relay goes
+         * on announcing its last number, so this one will be asked for. */
+        return true;
+    }
+    return true;
+}
+
+static const char *fault_of(const Envelope *e) {
+    if (e->sequence < 1) return "no sequence";
+    if (!e->event_id[0]) return "no id";
+    return NULL;
+}
+
+/* ---- one transaction ---- */
+
+static int by_sequence(const void *a, const void *b) {
+    const Envelope *x = *(Envelope *const *)a, *y = *(Envelope *const *)b;
+    return (x->sequence > y->sequence) - (x->sequence < y->sequence);
+}
+
+/* Sorted, what arrives in disorder within one transaction needs no waiting row. */
+static size_t sort_events(Projector *p, ProjectorItem **items, size_t count) {
+    size_t total = 0, at = 0;
+    for (size_t i = 0; i < count; i++) total += items[i]->count;
+    if (total > p->sorted_size) {
+        p->sorted = must(realloc(p->sorted, total * sizeof *p->sorted));
+        p->sorted_size = total;
+    }
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < items[i]->count; k++) p->sorted[at++] = items[i]->events[k];
+    if (total) qsort(p->sorted, total, sizeof *p->sorted, by_sequence);
+    return total;
+}
+
+static bool take_events(Projector *p, size_t total, Err *err) {
+    for (size_t i = 0; i < total; i++) {
+        const Envelope *e = p->sorted[i];
+        const char *fault = fault_of(e);
+        Span body;
+        if (!fault ? !take_event(p, e, err) : !pack(p, e, &body, err) || !bury_event(p, e, body, fault, err))
+            return false;
+    }
+    return true;
+}
+
+static bool take_bad(Projector *p, const ProjectorItem *item, Err *err) {
+    for (size_t i = 0; i < item->bad_count; i++) {
+        DeadEvent dead = {.event_id = SPAN(""),
+                          .body = item->body,
+                          .reason = item->bad[i].reason,
+                          .index = item->bad[i].index};
+        if (!bury(p, &dead, err)) return false;
+    }
+    return true;
+}
+
+static bool transact(Projector *p, ProjectorItem **items, size_t count, Err *err) {
+    size_t total = sort_events(p, items, count);
+    if (!db_begin(p->db, err) || !take_events(p, total, err)) return false;
+    for (size_t i = 0; i < count; i++)
+        if (!take_bad(p, items[i], err)) return false;
+    if (p->applied && !replay_log_set_head(p->db, &p->head, err)) return false;
+    return db_commit(p->db, err);
+}
+
+static void count_up(Projector *p) {
+    metric_add(p->metric_applied, (int64_t)p->applied);
+    metric_add(p->metric_early, (int64_t)p->early);
+    metric_add(p->metric_duplicates, (int64_t)p->duplicates);
+    metric_add(p->metric_dead, (int64_t)p->dead);
+    metric_set(p->metric_held, p->head.head);
+    metric_set(p->metric_last, prefix_last(p->prefix));
+}
+
+/* Now, for this call. False where the stored state cannot be had. */
+static bool begin(Projector *p, int64_t now_us, Err *err) {
+    p->now_us = now_us;
+    p->wall_us = clock_now_us();
+    p->applied = p->early = p->duplicates = p->dead = 0;
+    arena_reset(p->arena);
+    return load(p, err);
+}
+
+bool projector_apply(Projector *p, ProjectorItem **items, size_t count, int64_t now_us, Err *err) {
+    for (size_t i = 0; i < count; i++) items[i]->status = 503;
+    if (p->mismatch) return err_set(err, &ERR_UNAVAILABLE, "projection: the relay's epoch is another one");
+    if (!begin(p, now_us, err)) return false;
+    ReplayHead before = p->head;
+    if (!transact(p, items, count, err)) return forget(p, &before);
+    for (size_t i = 0; i < count; i++) items[i]->status = 200;
+    count_up(p);
+    return true;
+}
+
+/* ---- the relay's announcements, and asking for what is missing ---- */
+
+static bool judge_epoch(Projector *p, Span epoch, Err *err) {
+    bool differs = p->head.epoch[0] && !span_is(epoch, p->head.epoch);
+    if (differs && !p->mismatch)
+        log_error("epoch mismatch: nothing is applied until an operator has decided",
+                  LOG_TEXT("epoch", p->head.epoch), LOG_SPAN("relayEpoch", epoch));
+    p->mismatch = differs;
+    if (differs || p->head.epoch[0]) return true;
+    ReplayHead head = p->head;
+    if (!epoch.len || !span_copy(epoch, head.epoch, sizeof head.epoch))
+        return err_set(err, &ERR_INVALID, "announcement: bad epoch");
+    if (!replay_log_set_head(p->db, &head, err)) return false;
+    log_info("epoch learnt", LOG_TEXT("epoch", head.epoch));
+    p->head = head;
+    return true;
+}
+
+bool projector_announced(Projector *p, Span epoch, int64_t last, int64_t now_us, Err *err) {
+    if (!begin(p, now_us, err) || !judge_epoch(p, epoch, err)) return false;
+    if (p->mismatch) return true;
+    prefix_known_last(p->prefix, last, now_us);
+    metric_set(p->metric_last, prefix_last(p->prefix));
+    return true;
+}
+
+static void alert(Projector *p, int64_t now_us) {
+    int64_t from, to, since;
+    if (!prefix_hole(p->prefix, 0, &from, &to, &since) || now_us - since < ALERT_US) return;
+    if (p->alerted_us && now_us - p->alerted_us < ALERT_US) return;
+    p->alerted_us = now_us;
+    log_error("events are missing, and asking again has not helped", LOG_INT("from", from), LOG_INT("to", to),
+              LOG_INT("seconds", (now_us - since) / 1000000));
+}
+
+bool projector_due_repair(Projector *p, int64_t now_us, int64_t *from, int64_t *to) {
+    if (!p->prefix || p->mismatch || !prefix_due_repair(p->prefix, now_us, from, to)) return false;
+    alert(p, now_us);
+    return true;
+}
+
+int64_t projector_due_us(const Projector *p) {
+    return p->prefix && !p->mismatch ? prefix_next_due_us(p->prefix) : INT64_MAX;
+}

@@ -1,0 +1,38 @@
+/* HTTP/2 on a connection, for the files h2.c (what comes in) and h2_answer.c (what goes out). */
+#pragma once
+#include "net/exchange.h"
+#include "net/h2_guard.h"
+#include <nghttp2/nghttp2.h>
+
+typedef struct H2 {
+    Connection *c;
+    nghttp2_session *session;
+    HttpExchange *streams;  /* open ones, and those whose handler has not answered */
+    size_t handling;        /* requests begun and not answered, open stream or not */
+    size_t buffered;        /* bytes of request bodies in memory */
+    size_t withheld;        /* of them not yet given back to the peer's window */
+    int64_t last_stream_us; /* when the last stream ended */
+    int64_t goaway_us;      /* when the final GOAWAY of a drain is due, or 0 */
+    H2Guard guard;
+    bool greeted; /* the peer's SETTINGS have come */
+    bool over; /* no more reading: what is queued goes out and the connection ends */
+} H2;
+
+/* h2_answer.c */
+void h2_refuse(H2 *h, HttpExchange *x, int status, const char *why);
+ssize_t h2_read_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t size, uint32_t *flags,
+                     nghttp2_data_source *source, void *user);
+int h2_send_shared(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head, size_t length,
+                   nghttp2_data_source *source, void *user);
+void h2_produce(Connection *c);
+
+/* h2_session.c: the callbacks, made once */
+nghttp2_session *h2_session_new(H2 *h);
+
+/* h2.c */
+HttpExchange *h2_stream_begin(H2 *h, int32_t id);
+void h2_stream_end(H2 *h, HttpExchange *x);
+void h2_body_released(H2 *h, HttpExchange *x); /* its body's memory has been freed */
+void h2_stream_deadline(H2 *h, HttpExchange *x, int64_t ms);
+/* The peer is at fault, or hostile: GOAWAY ENHANCE_YOUR_CALM, then the end. */
+void h2_calm_down(H2 *h, const char *cause);

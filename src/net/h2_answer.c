@@ -1,0 +1,126 @@
+/* h2_answer.c - answers become frames.
+ *
+ * Small bodies are copied into nghttp2's frame buffer, which is cheaper than one more entry in the vector of the
+ * system call. Of a larger body only the nine bytes of each frame's head are written; the rest is a reference to the
+ * Blob that the handler gave (or that its body was copied to, once). */
+#include "net/h2.h"
+
+#include "net/answer.h"
+
+enum { COPY_MAX = 2048, FIELDS_STACK = 32, FRAME_HEAD = 9 };
+
+static nghttp2_nv field(Span name, Span value) {
+    return (nghttp2_nv){(uint8_t *)name.at, (uint8_t *)value.at, name.len, value.len, NGHTTP2_NV_FLAG_NONE};
+}
+
+static bool may_be_sent(const HttpField *f) {
+    return answer_field_is_clean(f) && strcmp(f->name, "connection") != 0; /* RFC 9113 section 8.2.2 */
+}
+
+static size_t fields_fill(H2 *h, const HttpAnswer *answer, nghttp2_nv *to, char *digits) {
+    size_t count = 0, len = answer_number(digits, (uint64_t)answer->status);
+    to[count++] = field(SPAN(":status"), (Span){digits, len});
+    to[count++] = field(SPAN("date"), server_date(h->c->server));
+    if (answer_has_body(answer->status)) {
+        char *length = digits + NUMBER_TEXT;
+        to[count++] = field(SPAN("content-length"), (Span){length, answer_number(length, answer_body(answer).len)});
+    }
+    for (size_t i = 0; i < answer->field_count; i++)
+        if (may_be_sent(&answer->fields[i])) to[count++] = field(span_of(answer->fields[i].name), answer->fields[i].value);
+    return count;
+}
+
+/* The bytes have to live until the last frame: in the blob, or in the exchange. */
+static bool keep_body(HttpExchange *x, const HttpAnswer *answer) {
+    Span body = answer_body(answer);
+    x->stream.left = body.len;
+    if (answer->blob) x->stream.blob = blob_ref(answer->blob);
+    else if (body.len > COPY_MAX) x->stream.blob = blob_copy(body);
+    x->stream.out = x->stream.blob ? x->stream.blob->bytes : exchange_keep(x, body);
+    return x->stream.out;
+}
+
+static int submit(H2 *h, HttpExchange *x, const HttpAnswer *answer) {
+    nghttp2_nv few[FIELDS_STACK], *fields = few;
+    char digits[2 * NUMBER_TEXT];
+    if (answer->field_count + 3 > FIELDS_STACK) fields = http_alloc(x, (answer->field_count + 3) * sizeof *fields);
+    if (!fields) return -1;
+    size_t count = fields_fill(h, answer, fields, digits);
+    bool with_body = answer_has_body(answer->status) && !x->head_only && answer_body(answer).len;
+    if (with_body && !keep_body(x, answer)) return -1;
+    nghttp2_data_provider provider = {.source.ptr = x, .read_callback = h2_read_body};
+    return nghttp2_submit_response(h->session, x->stream.id, fields, count, with_body ? &provider : NULL);
+}
+
+static void answer_stream(H2 *h, HttpExchange *x, const HttpAnswer *answer) {
+    h->handling--;
+    x->part = EXCHANGE_ANSWERED;
+    if (x->stream.closed) {
+        h2_stream_end(h, x);
+        return;
+    }
+    if (submit(h, x, answer))
+        nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, x->stream.id, NGHTTP2_INTERNAL_ERROR);
+    h2_body_released(h, x);
+    h2_stream_deadline(h, x, h->c->server->options.stall_ms);
+    connection_wake(h->c);
+}
+
+void h2_answer(HttpExchange *x, const HttpAnswer *answer) { answer_stream(x->connection->state, x, answer); }
+
+void h2_refuse(H2 *h, HttpExchange *x, int status, const char *why) {
+    Refusal r;
+    refusal_make(&r, status, why);
+    answer_stream(h, x, &r.answer);
+    refusal_clear(&r);
+}
+
+/* --- called by nghttp2_session_mem_send() --- */
+
+static void advance(HttpExchange *x, size_t len) {
+    x->stream.out += len;
+    x->stream.left -= len;
+    x->stream.limit_us = connection_now(x->connection) + x->server->options.stall_ms * 1000;
+}
+
+ssize_t h2_read_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t size, uint32_t *flags,
+                     nghttp2_data_source *source, void *user) {
+    (void)session, (void)id, (void)user;
+    HttpExchange *x = source->ptr;
+    size_t len = x->stream.left < size ? x->stream.left : size;
+    if (len == x->stream.left) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (x->stream.blob && len > COPY_MAX) {
+        *flags |= NGHTTP2_DATA_FLAG_NO_COPY; /* h2_send_shared() follows */
+        return (ssize_t)len;
+    }
+    memcpy(to, x->stream.out, len);
+    advance(x, len);
+    return (ssize_t)len;
+}
+
+int h2_send_shared(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head, size_t length,
+                   nghttp2_data_source *source, void *user) {
+    (void)session, (void)frame;
+    H2 *h = user;
+    HttpExchange *x = source->ptr;
+    if (!output_copy(&h->c->out, head, FRAME_HEAD) ||
+        !output_share(&h->c->out, x->stream.blob, (Span){x->stream.out, length}))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    advance(x, length);
+    return 0;
+}
+
+void h2_produce(Connection *c) {
+    H2 *h = c->state;
+    while (!connection_congested(c)) {
+        const uint8_t *bytes = NULL;
+        ssize_t len = nghttp2_session_mem_send(h->session, &bytes);
+        if (len == 0) break;
+        if (len < 0 || !output_copy(&c->out, bytes, (size_t)len)) {
+            connection_kill(c);
+            return;
+        }
+    }
+    if (!nghttp2_session_want_write(h->session) && (h->over || !nghttp2_session_want_read(h->session)))
+        connection_finish(c);
+}

@@ -1,0 +1,220 @@
+/* h2_session.c - what nghttp2 reports: frames become exchanges.
+ *
+ * nghttp2 keeps the protocol's rules (states, windows, header syntax). What it leaves to us is bounded here: the size
+ * of all header fields together, bodies, requests begun but not answered (a reset stream frees its slot in the
+ * protocol at once, but not the work that it has started), and frames that cost us more than their sender. */
+#include "net/h2.h"
+
+#include "base/log.h"
+
+enum { CONTINUATIONS_MAX = 8, OTHERS_PER_SECOND = 10000 };
+
+static HttpExchange *stream_of(nghttp2_session *session, int32_t id) {
+    return id ? nghttp2_session_get_stream_user_data(session, id) : NULL;
+}
+
+static void spend(H2 *h, H2Cost cost, const char *cause) {
+    if (!h2_guard_spend(&h->guard, cost, connection_now(h->c))) h2_calm_down(h, cause);
+}
+
+/* --- the head --- */
+
+static bool is_request(const nghttp2_frame *frame) {
+    return frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
+    H2 *h = user;
+    if (!is_request(frame) || h->over) return 0;
+    int32_t id = frame->hd.stream_id;
+    HttpExchange *x = h->handling < h->c->server->options.requests_max ? h2_stream_begin(h, id) : NULL;
+    if (x) nghttp2_session_set_stream_user_data(session, id, x);
+    else nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+    return 0;
+}
+
+static void pseudo_field(HttpExchange *x, Span name, Span value) {
+    if (span_is(name, ":method")) x->method = value;
+    else if (span_is(name, ":path")) exchange_target(x, value);
+    else if (span_is(name, ":authority")) x->authority = value;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
+                     const uint8_t *value, size_t value_len, uint8_t flags, void *user) {
+    (void)flags, (void)user;
+    HttpExchange *x = stream_of(session, frame->hd.stream_id);
+    if (!x || x->part != EXCHANGE_READING || x->stream.refuse) return 0;
+    x->header_bytes += name_len + value_len + 32;
+    if (x->header_bytes > x->server->options.header_limit || x->header_count >= H1_FIELDS_MAX) {
+        x->stream.refuse = 431;
+        return 0;
+    }
+    if (x->stream.head_done) return 0; /* trailers: nobody uses them */
+    char *kept = exchange_keep(x, span_bytes(name, name_len));
+    char *kept_value = exchange_keep(x, span_bytes(value, value_len));
+    if (!kept || !kept_value) {
+        x->stream.refuse = 431;
+        return 0;
+    }
+    Span n = {kept, name_len}, v = {kept_value, value_len};
+    if (kept[0] == ':') pseudo_field(x, n, v);
+    else if (!exchange_header(x, n, v)) x->stream.refuse = 431;
+    return 0;
+}
+
+static void dispatch(H2 *h, HttpExchange *x) {
+    x->stream.remote_done = true;
+    if (x->part != EXCHANGE_READING || h->over) return;
+    if (x->stream.refuse) {
+        h2_refuse(h, x, x->stream.refuse, "The header fields are too large.");
+        return;
+    }
+    h2_stream_deadline(h, x, 0);
+    exchange_dispatch(x);
+}
+
+static void expect_continue(H2 *h, HttpExchange *x) {
+    nghttp2_nv status = {(uint8_t *)":status", (uint8_t *)"100", 7, 3, NGHTTP2_NV_FLAG_NONE};
+    nghttp2_submit_headers(h->session, NGHTTP2_FLAG_NONE, x->stream.id, NULL, &status, 1, NULL);
+}
+
+static void head_done(H2 *h, HttpExchange *x, bool end) {
+    x->stream.head_done = true;
+    x->head_only = span_is(x->method, "HEAD");
+    if (!x->authority.len) x->authority = http_header(x, "host");
+    uint64_t length = 0;
+    Span given = http_header(x, "content-length");
+    if (given.at && !span_to_u64(given, INT64_MAX, &length)) length = INT64_MAX;
+    x->stream.remote_done = end;
+    if (x->stream.refuse) h2_refuse(h, x, x->stream.refuse, "The header fields are too large.");
+    else if (span_is(x->method, "CONNECT")) h2_refuse(h, x, 501, "This method is not implemented.");
+    else if (x->path.len + x->query.len > H1_TARGET_MAX) h2_refuse(h, x, 414, "The request target is too long.");
+    else if (length > h->c->server->options.body_limit) h2_refuse(h, x, 413, "The body is larger than allowed.");
+    else if (end) dispatch(h, x);
+    else {
+        h2_stream_deadline(h, x, h->c->server->options.body_ms);
+        if (span_equal_nocase(http_header(x, "expect"), SPAN("100-continue"))) expect_continue(h, x);
+    }
+}
+
+/* --- the body --- */
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes, size_t len, void *user) {
+    (void)flags;
+    H2 *h = user;
+    HttpExchange *x = stream_of(session, id);
+    if (!x || x->part != EXCHANGE_READING) {
+        nghttp2_session_consume(session, id, len);
+        return 0;
+    }
+    if (len > h->c->server->options.body_limit - x->body_bytes.len) {
+        nghttp2_session_consume(session, id, len);
+        h2_refuse(h, x, 413, "The body is larger than allowed.");
+        return 0;
+    }
+    buf_append(&x->body_bytes, bytes, len);
+    h->buffered += len;
+    h->withheld += len;
+    nghttp2_session_consume_stream(session, id, len);
+    h2_body_released(h, NULL);
+    if (x->body_bytes.failed) h2_refuse(h, x, 503, "The server is short of memory.");
+    return 0;
+}
+
+/* --- frames --- */
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
+    H2 *h = user;
+    HttpExchange *x = stream_of(session, frame->hd.stream_id);
+    bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        if (!x) break;
+        if (is_request(frame)) head_done(h, x, end);
+        else if (end) dispatch(h, x);
+        break;
+    case NGHTTP2_DATA:
+        if (!end && frame->hd.length <= frame->data.padlen) spend(h, H2_COST_CONTROL, "empty data");
+        if (end && x) dispatch(h, x);
+        break;
+    case NGHTTP2_RST_STREAM: spend(h, H2_COST_RESET, "resets"); break;
+    case NGHTTP2_PING: spend(h, H2_COST_CONTROL, "pings"); break;
+    case NGHTTP2_SETTINGS:
+        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK)) h->greeted = true;
+        spend(h, H2_COST_CONTROL, "settings");
+        break;
+    case NGHTTP2_WINDOW_UPDATE: spend(h, H2_COST_WINDOW, "window updates"); break;
+    default: spend(h, H2_COST_CONTROL, "other frames");
+    }
+    return 0;
+}
+
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error, void *user) {
+    (void)session, (void)frame, (void)error;
+    spend(user, H2_COST_CONTROL, "invalid frames");
+    return 0;
+}
+
+static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
+    H2 *h = user;
+    if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
+        spend(h, H2_COST_RESET, "resets by the server");
+    if (frame->hd.type == NGHTTP2_DATA) h2_guard_earn(&h->guard, H2_COST_WINDOW);
+    if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
+    HttpExchange *x = stream_of(session, frame->hd.stream_id);
+    /* The answer is whole although the request is not: no more of it, please (RFC 9113 section 8.1). */
+    if (x && !x->stream.remote_done)
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *user) {
+    H2 *h = user;
+    HttpExchange *x = stream_of(session, id);
+    if (!x) return 0;
+    nghttp2_session_set_stream_user_data(session, id, NULL);
+    x->stream.closed = true;
+    if (x->part == EXCHANGE_HANDLING) return 0; /* counts until its handler has come to an end */
+    if (x->part == EXCHANGE_READING) h->handling--;
+    else if (error == NGHTTP2_NO_ERROR || !x->stream.left) h2_guard_earn(&h->guard, H2_COST_RESET);
+    h2_stream_end(h, x);
+    return 0;
+}
+
+/* --- the session --- */
+
+static nghttp2_session_callbacks *callbacks_new(void) {
+    nghttp2_session_callbacks *cb = NULL;
+    if (nghttp2_session_callbacks_new(&cb)) return NULL;
+    nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_sent);
+    nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+    nghttp2_session_callbacks_set_send_data_callback(cb, h2_send_shared);
+    return cb;
+}
+
+static nghttp2_option *option_new(void) {
+    nghttp2_option *option = NULL;
+    if (nghttp2_option_new(&option)) return NULL;
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
+    /* Out of the way of h2_guard.c, which is stricter with the hostile and says why it closes. */
+    nghttp2_option_set_stream_reset_rate_limit(option, OTHERS_PER_SECOND, OTHERS_PER_SECOND);
+    return option;
+}
+
+nghttp2_session *h2_session_new(H2 *h) {
+    nghttp2_session_callbacks *cb = callbacks_new();
+    nghttp2_option *option = option_new();
+    nghttp2_session *session = NULL;
+    if (cb && option && nghttp2_session_server_new2(&session, cb, h, option)) session = NULL;
+    nghttp2_session_callbacks_del(cb);
+    nghttp2_option_del(option);
+    return session;
+}

@@ -1,0 +1,198 @@
+// Two people in two windows: what one does, the other sees, by the WebSocket alone.
+//
+//   EVENTS_TEST_URL, EVENTS_TEST_USER, EVENTS_TEST_PASSWORD   a running installation and who signs in
+//   EVENTS_TEST_SCREENSHOTS                                   a folder for pictures; none are taken without it
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+const require = createRequire(new URL("../../web/package.json", import.meta.url));
+const { chromium } = require("playwright-core");
+
+const URL_UNDER_TEST = needed("EVENTS_TEST_URL");
+const USER = needed("EVENTS_TEST_USER");
+const PASSWORD = needed("EVENTS_TEST_PASSWORD");
+const SCREENSHOTS = process.env.EVENTS_TEST_SCREENSHOTS;
+const WITHIN = { timeout: 15_000 };
+const CHROMIUM = {
+  executablePath: "/usr/bin/chromium",
+  args: [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  ],
+};
+
+const run = Date.now().toString(36);
+const person = { firstName: "Edith", lastName: `Clarke ${run}`, email: `edith.${run}@example.org`, phone: "+1 555 010 9999" };
+const renamed = `Clarke-Noether ${run}`;
+
+let browser;
+let one;
+let two;
+
+before(async () => {
+  if (SCREENSHOTS) mkdirSync(SCREENSHOTS, { recursive: true });
+  browser = await chromium.launch(CHROMIUM);
+  one = await openWindow("light");
+  two = await openWindow("dark");
+});
+
+after(async () => {
+  await browser?.close();
+});
+
+test("signing in with a wrong password says so", WITHIN_MS(30), async () => {
+  const { page } = one;
+  await page.goto(URL_UNDER_TEST);
+  await picture(one, "sign-in");
+  await page.getByLabel("User name").fill(USER);
+  await page.getByLabel("Password").fill(`not ${PASSWORD}`);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("User name or password is not right.").waitFor(WITHIN);
+});
+
+test("two windows sign in, see the list and are live", WITHIN_MS(60), async () => {
+  for (const view of [one, two]) await signIn(view);
+  await picture(one, "list");
+  await picture(two, "list");
+});
+
+test("a validation error stands beside its field, and nothing is sent", WITHIN_MS(30), async () => {
+  const { page, requests } = one;
+  const sent = count(requests, "POST", "/api/prospects");
+  await page.getByRole("button", { name: "New prospect" }).click();
+  await fill(page, { firstName: "Edith", email: "nope" });
+  await page.getByRole("button", { name: "Add prospect" }).click();
+  await faultOf(page, "email", /e-mail address/);
+  await faultOf(page, "lastName", /required/);
+  await picture(one, "validation");
+  assert.equal(count(requests, "POST", "/api/prospects"), sent);
+});
+
+test("window 1 creates a prospect; window 2 shows it by itself", WITHIN_MS(60), async () => {
+  const before = mark(two);
+  await fill(one.page, person);
+  await one.page.getByRole("button", { name: "Add prospect" }).click();
+  await rowWith(two.page, person.lastName);
+  await rowWith(one.page, person.lastName);
+  await one.page.getByRole("dialog").waitFor({ state: "detached", ...WITHIN });
+  await picture(two, "arrived");
+  assertUntouched(two, before);
+});
+
+test("window 2 edits it; window 1 changes by itself", WITHIN_MS(60), async () => {
+  const before = mark(one);
+  await two.page.getByRole("button", { name: new RegExp(escapeRegExp(person.lastName)) }).click();
+  await two.page.getByRole("dialog").waitFor(WITHIN);
+  await picture(two, "edit");
+  await fill(two.page, { lastName: renamed });
+  await two.page.getByRole("button", { name: "Save changes" }).click();
+  await rowWith(one.page, renamed);
+  await two.page.getByRole("dialog").waitFor({ state: "detached", ...WITHIN });
+  await rowWith(two.page, renamed);
+  await picture(one, "changed");
+  assertUntouched(one, before);
+});
+
+test("an e-mail address that is taken is reported beside the e-mail field", WITHIN_MS(60), async () => {
+  const { page } = two;
+  await page.getByRole("button", { name: "New prospect" }).click();
+  await fill(page, { firstName: "Emmy", lastName: `Noether ${run}`, email: person.email.toUpperCase() });
+  await page.getByRole("button", { name: "Add prospect" }).click();
+  await faultOf(page, "email", /already has this e-mail/);
+  await picture(two, "duplicate");
+  await page.getByRole("button", { name: "Cancel" }).click();
+  assert.equal(await rows(page, `Noether ${run}`).count(), 1); // only the renamed one
+});
+
+test("the activity panel shows what happened, and the search finds it", WITHIN_MS(60), async () => {
+  const { page } = one;
+  await page.getByLabel("Latest events").getByText(`Edith ${renamed}`).first().waitFor(WITHIN);
+  await page.getByLabel("Search prospects").fill(run);
+  await rowWith(page, renamed);
+  await page.getByText("1 found").waitFor(WITHIN);
+  await picture(one, "search");
+});
+
+test("no page reported an error, and nothing broke the content policy", () => {
+  assert.deepEqual([...one.errors, ...two.errors], []);
+});
+
+function needed(name) {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set`);
+  return value;
+}
+
+function WITHIN_MS(seconds) {
+  return { timeout: seconds * 1000 };
+}
+
+/** A window of its own: another browser context shares nothing with the first, as another person's machine would not. */
+async function openWindow(colorScheme) {
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    colorScheme,
+    viewport: { width: 1360, height: 860 },
+  });
+  const page = await context.newPage();
+  const view = { colorScheme, page, requests: [], navigations: 0, errors: [] };
+  page.on("request", (request) => view.requests.push({ method: request.method(), path: new URL(request.url()).pathname }));
+  page.on("framenavigated", () => (view.navigations += 1));
+  page.on("pageerror", (error) => view.errors.push(error.message));
+  page.on("console", (message) => {
+    if (/Content Security Policy/i.test(message.text())) view.errors.push(message.text());
+  });
+  return view;
+}
+
+async function signIn({ page }) {
+  await page.goto(URL_UNDER_TEST);
+  await page.getByLabel("User name").fill(USER);
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Prospects" }).waitFor(WITHIN);
+  await page.locator('[data-testid="connection"][data-phase="live"]').waitFor(WITHIN);
+  await page.locator("tr[data-prospect], .empty").first().waitFor(WITHIN);
+}
+
+async function fill(page, values) {
+  for (const [name, value] of Object.entries(values)) await page.locator(`dialog [name="${name}"]`).fill(value);
+}
+
+async function faultOf(page, name, pattern) {
+  const field = page.locator(".field", { has: page.locator(`[name="${name}"]`) });
+  await field.locator(".field-fault", { hasText: pattern }).waitFor(WITHIN);
+  assert.equal(await field.locator(`[name="${name}"]`).getAttribute("aria-invalid"), "true");
+}
+
+function rows(page, text) {
+  return page.locator("tr[data-prospect]", { hasText: text });
+}
+
+async function rowWith(page, text) {
+  await rows(page, text).first().waitFor(WITHIN);
+}
+
+function count(requests, method, path) {
+  return requests.filter((request) => request.method === method && request.path === path).length;
+}
+
+function mark(view) {
+  return { navigations: view.navigations, lists: count(view.requests, "GET", "/api/prospects") };
+}
+
+/** No reload and no list request since `before`: what the window shows came by its WebSocket. */
+function assertUntouched(view, before) {
+  assert.deepEqual(mark(view), before);
+}
+
+async function picture({ page, colorScheme }, name) {
+  if (SCREENSHOTS) await page.screenshot({ path: join(SCREENSHOTS, `${name}-${colorScheme}.png`) });
+}
+
+function escapeRegExp(text) {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}

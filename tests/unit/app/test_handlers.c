@@ -1,0 +1,375 @@
+#include "app/command_loop.h"
+#include "kit/test.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "events/v1/prospect.pb-c.h"
+#include "queue/queue_files.h"
+#include "store/migrations_write.h"
+#include "wire/envelope.h"
+#include "wire/message.h"
+#include <stdio.h>
+#include <time.h>
+
+/* A home with queue, marks and write.db. Commands are put into queue.db as the gateway's sender would. */
+typedef struct World {
+    const char *home;
+    Db *queue, *db;
+    QueueReceiver *receiver;
+    CommandLoop *loop;
+    size_t events; /* told by events_written */
+} World;
+
+static void events_written(void *user, size_t events) { ((World *)user)->events += events; }
+
+static void open_service(World *w) {
+    Err err = {0};
+    char url[256];
+    snprintf(url, sizeof url, "sqlite:%s/db/write.db", w->home);
+    REQUIRE(CHECK_OK(db_open(url, (DbOptions){.busy_ms = 100}, &w->db, &err) && write_migrate(w->db, &err), &err));
+    REQUIRE(CHECK_OK(queue_receiver_open("sql:", w->home, &w->receiver, &err), &err));
+    CommandLoopOptions options = {.receiver = w->receiver, .db = w->db, .events_written = events_written, .user = w};
+    w->loop = command_loop_new(&options);
+}
+
+static void close_service(World *w) {
+    w->loop = command_loop_free(w->loop);
+    w->receiver = queue_receiver_free(w->receiver);
+    w->db = db_free(w->db);
+}
+
+static World world_open(void) {
+    World w = {.home = test_folder()};
+    Err err = {0};
+    QueueFiles files;
+    log_start("test", LOG_ERROR + 1);
+    REQUIRE(CHECK_OK(queue_files("sql:", w.home, &files, &err) &&
+                         db_open(files.queue, (DbOptions){.relaxed = true}, &w.queue, &err) &&
+                         queue_migrate(w.queue, &err),
+                     &err));
+    return w;
+}
+
+static void world_close(World *w) {
+    close_service(w);
+    w->queue = db_free(w->queue);
+}
+
+static void put_raw(World *w, const char *id, const char *key, Span body, uint64_t hash) {
+    Err err = {0};
+    Stmt *s = db_statement(w->queue, "INSERT INTO command_queue (tenant_id, issued_by, command_id, body_hash,"
+                                     " ordering_key, lane, body, correlation_id, accepted_at)"
+                                     " VALUES ('t', 'u', ?, ?, ?, 0, ?, 'corr', 1)");
+    stmt_bind_text(s, 1, span_of(id));
+    stmt_bind_int(s, 2, (int64_t)hash);
+    stmt_bind_text(s, 3, span_of(key));
+    stmt_bind_blob(s, 4, body);
+    REQUIRE(CHECK_OK(stmt_run(s, NULL, &err), &err));
+}
+
+static void put(World *w, const char *id, const char *type, const char *tenant, const ProtobufCMessage *message) {
+    AUTO_BUF data = {0}, body = {0};
+    message_pack(message, &data);
+    Events__V1__CommandEnvelope e = EVENTS__V1__COMMAND_ENVELOPE__INIT;
+    e.command_id = (char *)id;
+    e.command_type = (char *)type;
+    e.correlation_id = (char *)"corr";
+    e.tenant_id = (char *)tenant;
+    e.issued_by = (char *)"u";
+    e.traceparent = (char *)"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    e.data = (ProtobufCBinaryData){data.len, (uint8_t *)data.at};
+    message_pack(&e.base, &body);
+    put_raw(w, id, id, buf_view(&body), hash_stable(buf_view(&data)));
+}
+
+static void create(World *w, const char *id, const char *last_name, const char *email) {
+    Events__V1__CreateProspect c = EVENTS__V1__CREATE_PROSPECT__INIT;
+    c.first_name = (char *)"Ada";
+    c.last_name = (char *)last_name;
+    c.email = (char *)email;
+    put(w, id, "CreateProspect", "t", &c.base);
+}
+
+static void update_in(World *w, const char *tenant, const char *id, int64_t prospect, int64_t version,
+                      const char *email) {
+    Events__V1__UpdateProspect c = EVENTS__V1__UPDATE_PROSPECT__INIT;
+    c.prospect_id = prospect;
+    c.expected_version = version;
+    c.first_name = (char *)"Ada";
+    c.last_name = (char *)"King";
+    c.email = (char *)email;
+    put(w, id, "UpdateProspect", tenant, &c.base);
+}
+
+static void update(World *w, const char *id, int64_t prospect, int64_t version, const char *email) {
+    update_in(w, "t", id, prospect, version, email);
+}
+
+static size_t turn(World *w) {
+    int64_t wait;
+    bool only_wait;
+    return command_loop_turn(w->loop, &wait, &only_wait);
+}
+
+static int64_t number(Db *db, const char *sql) {
+    Err err = {0};
+    Stmt *s = db_statement(db, sql);
+    REQUIRE(CHECK_OK(stmt_run(s, NULL, &err), &err));
+    int64_t n = stmt_row(s, &err) ? stmt_int(s, 0) : -1;
+    stmt_done(s);
+    return n;
+}
+
+/* "ProspectCreated prospect/1 1; CommandRejected command/x 0 duplicate_email email; " in order of outbox_id */
+static void history(World *w, Buf *out) {
+    AUTO(Arena) arena = arena_new(0);
+    Err err = {0};
+    Stmt *s = db_statement(w->db, "SELECT body FROM outbox ORDER BY outbox_id");
+    REQUIRE(stmt_run(s, NULL, &err));
+    while (stmt_row(s, &err)) {
+        const Events__V1__Envelope *e = envelope_unpack(stmt_blob(s, 0), arena);
+        REQUIRE(e != NULL);
+        CHECK(strlen(e->event_id) == 36 && strcmp(e->producer, "ProspectService") == 0);
+        CHECK(strcmp(e->correlation_id, "corr") == 0 && strcmp(e->issued_by, "u") == 0 && *e->causation_id);
+        CHECK(strcmp(e->schema_version, "1.0") == 0 && *e->traceparent && timestamp_us(e->occurred_at) > 0);
+        CHECK(e->sequence == 0 && e->watermark == 0);
+        buf_printf(out, "%s %s %d", e->event_type, e->subject, (int)e->subject_version);
+        ProtobufCMessage *m = message_unpack(message_type(span_of(e->event_type)),
+                                             span_bytes(e->data.data, e->data.len), arena);
+        REQUIRE(m != NULL);
+        if (!strcmp(e->event_type, "CommandRejected")) {
+            const Events__V1__CommandRejected *r = (const void *)m;
+            buf_printf(out, " %s", r->code);
+            for (size_t i = 0; i < r->n_errors; i++) buf_printf(out, " %s:%s", r->errors[i]->field, r->errors[i]->code);
+            CHECK(strcmp(r->command_id, e->causation_id) == 0);
+        }
+        buf_text(out, "; ");
+    }
+}
+
+static void expect_history(World *w, const char *want) {
+    AUTO_BUF got = {0};
+    history(w, &got);
+    CHECK_SPAN(buf_view(&got), want);
+}
+
+static void one_batch(void) {
+    World w = world_open();
+    create(&w, "c1", "Lovelace", " Ada@Example.org ");
+    create(&w, "c2", "King", "ada@example.ORG");
+    update(&w, "c3", 1, 1, "ada@example.org");
+    update(&w, "c4", 1, 1, "ada@example.org");
+    update(&w, "c5", 9, 1, "x@example.org");
+    update_in(&w, "other", "c6", 1, -1, "x@example.org");
+    create(&w, "c7", "", "not an address");
+    create(&w, "c8", "Byron", "byron@example.org");
+    update(&w, "c9", 2, -1, "ADA@example.org");
+    open_service(&w);
+    CHECK(turn(&w) == 9);
+    CHECK(turn(&w) == 0);
+    CHECK(w.events == 9);
+    expect_history(&w, "ProspectCreated prospect/1 1; CommandRejected command/c2 0 duplicate_email email:duplicate_email; "
+                       "ProspectUpdated prospect/1 2; CommandRejected command/c4 0 version_conflict; "
+                       "CommandRejected command/c5 0 not_found; CommandRejected command/c6 0 not_found; "
+                       "CommandRejected command/c7 0 invalid lastName:required email:invalid_email; "
+                       "ProspectCreated prospect/2 1; "
+                       "CommandRejected command/c9 0 duplicate_email email:duplicate_email; ");
+    CHECK(number(w.db, "SELECT count(*) FROM command_done") == 9);
+    CHECK(number(w.db, "SELECT count(*) FROM prospect WHERE email = 'ada@example.org' AND version = 2") == 1);
+    world_close(&w);
+}
+
+/* What can never be handled goes to the dead letter at once, and the rest of the batch goes on. */
+static void hopeless(void) {
+    World w = world_open();
+    put_raw(&w, "bad1", "k", SPAN("\xff\xff\xff"), 1);
+    Events__V1__CommandEnvelope e = EVENTS__V1__COMMAND_ENVELOPE__INIT;
+    static const struct {
+        const char *id, *type, *tenant, *data;
+    } CASES[] = {{"bad2", "DropTables", "t", ""},
+                 {"bad3", "ProspectCreated", "t", ""},
+                 {"bad4", "CreateProspect", "t", "\x0a\x7fx"},
+                 {"bad5", "CreateProspect", "", ""}};
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        AUTO_BUF body = {0};
+        e.command_id = (char *)CASES[i].id;
+        e.command_type = (char *)CASES[i].type;
+        e.tenant_id = (char *)CASES[i].tenant;
+        e.data = (ProtobufCBinaryData){strlen(CASES[i].data), (uint8_t *)CASES[i].data};
+        message_pack(&e.base, &body);
+        put_raw(&w, CASES[i].id, "k", buf_view(&body), 1);
+    }
+    create(&w, "good", "Lovelace", "ada@example.org");
+    open_service(&w);
+    CHECK(turn(&w) == 6);
+    expect_history(&w, "ProspectCreated prospect/1 1; ");
+    char url[256];
+    snprintf(url, sizeof url, "sqlite:%s/db/queue-marks.db", w.home);
+    AUTO(Db) marks = NULL;
+    Err err = {0};
+    REQUIRE(CHECK_OK(db_open(url, (DbOptions){.read_only = true}, &marks, &err), &err));
+    static const char *const REASONS[] = {"undecodable_envelope", "unknown_command_type", "unknown_command_type",
+                                          "undecodable_command", "undecodable_envelope"};
+    Stmt *s = db_statement(marks, "SELECT reason FROM queue_mark WHERE state = 2 ORDER BY queue_id");
+    REQUIRE(stmt_run(s, NULL, &err));
+    size_t i = 0;
+    for (; stmt_row(s, &err); i++) CHECK_SPAN(stmt_text(s, 0), i < COUNT(REASONS) ? REASONS[i] : "");
+    CHECK(i == COUNT(REASONS));
+    world_close(&w);
+}
+
+/* The crash between write.db's commit and the queue's marks: the batch comes again and has no second effect. */
+static void crash_before_settling(void) {
+    World w = world_open();
+    create(&w, "c1", "Lovelace", "ada@example.org");
+    create(&w, "c2", "King", "ADA@example.org");
+    open_service(&w);
+    QueueMessage *m;
+    size_t count;
+    Err err = {0};
+    REQUIRE(CHECK_OK(queue_claim(w.receiver, 10, 30000, &m, &count, &err), &err));
+    REQUIRE(count == 2);
+    AUTO(Handlers) h = handlers_new(w.db);
+    Handled results[2];
+    CHECK_OK(handlers_run(h, m, count, results, &err), &err);
+    CHECK(results[0].as == HANDLED_DONE && results[0].event && results[1].as == HANDLED_DONE && results[1].event);
+    h = handlers_free(h);
+    close_service(&w); /* nothing was completed */
+    open_service(&w);
+    while (turn(&w)) continue;
+    CHECK(w.events == 0);
+    expect_history(&w, "ProspectCreated prospect/1 1; CommandRejected command/c2 0 duplicate_email email:duplicate_email; ");
+    close_service(&w);
+    open_service(&w);
+    CHECK(turn(&w) == 0);
+    world_close(&w);
+}
+
+static void same_id_other_body(void) {
+    World w = world_open();
+    create(&w, "c1", "Lovelace", "ada@example.org");
+    open_service(&w);
+    CHECK(turn(&w) == 1);
+    /* as a queue would deliver it that cannot look for ids: the key of the row differs, the command's id does not */
+    Events__V1__CreateProspect c = EVENTS__V1__CREATE_PROSPECT__INIT;
+    c.first_name = c.last_name = (char *)"Other";
+    c.email = (char *)"other@example.org";
+    REQUIRE(db_execute(w.queue, "UPDATE command_queue SET command_id = 'moved' WHERE command_id = 'c1'", NULL));
+    put(&w, "c1", "CreateProspect", "t", &c.base);
+    CHECK(turn(&w) == 1);
+    expect_history(&w, "ProspectCreated prospect/1 1; CommandRejected command/c1 0 idempotency_conflict; ");
+    CHECK(number(w.db, "SELECT count(*) FROM command_done") == 1);
+    world_close(&w);
+}
+
+static void poison(World *w) {
+    Err err = {0};
+    REQUIRE(CHECK_OK(db_execute(w->db, "CREATE TRIGGER poison BEFORE INSERT ON prospect_email"
+                                       " WHEN NEW.email_key LIKE 'poison%' BEGIN SELECT RAISE(ABORT, 'no'); END",
+                                &err),
+                     &err));
+}
+
+/* A command that fails by itself: undone whole, tried five times within two seconds, then dead; others go on. */
+static void failing_command(void) {
+    World w = world_open();
+    create(&w, "c1", "Lovelace", "ada@example.org");
+    create(&w, "c2", "Poison", "poison@example.org");
+    create(&w, "c3", "Byron", "byron@example.org");
+    open_service(&w);
+    poison(&w);
+    int64_t start = clock_mono_us();
+    CHECK(turn(&w) == 3);
+    expect_history(&w, "ProspectCreated prospect/1 1; ProspectCreated prospect/2 1; ");
+    CHECK(number(w.db, "SELECT count(*) FROM prospect") == 2);
+    int tries = 1;
+    while (clock_mono_us() - start < 3000000) {
+        int64_t wait;
+        bool only_wait;
+        size_t handled = command_loop_turn(w.loop, &wait, &only_wait);
+        if (handled) tries++;
+        else if (wait < 0) break;
+        else clock_sleep_ms(wait > 0 ? wait : 1);
+    }
+    CHECK(tries == QUEUE_TRIES);
+    CHECK(clock_mono_us() - start < 2000000);
+    QueueReader *reader = NULL;
+    Err err = {0};
+    QueueState state;
+    char correlation[160];
+    REQUIRE(CHECK_OK(queue_reader_open("sql:", w.home, &reader, &err), &err));
+    CHECK_OK(queue_find(reader, SPAN("t"), SPAN("u"), SPAN("c2"), &state, correlation, &err), &err);
+    CHECK(state == QUEUE_DEAD);
+    queue_reader_free(reader);
+    CHECK(number(w.db, "SELECT count(*) FROM command_done") == 2);
+    world_close(&w);
+}
+
+/* Commands of one key keep their order although the first needs more than one try. */
+static void order_behind_a_failing_one(void) {
+    World w = world_open();
+    create(&w, "c1", "Poison", "poison@example.org");
+    create(&w, "c2", "Lovelace", "ada@example.org");
+    create(&w, "c3", "Byron", "byron@example.org");
+    REQUIRE(db_execute(w.queue, "UPDATE command_queue SET ordering_key = 'same' WHERE queue_id < 3", NULL));
+    open_service(&w);
+    poison(&w);
+    CHECK(turn(&w) == 3);
+    expect_history(&w, "ProspectCreated prospect/1 1; ");
+    CHECK(turn(&w) == 0); /* c2 waits behind c1 */
+    REQUIRE(db_execute(w.db, "DROP TRIGGER poison", NULL));
+    clock_sleep_ms(60);
+    CHECK(turn(&w) == 2);
+    CHECK(number(w.db, "SELECT prospect_id FROM prospect WHERE email LIKE 'poison%'") == 2);
+    CHECK(number(w.db, "SELECT prospect_id FROM prospect WHERE email LIKE 'ada%'") == 3);
+    world_close(&w);
+}
+
+/* The database is out: nothing is tried, nothing is lost, and no try is counted however long it takes. */
+static void outage(void) {
+    World w = world_open();
+    create(&w, "c1", "Lovelace", "ada@example.org");
+    open_service(&w);
+    char url[256];
+    snprintf(url, sizeof url, "sqlite:%s/db/write.db", w.home);
+    AUTO(Db) other = NULL;
+    Err err = {0};
+    REQUIRE(CHECK_OK(db_open(url, (DbOptions){0}, &other, &err) && db_begin(other, &err), &err));
+    for (int i = 0; i < QUEUE_TRIES + 2; i++) {
+        int64_t wait = -1;
+        bool only_wait = false;
+        CHECK(command_loop_turn(w.loop, &wait, &only_wait) == 0);
+        CHECK(only_wait && wait > 0 && wait <= 5000);
+    }
+    db_rollback(other);
+    CHECK(turn(&w) == 1);
+    expect_history(&w, "ProspectCreated prospect/1 1; ");
+    world_close(&w);
+}
+
+static void throughput(void) {
+    enum { COMMANDS = 20000 };
+    World w = world_open();
+    REQUIRE(db_begin(w.queue, NULL));
+    for (int i = 0; i < COMMANDS; i++) {
+        char id[48], email[48];
+        snprintf(id, sizeof id, "0193a1b2-0000-7000-8000-%012d", i);
+        snprintf(email, sizeof email, "person.%d@example.org", i);
+        create(&w, id, "Lovelace", email);
+    }
+    REQUIRE(db_commit(w.queue, NULL));
+    open_service(&w);
+    int64_t start = clock_mono_us();
+    clock_t processor = clock();
+    size_t done = 0;
+    for (size_t n; (n = turn(&w));) done += n;
+    double seconds = (double)(clock_mono_us() - start) / 1e6;
+    CHECK(done == COMMANDS && w.events == COMMANDS);
+    printf("\n    receiver and handlers, one thread: %.0f commands/s, %.0f us of processor each", COMMANDS / seconds,
+           (double)(clock() - processor) * 1e6 / CLOCKS_PER_SEC / COMMANDS);
+    world_close(&w);
+}
+
+SUITE("handlers", TEST(one_batch), TEST(hopeless), TEST(crash_before_settling), TEST(same_id_other_body),
+      TEST(failing_command), TEST(order_behind_a_failing_one), TEST(outage), TEST(throughput));

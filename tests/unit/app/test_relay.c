@@ -1,0 +1,334 @@
+#include "app/relay.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "kit/test.h"
+#include "store/migrations_relay.h"
+#include "wire/envelope.h"
+#include <stdio.h>
+
+enum { SEEN_MAX = 20000 };
+#define S 1000000LL
+
+/* A topic that answers as it is told, and remembers what it took. */
+typedef struct World {
+    Db *numbers, *outbox;
+    Relay *relay;
+    int64_t now;
+    int64_t bad;         /* number that is refused with 400; 0: none */
+    size_t most;         /* events that fit into a request; 0: any */
+    unsigned down;       /* requests that fail before the next good one */
+    unsigned requests;
+    int64_t seen[SEEN_MAX];
+    size_t seen_count, skipped;
+    char ring[128];
+    unsigned rings;
+} World;
+
+static void see(World *w, Span packed) {
+    AUTO(Arena) arena = arena_new(0);
+    Events__V1__Envelope *e = envelope_unpack(packed, arena);
+    REQUIRE(e != NULL && w->seen_count < SEEN_MAX);
+    CHECK(e->watermark >= e->sequence);
+    CHECK_SPAN(span_of(e->tenant_id), "t");
+    CHECK(e->subject_version == 3);
+    if (!strcmp(e->event_type, "EventSkipped")) {
+        w->skipped++;
+        Events__V1__EventSkipped *skipped =
+            events__v1__event_skipped__unpack(arena_protobuf(arena), e->data.len, e->data.data);
+        REQUIRE(skipped != NULL);
+        CHECK(span_starts(span_of(skipped->event_id), SPAN("event-")));
+        CHECK(strlen(e->event_id) == 36);
+    }
+    w->seen[w->seen_count++] = e->sequence;
+}
+
+static bool is_bad(World *w, Span packed) {
+    AUTO(Arena) arena = arena_new(0);
+    Events__V1__Envelope *e = envelope_unpack(packed, arena);
+    return e->sequence == w->bad && strcmp(e->event_type, "EventSkipped") != 0;
+}
+
+static GridAnswer publish(void *user, const Span *packed, size_t count) {
+    World *w = user;
+    GridAnswer answer = {.outcome = GRID_PUBLISHED, .taken = count, .status = 200};
+    w->requests++;
+    bool bad = w->most && count > w->most;
+    for (size_t i = 0; i < count; i++) bad = bad || is_bad(w, packed[i]);
+    if (w->down) {
+        w->down--;
+        answer = (GridAnswer){.outcome = GRID_RETRY, .taken = count, .status = 503};
+    } else if (bad) {
+        answer = (GridAnswer){.outcome = count > 1 ? GRID_SPLIT : GRID_BAD, .taken = count, .status = 400};
+    } else {
+        for (size_t i = 0; i < count; i++) see(w, packed[i]);
+    }
+    return answer;
+}
+
+static void ring(void *user, const char *text) {
+    World *w = user;
+    snprintf(w->ring, sizeof w->ring, "%s", text);
+    w->rings++;
+}
+
+static void start(World *w) {
+    Err err = {0};
+    const RelayOptions options = {
+        .numbers = w->numbers, .outbox = w->outbox, .publish = publish, .ring = ring, .user = w};
+    w->relay = relay_free(w->relay);
+    REQUIRE(CHECK_OK(relay_open(&options, w->now, &w->relay, &err), &err));
+    w->now += 4 * S; /* nobody contradicts */
+}
+
+static World *world_new(const char *name) {
+    World *w = must(calloc(1, sizeof *w));
+    Err err = {0};
+    char url[300];
+    w->now = 1000 * S;
+    snprintf(url, sizeof url, "sqlite:%s/%s-relay.db", test_folder(), name);
+    REQUIRE(CHECK_OK(db_open(url, (DbOptions){0}, &w->numbers, &err), &err));
+    REQUIRE(CHECK_OK(relay_migrate(w->numbers, &err), &err));
+    snprintf(url, sizeof url, "sqlite:%s/%s-write.db", test_folder(), name);
+    REQUIRE(CHECK_OK(db_open(url, (DbOptions){0}, &w->outbox, &err), &err));
+    REQUIRE(CHECK_OK(db_execute(w->outbox, "CREATE TABLE outbox (outbox_id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB)",
+                                &err),
+                     &err));
+    start(w);
+    return w;
+}
+
+static World *world_free(World *w) {
+    relay_free(w->relay);
+    db_free(w->outbox);
+    db_free(w->numbers);
+    free(w);
+    return NULL;
+}
+AUTO_FREE(World, world_free)
+
+static void commit(World *w, int count) {
+    Err err = {0};
+    REQUIRE(db_begin(w->outbox, &err));
+    for (int i = 0; i < count; i++) {
+        char id[32];
+        uint8_t packed[256];
+        Events__V1__Envelope e = EVENTS__V1__ENVELOPE__INIT;
+        snprintf(id, sizeof id, "event-%d", i);
+        e.event_id = id;
+        e.event_type = (char *)"ProspectCreated";
+        e.tenant_id = (char *)"t";
+        e.subject = (char *)"prospect/1";
+        e.subject_version = 3;
+        Stmt *s = db_statement(w->outbox, "INSERT INTO outbox (body) VALUES (?)");
+        stmt_bind_blob(s, 1, span_bytes(packed, events__v1__envelope__pack(&e, packed)));
+        REQUIRE(CHECK_OK(stmt_run(s, NULL, &err), &err));
+    }
+    REQUIRE(CHECK_OK(db_commit(w->outbox, &err), &err));
+}
+
+/* Until it wants to wait. */
+static void turn(World *w) {
+    Err err = {0};
+    bool more = true;
+    for (int i = 0; more && i < 1000; i++) REQUIRE(CHECK_OK(relay_turn(w->relay, w->now, &more, &err), &err));
+    CHECK(!more);
+}
+
+static void check_seen(World *w, int64_t from, int64_t to) {
+    if (w->seen_count != (size_t)(to - from + 1)) printf("%zu seen, not %lld to %lld\n", w->seen_count, (long long)from, (long long)to);
+    CHECK(w->seen_count == (size_t)(to - from + 1));
+    for (size_t i = 0; i < w->seen_count; i++) CHECK(w->seen[i] == from + (int64_t)i);
+    w->seen_count = 0;
+}
+
+static void hear_held(World *w, int64_t held) {
+    char text[128], epoch[64];
+    Span rest;
+    span_split(span_of(w->ring), ' ', &rest);
+    REQUIRE(span_copy(span_split(rest, ' ', &rest), epoch, sizeof epoch));
+    snprintf(text, sizeof text, "held %s %lld", epoch, (long long)held);
+    relay_hear(w->relay, text, w->now);
+}
+
+static void publishes_in_order_and_announces(void) {
+    AUTO(World) w = world_new("order");
+    commit(w, 3);
+    turn(w);
+    check_seen(w, 1, 3);
+    CHECK(w->requests == 1);
+    CHECK(span_ends(span_of(w->ring), SPAN(" 3")));
+    commit(w, 2500);
+    turn(w);
+    check_seen(w, 4, 2503);
+    CHECK(span_ends(span_of(w->ring), SPAN(" 2503")));
+    unsigned rings = w->rings;
+    hear_held(w, 2503);
+    w->now += 100 * S;
+    turn(w);
+    CHECK(w->rings == rings); /* acknowledged: silence */
+    CHECK(relay_due_us(w->relay) == INT64_MAX);
+    turn(w);
+    CHECK(w->seen_count == 0);
+}
+
+static void a_topic_that_is_down_loses_nothing(void) {
+    AUTO(World) w = world_new("down");
+    w->down = 12;
+    commit(w, 5);
+    int64_t begun = w->now;
+    turn(w);
+    commit(w, 5);
+    for (int i = 0; i < 400 && w->requests < 13; i++) {
+        int64_t due = relay_due_us(w->relay);
+        CHECK(due > w->now && due - w->now <= 31 * S);
+        w->now = due > w->now ? due : w->now + 1;
+        turn(w);
+    }
+    CHECK(w->now - begun > 2 * S); /* it has really waited */
+    turn(w);
+    check_seen(w, 1, 10);
+}
+
+static void unpublished_events_go_out_after_a_crash(void) {
+    AUTO(World) w = world_new("crash");
+    commit(w, 4);
+    turn(w);
+    check_seen(w, 1, 4);
+    w->down = 1;
+    commit(w, 3);
+    turn(w); /* numbered, not published; 4 is stored with the numbering */
+    start(w);
+    turn(w);
+    check_seen(w, 5, 7);
+    start(w); /* not marked: again, the receivers know them */
+    turn(w);
+    check_seen(w, 5, 7);
+    Err err = {0};
+    CHECK_OK(relay_close(w->relay, &err), &err);
+    start(w);
+    turn(w);
+    CHECK(w->seen_count == 0);
+}
+
+static void what_is_published_is_stored_when_it_gets_quiet(void) {
+    AUTO(World) w = world_new("quiet");
+    commit(w, 2);
+    turn(w);
+    check_seen(w, 1, 2);
+    hear_held(w, 2);
+    w->now = relay_due_us(w->relay);
+    turn(w);
+    CHECK(relay_due_us(w->relay) == INT64_MAX);
+    start(w);
+    turn(w);
+    CHECK(w->seen_count == 0);
+}
+
+static void a_refused_event_gives_its_number_away(void) {
+    static const int64_t BAD[] = {1, 2, 50, 99, 100};
+    for (size_t i = 0; i < COUNT(BAD); i++) {
+        char name[32];
+        snprintf(name, sizeof name, "bad%zu", i);
+        AUTO(World) w = world_new(name);
+        w->bad = BAD[i];
+        commit(w, 100);
+        turn(w);
+        check_seen(w, 1, 100);
+        CHECK(w->skipped == 1);
+        CHECK(w->requests < 20);
+        char text[64];
+        snprintf(text, sizeof text, "repair %lld %lld", (long long)BAD[i], (long long)BAD[i]);
+        relay_hear(w->relay, text, w->now); /* and keeps it */
+        turn(w);
+        check_seen(w, BAD[i], BAD[i]);
+        CHECK(w->skipped == 2);
+    }
+}
+
+static void big_batches_are_split(void) {
+    AUTO(World) w = world_new("split");
+    w->most = 7;
+    commit(w, 100);
+    turn(w);
+    check_seen(w, 1, 100);
+    CHECK(w->skipped == 0);
+}
+
+/* rings, and the numbers that go out again */
+static const struct {
+    const char *rings[3];
+    int64_t from, to;
+} REPAIRS[] = {
+    {{"repair 3 5"}, 3, 5},
+    {{"repair 3 5", "repair 5 8", "repair 2 3"}, 2, 8},
+    {{"repair 3 5", "repair 6 8"}, 3, 8},
+    {{"repair 9 99"}, 9, 10},
+    {{"repair 11 99"}, 1, 0},
+    {{"repair 5 4", "repair 0 4", "repair x 4"}, 1, 0},
+    {{"repair -1 4", "repair 4", "repair"}, 1, 0},
+    {{"", "nonsense", "held"}, 1, 0},
+};
+
+static void repairs_are_merged_and_clipped(void) {
+    AUTO(World) w = world_new("repair");
+    commit(w, 10);
+    turn(w);
+    check_seen(w, 1, 10);
+    for (size_t i = 0; i < COUNT(REPAIRS); i++) {
+        for (size_t k = 0; k < COUNT(REPAIRS[i].rings) && REPAIRS[i].rings[k]; k++)
+            relay_hear(w->relay, REPAIRS[i].rings[k], w->now);
+        turn(w);
+        check_seen(w, REPAIRS[i].from, REPAIRS[i].to);
+    }
+    for (int i = 0; i < 3; i++) relay_hear(w->relay, "repair 1 2", w->now);
+    w->down = 1; /* a repair that fails is not forgotten */
+    turn(w);
+    CHECK(w->seen_count == 0);
+    w->now = relay_due_us(w->relay);
+    turn(w);
+    w->now += S;
+    turn(w);
+    check_seen(w, 1, 2);
+}
+
+static void a_contradiction_stops_publishing(void) {
+    AUTO(World) w = world_new("mismatch");
+    commit(w, 2);
+    turn(w);
+    check_seen(w, 1, 2);
+    static const char *const ANSWERS[] = {"held another-epoch 1", "held - 9"};
+    for (size_t i = 0; i < COUNT(ANSWERS); i++) {
+        relay_hear(w->relay, ANSWERS[i], w->now);
+        CHECK(!relay_healthy(w->relay));
+        commit(w, 1);
+        relay_hear(w->relay, "repair 1 2", w->now);
+        turn(w);
+        CHECK(w->seen_count == 0);
+        CHECK(relay_due_us(w->relay) > w->now); /* nor does it spin */
+    }
+    hear_held(w, 2);
+    CHECK(relay_healthy(w->relay));
+    turn(w);
+    CHECK(w->seen_count == 4); /* two new ones and the repair */
+}
+
+static void a_start_waits_for_the_projection(void) {
+    AUTO(World) w = world_new("start");
+    turn(w);
+    w->now += 100 * S;
+    start(w);
+    w->now -= 4 * S;
+    commit(w, 1);
+    turn(w);
+    CHECK(w->seen_count == 0);
+    CHECK(relay_due_us(w->relay) <= w->now + 3 * S);
+    hear_held(w, 0);
+    turn(w);
+    check_seen(w, 1, 1);
+}
+
+SUITE("relay", TEST(publishes_in_order_and_announces), TEST(a_topic_that_is_down_loses_nothing),
+      TEST(unpublished_events_go_out_after_a_crash), TEST(what_is_published_is_stored_when_it_gets_quiet),
+      TEST(a_refused_event_gives_its_number_away), TEST(big_batches_are_split), TEST(repairs_are_merged_and_clipped),
+      TEST(a_contradiction_stops_publishing), TEST(a_start_waits_for_the_projection));

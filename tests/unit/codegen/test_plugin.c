@@ -1,0 +1,136 @@
+/* The plugin as protoc runs it: what it refuses, and what it makes of a good file. */
+#include "kit/test.h"
+
+#include "base/buf.h"
+#include <stdio.h>
+
+#define EVENT                                                                                                \
+    "option (message) = {kind: EVENT, title: \"T\", schema_version: \"1.0\", producer: \"P\", topic: \"t\""
+#define COMMAND "option (message) = {kind: COMMAND, title: \"T\", schema_version: \"1.0\", producer: \"P\""
+
+typedef struct Case {
+    const char *name, *proto, *want; /* want NULL: accepted; else a part of protoc's message */
+} Case;
+
+static const Case CASES[] = {
+    {"nothing special", "message M { string a = 1; int64 b = 2; repeated string c = 3; }", NULL},
+    {"subject", "message M { " EVENT ", subject: \"m/{a}/{b}\"}; string a = 1; int64 b = 2; }", NULL},
+    {"personal subject",
+     "message M { " EVENT ", subject: \"m/{a}\"}; string a = 1 [(field) = {personal: true}]; }",
+     "M.a: a personal field must not be part of the subject"},
+    {"subject of nothing", "message M { " EVENT ", subject: \"m/{x}\"}; string a = 1; }", "names a field x"},
+    {"open subject", "message M { " EVENT ", subject: \"m/{a\"}; string a = 1; }", "a { without }"},
+    {"subject of bytes", "message M { " EVENT ", subject: \"m/{a}\"}; bytes a = 1; }", "M.a: cannot be part"},
+    {"event without topic",
+     "message M { option (message) = {kind: EVENT, title: \"T\", schema_version: \"1\", producer: \"P\"}; }",
+     "M: an event needs a topic"},
+    {"command without title", "message M { option (message) = {kind: COMMAND}; }",
+     "M: a command or event needs"},
+    {"causes an event", "message C { " COMMAND ", causes: [\"M\"]}; } message M { " EVENT "}; }", NULL},
+    {"causes no event", "message C { " COMMAND ", causes: [\"M\"]}; } message M { }",
+     "C: causes M, which is no event"},
+    {"unknown pattern", "message M { string a = 1 [(field) = {pattern: \"zip\"}]; }",
+     "M.a: this pattern is not known"},
+    {"text pattern on a number", "message M { int64 a = 1 [(field) = {pattern: \"email\"}]; }",
+     "M.a: this pattern"},
+    {"unknown widget", "message M { string a = 1 [(field) = {widget: \"knob\"}]; }",
+     "M.a: this widget is not known"},
+    {"id on a text", "message M { string a = 1 [(field) = {id: true}]; }",
+     "M.a: id and decimal_string are for"},
+    {"length of a number", "message M { int64 a = 1 [(field) = {max_length: 3}]; }", "M.a: max_length, trim"},
+    {"required list", "message M { repeated string a = 1 [(field) = {required: true}]; }",
+     "M.a: only texts, ids"},
+    {"oneof in JSON", "message M { oneof o { string a = 1; } }", "M.a: a oneof has no JSON form"},
+    {"oneof in binary", "option (file) = {binary_only: true}; message M { oneof o { string a = 1; } }", NULL},
+    {"double", "message M { double a = 1; }", "M.a: this type has no JSON form"},
+    {"list of numbers", "message M { repeated int64 a = 1; }",
+     "M.a: only texts and messages can be repeated"},
+    {"map", "message M { map<string, string> a = 1; }", "types inside messages and maps"},
+};
+
+/* Runs protoc on the text; its exit code, and what it said. */
+static int run_protoc(const char *folder, const char *emitters, const char *proto, Buf *said) {
+    AUTO_BUF command = {0};
+    buf_printf(&command, "%s/test.proto", folder);
+    buf_byte(&command, 0);
+    FILE *file = fopen(command.at, "w");
+    REQUIRE(file != NULL);
+    fprintf(file, "syntax = \"proto3\"; package events.v1; import \"events/v1/options.proto\";\n%s\n", proto);
+    fclose(file);
+    buf_clear(&command);
+    buf_printf(&command,
+               "%s --plugin=protoc-gen-events=%s --events_out=%s:%s -I%s -I%s -I/usr/include test.proto 2>&1",
+               PROTOC, PLUGIN, emitters, folder, folder, PROTO_ROOT);
+    buf_byte(&command, 0);
+    FILE *pipe = popen(command.at, "r");
+    REQUIRE(pipe != NULL);
+    char part[512];
+    for (size_t got; (got = fread(part, 1, sizeof part, pipe)) > 0;) buf_append(said, part, got);
+    return pclose(pipe);
+}
+
+static bool holds(const Buf *text, const char *part) {
+    return memmem(text->at, text->len, part, strlen(part)) != NULL;
+}
+
+static void refusals(void) {
+    const char *folder = test_folder();
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        AUTO_BUF said = {0};
+        int code = run_protoc(folder, "c", CASES[i].proto, &said);
+        bool good = CASES[i].want ? code != 0 && said.len && holds(&said, CASES[i].want) : code == 0;
+        if (!good) printf("\n    %s: %d %.*s", CASES[i].name, code, SPAN_ARGS(buf_view(&said)));
+        CHECK(good);
+    }
+}
+
+static void read_file(const char *folder, const char *name, Buf *out) {
+    char path[256], part[4096];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "r");
+    REQUIRE(file != NULL);
+    for (size_t got; (got = fread(part, 1, sizeof part, file)) > 0;) buf_append(out, part, got);
+    fclose(file);
+}
+
+static void forms(void) {
+    static const char PROTO[] =
+        "message AddPet {\n"
+        "  " COMMAND ", subject: \"pet/{pet_id}\"};\n"
+        "  int64 pet_id = 1 [(field) = {id: true, required: true, widget: \"hidden\"}];\n"
+        "  string pet_name = 2 [(field) = {required: true, max_length: 40, trim: true}];\n"
+        "  string mail = 3 [(field) = {pattern: \"email\", personal: true, label: \"E-mail\", widget: "
+        "\"email\"}];\n"
+        "  int64 expected_version = 4 [(field) = {required: true, pattern: \"version\"}];\n"
+        "}\n"
+        "message Other { string a = 1; }\n";
+    const char *folder = test_folder();
+    AUTO_BUF said = {0}, text = {0};
+    REQUIRE(run_protoc(folder, "ts", PROTO, &said) == 0);
+    read_file(folder, "forms.ts", &text);
+    static const char *const PARTS[] = {
+        "title: \"T\", name: \"AddPet\", kind: \"command\", schemaVersion: \"1.0\", subject: \"pet/{pet_id}\"",
+        "{ name: \"petId\", label: \"Pet id\", widget: \"hidden\", type: \"id\", required: true, trim: "
+        "false, "
+        "multiline: false, personal: false }",
+        "{ name: \"petName\", label: \"Pet name\", widget: \"text\", type: \"string\", required: true, "
+        "maxLength: 40, "
+        "trim: true, multiline: false, personal: false }",
+        "{ name: \"mail\", label: \"E-mail\", widget: \"email\", type: \"string\", required: false, pattern: "
+        "\"email\", "
+        "trim: false, multiline: false, personal: true }",
+        "{ name: \"expectedVersion\", label: \"Expected version\", widget: \"text\", type: \"int64\", "
+        "required: true, "
+        "trim: false, multiline: false, personal: false }",
+    };
+    for (size_t i = 0; i < COUNT(PARTS); i++) CHECK(holds(&text, PARTS[i]));
+    CHECK(!holds(&text, "Other"));
+}
+
+static void unknown_emitter(void) {
+    AUTO_BUF said = {0};
+    CHECK(run_protoc(test_folder(), "c,cobol", "message M { }", &said) != 0);
+    CHECK(holds(&said, "unknown emitter \"cobol\""));
+}
+
+SUITE("plugin", TEST(refusals), TEST(forms), TEST(unknown_emitter));

@@ -1,0 +1,316 @@
+#include "kit/test.h"
+#include "queue/queue.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/map.h"
+#include "queue/queue_files.h"
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+/* A sender with a loop that ends when all its sends are done. */
+typedef struct Post {
+    QueueSend send;
+    char command_id[48], key[16], body[64], correlation[32];
+} Post;
+
+static Loop *loop;
+static size_t open_sends;
+
+static void send_done(QueueSend *send) {
+    (void)send;
+    if (--open_sends == 0) loop_stop(loop);
+}
+
+static void fill(Post *p, const char *command_id, const char *key, const char *body) {
+    snprintf(p->command_id, sizeof p->command_id, "%s", command_id);
+    snprintf(p->key, sizeof p->key, "%s", key);
+    snprintf(p->body, sizeof p->body, "%s", body);
+    snprintf(p->correlation, sizeof p->correlation, "corr-%s-%.10s", command_id, body);
+    p->send = (QueueSend){.tenant_id = SPAN("t"),
+                          .issued_by = SPAN("u"),
+                          .command_id = span_of(p->command_id),
+                          .ordering_key = span_of(p->key),
+                          .body = span_of(p->body),
+                          .body_hash = hash_stable(span_of(p->body)),
+                          .correlation_id = p->correlation,
+                          .done = send_done};
+}
+
+static void send_all(QueueSender *sender, Post *posts, size_t count) {
+    Err err = {0};
+    REQUIRE(CHECK_OK(loop_open(&loop, &err), &err));
+    open_sends = count;
+    for (size_t i = 0; i < count; i++) REQUIRE(CHECK_OK(queue_send(sender, loop, &posts[i].send, &err), &err));
+    loop_run(loop);
+    loop = loop_free(loop);
+}
+
+static QueueSender *open_sender(const char *home) {
+    QueueSender *sender = NULL;
+    Err err = {0};
+    REQUIRE(CHECK_OK(queue_sender_open("sql:", home, &sender, &err), &err));
+    return sender;
+}
+
+static QueueReceiver *open_receiver(const char *home) {
+    QueueReceiver *receiver = NULL;
+    Err err = {0};
+    REQUIRE(CHECK_OK(queue_receiver_open("sql:", home, &receiver, &err), &err));
+    return receiver;
+}
+
+/* "id:key" per word */
+static void fill_queue(const char *home, const char *words) {
+    AUTO(QueueSender) sender = open_sender(home);
+    Post posts[32];
+    size_t count = 0;
+    for (Span rest = span_of(words), word; rest.len; count++) {
+        word = span_split(rest, ' ', &rest);
+        Span key, id = span_split(word, ':', &key);
+        char a[16], b[16];
+        span_copy(id, a, sizeof a), span_copy(key, b, sizeof b);
+        fill(&posts[count], a, b, a);
+    }
+    send_all(sender, posts, count);
+}
+
+static size_t claim(QueueReceiver *r, size_t most, QueueMessage **messages) {
+    size_t count = 0;
+    Err err = {0};
+    REQUIRE(CHECK_OK(queue_claim(r, most, 30000, messages, &count, &err), &err));
+    return count;
+}
+
+/* Claims and compares the bodies, joined. */
+static void expect(QueueReceiver *r, size_t most, const char *want) {
+    QueueMessage *m = NULL;
+    size_t count = claim(r, most, &m);
+    AUTO_BUF got = {0};
+    for (size_t i = 0; i < count; i++) buf_span(&got, m[i].body);
+    CHECK_SPAN(buf_view(&got), want);
+}
+
+static void complete(QueueReceiver *r, int64_t id) {
+    Err err = {0};
+    CHECK_OK(queue_complete(r, &id, 1, &err), &err);
+}
+
+static size_t commits;
+static void count_commit(void *user) { (void)user, commits++; }
+
+static void verdicts(void) {
+    const char *home = test_folder();
+    AUTO(QueueSender) sender = open_sender(home);
+    queue_on_commit(sender, count_commit, NULL);
+    static Post posts[4];
+    fill(&posts[0], "one", "k", "body");
+    fill(&posts[1], "one", "k", "body");
+    fill(&posts[2], "one", "k", "other");
+    fill(&posts[3], "two", "k", "body");
+    commits = 0;
+    send_all(sender, posts, 4); /* doubles within one batch, or of neighbouring ones */
+    static const QueueVerdict WANT[] = {QUEUE_ACCEPTED, QUEUE_REPEATED, QUEUE_CONFLICT, QUEUE_ACCEPTED};
+    for (size_t i = 0; i < 4; i++) CHECK(posts[i].send.verdict == WANT[i]);
+    CHECK(strcmp(posts[1].send.correlation_id, "corr-one-body") == 0);
+    CHECK(commits >= 1 && commits <= 4);
+    fill(&posts[0], "one", "k", "body");
+    snprintf(posts[0].correlation, sizeof posts[0].correlation, "later");
+    fill(&posts[1], "one", "k", "other");
+    fill(&posts[2], "one", "k", "body");
+    posts[2].send.issued_by = SPAN("somebody else"); /* ids of others do not count */
+    send_all(sender, posts, 3);
+    CHECK(posts[0].send.verdict == QUEUE_REPEATED);
+    CHECK(strcmp(posts[0].send.correlation_id, "corr-one-body") == 0);
+    CHECK(posts[1].send.verdict == QUEUE_CONFLICT);
+    CHECK(posts[2].send.verdict == QUEUE_ACCEPTED);
+}
+
+static void batches_of_all_sizes(void) {
+    const char *home = test_folder();
+    static Post posts[700];
+    static const size_t SIZES[] = {1, 7, 8, 9, 31, 32, 33, 64, 255, 260};
+    AUTO(QueueSender) sender = open_sender(home);
+    size_t total = 0;
+    for (size_t s = 0; s < COUNT(SIZES); s++) {
+        for (size_t i = 0; i < SIZES[s]; i++) {
+            char id[32];
+            snprintf(id, sizeof id, "%zu-%zu", s, i);
+            fill(&posts[i], id, id, id);
+        }
+        send_all(sender, posts, SIZES[s]);
+        for (size_t i = 0; i < SIZES[s]; i++) CHECK(posts[i].send.verdict == QUEUE_ACCEPTED);
+        send_all(sender, posts, SIZES[s]); /* all of them again */
+        for (size_t i = 0; i < SIZES[s]; i++) CHECK(posts[i].send.verdict == QUEUE_REPEATED);
+        total += SIZES[s];
+    }
+    AUTO(QueueReceiver) r = open_receiver(home);
+    QueueMessage *m;
+    CHECK(claim(r, 10000, &m) == total);
+}
+
+static void receiving(void) {
+    const char *home = test_folder();
+    fill_queue(home, "1:a 2:b 3:a 4:c");
+    AUTO(QueueReceiver) r = open_receiver(home);
+    Err err = {0};
+    QueueMessage *m;
+    REQUIRE(claim(r, 2, &m) == 2);
+    CHECK(m[0].deliveries == 1 && m[0].queue_id == 1 && m[0].accepted_at > 0);
+    CHECK(m[0].body_hash == hash_stable(SPAN("1")));
+    CHECK_SPAN(m[0].key, "t\na");
+    expect(r, 10, "4"); /* 3 stands behind 1 */
+    complete(r, 1);
+    expect(r, 10, "3");
+    CHECK(queue_next_due_ms(r) == -1);
+    CHECK_OK(queue_release(r, 3, 200, true, &err), &err);
+    CHECK(queue_next_due_ms(r) > 0 && queue_next_due_ms(r) <= 200);
+    expect(r, 10, "");
+    CHECK_OK(queue_release(r, 4, 0, false, &err), &err);
+    REQUIRE(claim(r, 10, &m) == 1);
+    CHECK(m[0].queue_id == 4 && m[0].deliveries == 1); /* was no try */
+    clock_sleep_ms(210);
+    REQUIRE(claim(r, 10, &m) == 1);
+    CHECK(m[0].queue_id == 3 && m[0].deliveries == 2);
+    complete(r, 2), complete(r, 3), complete(r, 4);
+    expect(r, 10, "");
+    fill_queue(home, "5:a");
+    expect(r, 10, "5");
+}
+
+static void leases(void) {
+    const char *home = test_folder();
+    fill_queue(home, "1:a 2:a");
+    AUTO(QueueReceiver) r = open_receiver(home);
+    clock_fake(1000000000000000);
+    expect(r, 10, "12");
+    clock_fake(1000000000000000 + 29000000);
+    expect(r, 10, "");
+    clock_fake(1000000000000000 + 30000000);
+    expect(r, 10, "12");
+    clock_fake(-1);
+}
+
+/* What was locked when the process ended comes again, alone and with its count; what was settled does not. */
+static void restart(void) {
+    const char *home = test_folder();
+    fill_queue(home, "1:a 2:b 3:c 4:d 5:e 6:f");
+    Err err = {0};
+    QueueReceiver *r = open_receiver(home);
+    expect(r, 5, "12345");
+    complete(r, 1), complete(r, 3);
+    CHECK_OK(queue_dead_letter(r, 4, "bad_body", &err), &err);
+    CHECK_OK(queue_release(r, 5, 100000, true, &err), &err);
+    queue_receiver_free(r);
+    r = open_receiver(home);
+    QueueMessage *m;
+    REQUIRE(claim(r, 10, &m) == 1);
+    CHECK(m[0].queue_id == 2 && m[0].deliveries == 2);
+    REQUIRE(claim(r, 10, &m) == 2);
+    CHECK(m[0].queue_id == 5 && m[0].deliveries == 2);
+    CHECK(m[1].queue_id == 6 && m[1].deliveries == 1);
+    const int64_t ids[] = {2, 5, 6};
+    CHECK_OK(queue_complete(r, ids, 3, &err), &err);
+    queue_receiver_free(r);
+    r = open_receiver(home);
+    expect(r, 10, "");
+    queue_receiver_free(r);
+}
+
+static void finding(void) {
+    const char *home = test_folder();
+    Err err = {0};
+    fill_queue(home, "1:a 2:b");
+    QueueReader *reader = NULL;
+    REQUIRE(CHECK_OK(queue_reader_open("sql:", home, &reader, &err), &err));
+    QueueState state;
+    char correlation[160];
+    CHECK_OK(queue_find(reader, SPAN("t"), SPAN("u"), SPAN("1"), &state, correlation, &err), &err);
+    CHECK(state == QUEUE_PENDING && strcmp(correlation, "corr-1-1") == 0);
+    CHECK_OK(queue_find(reader, SPAN("t"), SPAN("v"), SPAN("1"), &state, correlation, &err), &err);
+    CHECK(state == QUEUE_UNKNOWN);
+    AUTO(QueueReceiver) r = open_receiver(home);
+    expect(r, 10, "12");
+    CHECK_OK(queue_dead_letter(r, 2, "unknown_type", &err), &err);
+    CHECK_OK(queue_find(reader, SPAN("t"), SPAN("u"), SPAN("2"), &state, correlation, &err), &err);
+    CHECK(state == QUEUE_DEAD);
+    CHECK_OK(queue_find(reader, SPAN("t"), SPAN("u"), SPAN("1"), &state, correlation, &err), &err);
+    CHECK(state == QUEUE_PENDING);
+    queue_reader_free(reader);
+}
+
+static void refusals(void) {
+    static const char *const URLS[] = {"amqp://x", "sql:postgresql://x", "", "sql:sqlite:"};
+    const char *home = test_folder();
+    for (size_t i = 0; i < COUNT(URLS); i++) {
+        QueueSender *sender = NULL;
+        Err err = {0};
+        CHECK(!queue_sender_open(URLS[i], home, &sender, &err));
+        CHECK(err_is(&err, &ERR_CONFIG));
+    }
+    Err err = {0};
+    QueueReceiver *r = NULL;
+    CHECK(!queue_receiver_open("sql:", home, &r, &err) && err_is(&err, &ERR_DB_DOWN)); /* no queue.db yet */
+}
+
+/* 100,000 waiting commands: a claim must not look at those behind it. */
+static void backlog(void) {
+    const char *home = test_folder();
+    queue_sender_free(open_sender(home));
+    char url[256];
+    snprintf(url, sizeof url, "sqlite:%s/db/queue.db", home);
+    AUTO(Db) db = NULL;
+    Err err = {0};
+    REQUIRE(CHECK_OK(db_open(url, (DbOptions){0}, &db, &err), &err));
+    REQUIRE(CHECK_OK(db_execute(db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+                                    " INSERT INTO command_queue SELECT i, 't', 'u', 'c' || i, i, 'k' || (i % 5000), 0,"
+                                    " x'0102', 'corr', 1 FROM n", &err), &err));
+    AUTO(QueueReceiver) r = open_receiver(home);
+    int64_t start = clock_mono_us(), ids[256], done = 0;
+    for (int round = 0; round < 40; round++) {
+        QueueMessage *m;
+        size_t count = claim(r, 256, &m);
+        CHECK(count == 256);
+        for (size_t i = 0; i < count; i++) ids[i] = m[i].queue_id, done += m[i].queue_id == done + 1;
+        CHECK_OK(queue_complete(r, ids, count, &err), &err);
+    }
+    CHECK(done == 40 * 256);
+    printf("\n    claim + complete, batches of 256: %.1f us a message", (double)(clock_mono_us() - start) / (40 * 256));
+}
+
+/* kill -9 of the sender at a random moment: whatever it had been told is accepted is there. */
+static void sender_killed(void) {
+    const char *home = test_folder();
+    int pipes[2];
+    REQUIRE(pipe(pipes) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        AUTO(QueueSender) sender = open_sender(home);
+        static Post posts[20];
+        for (int round = 0;; round++) {
+            for (int i = 0; i < 20; i++) {
+                char id[32];
+                snprintf(id, sizeof id, "%d", round * 20 + i);
+                fill(&posts[i], id, "k", id);
+            }
+            send_all(sender, posts, 20);
+            int accepted = (round + 1) * 20;
+            if (write(pipes[1], &accepted, sizeof accepted) < 0) _exit(1);
+        }
+    }
+    close(pipes[1]);
+    clock_sleep_ms(150);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    int accepted = 0;
+    while (read(pipes[0], &accepted, sizeof accepted) == sizeof accepted) continue;
+    close(pipes[0]);
+    CHECK(accepted > 0);
+    AUTO(QueueReceiver) r = open_receiver(home);
+    QueueMessage *m;
+    CHECK(claim(r, 60000, &m) >= (size_t)accepted);
+}
+
+SUITE("queue", TEST(verdicts), TEST(batches_of_all_sizes), TEST(receiving), TEST(leases), TEST(restart), TEST(finding),
+      TEST(refusals), TEST(backlog), TEST(sender_killed));

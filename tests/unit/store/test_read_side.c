@@ -1,0 +1,165 @@
+#include "kit/test.h"
+#include "store/inbox.h"
+#include "store/migrations_read.h"
+#include "store/outcomes.h"
+#include "store/read_model.h"
+#include "store/replay_log.h"
+#include <stdio.h>
+
+static void open_read(const char *name, Db **db) {
+    char url[300];
+    Err err = {0};
+    snprintf(url, sizeof url, "sqlite:%s/%s", test_folder(), name);
+    REQUIRE(CHECK_OK(db_open(url, (DbOptions){0}, db, &err), &err));
+    REQUIRE(CHECK_OK(read_migrate(*db, &err), &err));
+}
+
+static int64_t number_of(Db *db, const char *sql) {
+    Err err = {0};
+    Stmt *s = db_statement(db, sql);
+    REQUIRE(CHECK_OK(stmt_run(s, NULL, &err), &err));
+    REQUIRE(stmt_row(s, &err));
+    int64_t value = stmt_int(s, 0);
+    stmt_done(s);
+    return value;
+}
+
+static ProspectSummary summary(int64_t version, const char *tenant, const char *name, int64_t at) {
+    return (ProspectSummary){.prospect_id = 7,
+                             .version = version,
+                             .tenant_id = span_of(tenant),
+                             .first_name = span_of(name),
+                             .last_name = SPAN("b"),
+                             .email = SPAN("c"),
+                             .phone = SPAN(""),
+                             .notes = SPAN(""),
+                             .created_at = at,
+                             .updated_at = at,
+                             .last_name_key = SPAN("b"),
+                             .email_key = SPAN("c"),
+                             .search = SPAN(" x")};
+}
+
+/* name, version, tenant, and what the row says afterwards */
+static const struct {
+    const char *name, *tenant;
+    int64_t version, at, want_version, want_updated;
+} UPSERTS[] = {
+    {"first", "t", 1, 100, 1, 100},  {"newer", "t", 3, 300, 3, 300},          {"older", "t", 2, 200, 3, 300},
+    {"same", "t", 3, 400, 3, 300},   {"another tenant", "u", 9, 900, 3, 300}, {"newer again", "t", 4, 500, 4, 500},
+};
+
+static void only_newer_versions_replace(void) {
+    AUTO(Db) db = NULL;
+    open_read("model.db", &db);
+    for (size_t i = 0; i < COUNT(UPSERTS); i++) {
+        Err err = {0};
+        ProspectSummary row = summary(UPSERTS[i].version, UPSERTS[i].tenant, UPSERTS[i].name, UPSERTS[i].at);
+        CHECK_OK(read_model_prospect(db, &row, &err), &err);
+        CHECK(number_of(db, "SELECT version FROM prospect_summary") == UPSERTS[i].want_version);
+        CHECK(number_of(db, "SELECT updated_at FROM prospect_summary") == UPSERTS[i].want_updated);
+        CHECK(number_of(db, "SELECT created_at FROM prospect_summary") == 100);
+    }
+    CHECK(number_of(db, "SELECT count(*) FROM prospect_summary WHERE first_name = 'newer again'") == 1);
+}
+
+static void the_first_outcome_stays(void) {
+    AUTO(Db) db = NULL;
+    Err err = {0};
+    open_read("outcomes.db", &db);
+    OutcomeRow row = {.tenant_id = SPAN("t"),
+                      .issued_by = SPAN("u"),
+                      .command_id = SPAN("c"),
+                      .status = 4,
+                      .subject = SPAN(""),
+                      .event_id = SPAN(""),
+                      .code = SPAN(""),
+                      .errors = SPAN(""),
+                      .correlation_id = SPAN("")};
+    static const struct {
+        int status, want;
+    } STEPS[] = {{4, 4}, {2, 2}, {3, 2}, {4, 2}}; /* failed, then requeued and succeeded, then nothing else */
+    for (size_t i = 0; i < COUNT(STEPS); i++) {
+        row.status = STEPS[i].status;
+        CHECK_OK(outcome_add(db, &row, &err), &err);
+        CHECK(number_of(db, "SELECT status FROM command_outcome") == STEPS[i].want);
+    }
+    row.issued_by = SPAN("somebody else");
+    CHECK_OK(outcome_add(db, &row, &err), &err);
+    CHECK(number_of(db, "SELECT count(*) FROM command_outcome") == 2);
+}
+
+static void collect(void *user, int64_t sequence) { *(int64_t *)user = *(int64_t *)user * 10 + sequence; }
+
+static void the_inbox_remembers(void) {
+    AUTO(Db) db = NULL;
+    AUTO(Arena) arena = arena_new(0);
+    Err err = {0};
+    bool fresh;
+    Span body;
+    int64_t seen = 0;
+    open_read("inbox.db", &db);
+    CHECK(CHECK_OK(inbox_add(db, SPAN("e1"), 1, 5, &fresh, &err), &err) && fresh);
+    CHECK(CHECK_OK(inbox_add(db, SPAN("e1"), 9, 5, &fresh, &err), &err) && !fresh);
+
+    CHECK_OK(waiting_add(db, 5, SPAN("five"), 0, &err), &err);
+    CHECK_OK(waiting_add(db, 3, SPAN("three"), 0, &err), &err);
+    CHECK_OK(waiting_add(db, 3, SPAN("again"), 0, &err), &err);
+    CHECK_OK(waiting_each(db, collect, &seen, &err), &err);
+    CHECK(seen == 35);
+    CHECK(waiting_get(db, 3, arena, &body, &err));
+    CHECK_SPAN(body, "three");
+    CHECK(waiting_get(db, 4, arena, &body, &err) && !body.at);
+    CHECK_OK(waiting_remove(db, 1, 4, &err), &err);
+    CHECK(number_of(db, "SELECT count(*) FROM waiting") == 1);
+
+    DeadEvent dead = {.body = SPAN("{}"), .reason = "no id", .index = 1};
+    CHECK_OK(dead_event_add(db, &dead, 0, &err), &err);
+    CHECK_OK(dead_event_add(db, &dead, 0, &err), &err);
+    dead.index = 2;
+    CHECK_OK(dead_event_add(db, &dead, 0, &err), &err);
+    CHECK(number_of(db, "SELECT count(*) FROM event_dead_letter") == 2);
+}
+
+static bool add_up(void *user, const ReplayRow *row) {
+    int64_t *sum = user;
+    CHECK_SPAN(row->tenant_id, "t");
+    CHECK(row->body.len == (size_t)row->sequence % 3);
+    *sum = *sum * 10 + row->sequence;
+    return row->sequence < 8;
+}
+
+static void the_log_is_read_by_number(void) {
+    AUTO(Db) db = NULL;
+    Err err = {0};
+    ReplayHead head;
+    int64_t oldest;
+    open_read("log.db", &db);
+    REQUIRE(CHECK_OK(replay_log_head(db, &head, &err), &err));
+    CHECK(head.head == 0 && !head.epoch[0]);
+    CHECK(replay_log_oldest(db, &oldest, &err) && oldest == 1);
+    for (int64_t i = 1; i <= 9; i++) {
+        ReplayRow row = {.sequence = i,
+                         .tenant_id = SPAN("t"),
+                         .subject = SPAN("s"),
+                         .event_type = SPAN("E"),
+                         .issued_by = SPAN(""),
+                         .body = span_bytes("abc", (size_t)i % 3)};
+        CHECK_OK(replay_log_append(db, &row, &err), &err);
+    }
+    head = (ReplayHead){.epoch = "e", .head = 9};
+    CHECK_OK(replay_log_set_head(db, &head, &err), &err);
+    CHECK(replay_log_head(db, &head, &err) && head.head == 9 && !strcmp(head.epoch, "e"));
+    static const struct {
+        int64_t after, upto, limit, want;
+    } READS[] = {{0, 3, 10, 123}, {4, 9, 2, 56}, {5, 9, 10, 678}, {9, 99, 10, 0}, {0, 9, 1, 1}};
+    for (size_t i = 0; i < COUNT(READS); i++) {
+        int64_t sum = 0;
+        ReplayVisitor visitor = {add_up, &sum};
+        CHECK_OK(replay_log_read(db, READS[i].after, READS[i].upto, READS[i].limit, &visitor, &err), &err);
+        CHECK(sum == READS[i].want);
+    }
+}
+
+SUITE("read side", TEST(only_newer_versions_replace), TEST(the_first_outcome_stays), TEST(the_inbox_remembers),
+      TEST(the_log_is_read_by_number));
