@@ -3,6 +3,7 @@ set(CMAKE_C_STANDARD 17)
 set(CMAKE_C_EXTENSIONS ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O1 -g") # asserts stay on in every build
 set(EVENTS_SANITIZE "" CACHE STRING "sanitizers to build with")
 
 find_program(CCACHE ccache)
@@ -19,7 +20,7 @@ if(EVENTS_SANITIZE)
     add_compile_options(-fsanitize=${EVENTS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
     add_link_options(-fsanitize=${EVENTS_SANITIZE})
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
-    set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
+    set(CMAKE_C_FLAGS_RELEASE "-O2 -g") # asserts stay on
     add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
         -fcf-protection)
     add_link_options(-Wl,-z,relro,-z,now,-z,noexecstack)

@@ -13,6 +13,7 @@
 #include "queue/queue.h"
 
 typedef struct Worker Worker;
+typedef struct Server Server;
 typedef struct Parking Parking;
 typedef struct Sessions Sessions;
 
@@ -25,8 +26,7 @@ typedef struct Gateway {
     Hub *hub;
     StaticFiles *files;
     GridWebhook *webhook;
-    Worker *workers;
-    size_t worker_count;
+    Server *server;
     const char *allowed_origins;
     int64_t access_us, refresh_us; /* lives of tokens */
     bool test_endpoints;
@@ -42,5 +42,5 @@ struct Worker {
     TokenCache *tokens;
     Sessions *sessions;
     Parking *parking;
-    size_t in_flight; /* jobs and queue sends that will come back */
+    size_t in_flight; /* jobs, queue sends and parked reads that will come back */
 };

@@ -24,6 +24,7 @@ static void unpark(Reading *reading) {
     if (reading->next) reading->next->at = reading->at;
     reading->at = NULL;
     reading->request->worker->parking->count--;
+    reading->request->worker->in_flight--;
 }
 
 static void finish(Reading *reading) {
@@ -69,6 +70,7 @@ static void park(Reading *reading) {
     reading->at = &p->first;
     p->first = reading;
     p->count++;
+    w->in_flight++;
     loop_timer_set(w->loop, &reading->timer, WAIT_MS);
 }
 

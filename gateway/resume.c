@@ -88,13 +88,13 @@ static void give_page(Session *s, Subscription *sub, Event *const *events, size_
     int64_t cursor = sub->cursor = upto;
     bool live = cursor >= s->worker->sessions->position;
     s->tries = 0;
+    post_turn(s);
     if (wanted) {
         s->told = session_position(s);
         if (!session_send(s, frame_batch(chosen, wanted, s->claims.scope_bits & SCOPE_PII, s->told, &id))) return;
     }
     sub->live = live;
     if (live) session_send(s, frame_subscribed(id, cursor, true));
-    post_turn(s);
 }
 
 /* --- pages of the log --- */
@@ -148,20 +148,19 @@ static Subscription *by_serial(Session *s, uint32_t serial) {
     return NULL;
 }
 
+static void end_with(Session *s, Subscription *sub, const char *reason) {
+    s->tries = 0;
+    post_turn(s);
+    session_resync(s, sub, reason);
+}
+
 /* Neither ring nor log has what comes next: it will be there soon, or never. */
 static void wait_for_log(Session *s, Subscription *sub) {
     if (++s->tries < WAIT_TRIES) {
         wait_ms(s, WAIT_MS);
         return;
     }
-    s->tries = 0;
-    session_resync(s, sub, "log_unavailable");
-    post_turn(s);
-}
-
-static void end_with(Session *s, Subscription *sub, const char *reason) {
-    session_resync(s, sub, reason);
-    post_turn(s);
+    end_with(s, sub, "log_unavailable");
 }
 
 static void apply(Session *s, Subscription *sub, ResumeJob *j) {
@@ -183,13 +182,14 @@ static void back(Job *job) {
     ResumeJob *j = CONTAINER(job, ResumeJob, job);
     Session *s = j->session;
     s->worker->in_flight--;
-    s->resume = NULL;
     Subscription *sub = s->ws && !s->closing ? by_serial(s, j->serial) : NULL;
-    if (sub && !sub->live) apply(s, sub, j);
-    else if (s->ws) resume_kick(s);
+    bool applies = sub && !sub->live;
+    if (applies) apply(s, sub, j);
     for (size_t i = 0; i < j->count; i++) event_unref(j->events[i]);
     free(j);
-    session_release(s);
+    s->resume = NULL; /* only now: until here it kept the session in memory */
+    if (!s->ws) session_release(s);
+    else if (!applies) resume_kick(s);
 }
 
 static void read_log(Session *s, Subscription *sub) {

@@ -137,8 +137,6 @@ Sessions *sessions_new(Worker *worker) {
 }
 
 Sessions *sessions_free(Sessions *all) {
-    if (!all) return NULL;
-    live_stop(all);
     free(all);
     return NULL;
 }

@@ -74,5 +74,5 @@ void session_release(Session *session); /* frees it where it is gone and nothing
 void session_message(WebSocket *ws, void *user, bool text, Span bytes);
 
 Sessions *sessions_new(Worker *worker);
-Sessions *sessions_free(Sessions *sessions);
+Sessions *sessions_free(Sessions *sessions); /* after live_stop() and loop_free() */
 void sessions_drain(Sessions *sessions); /* Reconnect, then 1001, for all */

@@ -101,8 +101,8 @@ static bool upgrade_is_fine(Request *r, Offered *offered) {
         answer_problem(r, &ERR_FORBIDDEN, "this origin may not open a stream");
     else if (offered->any && !offered->ours)
         answer_problem(r, &ERR_INVALID, "the subprotocol is " PROTOCOL);
-    else if (!r->worker->sessions->generation)
-        answer_problem(r, &ERR_UNAVAILABLE, "the stream has not begun yet");
+    else if (!r->worker->sessions->generation || !atomic_load(&r->gateway->ready))
+        answer_problem(r, &ERR_UNAVAILABLE, "the stream has not begun yet, or has ended");
     else return true;
     return false;
 }

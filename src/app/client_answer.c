@@ -1,5 +1,6 @@
 #include "app/client_answer.h"
 
+#include "wire/base64.h"
 #include "wire/json.h"
 #include <stddef.h>
 
@@ -91,4 +92,33 @@ bool client_answer_read(Span body, Arena *arena, ClientAnswer *ret) {
     }
     if (!ret->code.at && type.at) ret->code = code_of_type(type);
     return true;
+}
+
+/* base64url without padding (RFC 7515 section 2) to base64 with it */
+static bool read_base64url(Span text, Arena *arena, Span *ret) {
+    size_t padding = (4 - text.len % 4) % 4;
+    char *copy = arena_alloc(arena, text.len + padding + 1);
+    if (!copy) return false;
+    for (size_t i = 0; i < text.len; i++)
+        copy[i] = text.at[i] == '-' ? '+' : text.at[i] == '_' ? '/' : text.at[i];
+    memset(copy + text.len, '=', padding);
+    return base64_read((Span){copy, text.len + padding}, arena, ret);
+}
+
+bool client_token_tenant(Span token, Arena *arena, Span *ret) {
+    Span rest, claims;
+    span_split(token, '.', &rest);
+    if (!read_base64url(span_split(rest, '.', &rest), arena, &claims)) return false;
+    JsonReader r = json_reader(claims, arena);
+    if (json_next(&r) != JSON_OBJECT) return false;
+    while (json_next(&r) == JSON_NAME) {
+        bool wanted = span_is(r.text, "tid");
+        JsonToken value = json_next(&r);
+        if (wanted && value == JSON_STRING) {
+            *ret = r.text;
+            return true;
+        }
+        if (!json_skip(&r, value)) return false;
+    }
+    return false;
 }

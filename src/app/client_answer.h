@@ -15,3 +15,7 @@ typedef struct ClientAnswer {
 
 /* False where the body is no JSON object. */
 bool client_answer_read(Span body, Arena *arena, ClientAnswer *ret);
+
+/* The tenant (claim tid) of an access token, for our own use: the signature is the gateway's business and is
+ * not looked at. False where there is none. */
+bool client_token_tenant(Span token, Arena *arena, Span *ret);

@@ -1,7 +1,7 @@
 /* One command on its way through its handler. Inside app/ only.
  *
- * A handler loads what it needs, decides (domain/), writes the entity, and leaves the event that tells of it in the
- * Command; handlers.c writes outbox and command_done in the same transaction. */
+ * A handler loads what it needs, decides (domain/), writes the entity, and leaves the event that tells of it
+ * in the Command; handlers.c writes outbox and command_done in the same transaction. */
 #pragma once
 #include "base/arena.h"
 #include "db/db.h"
@@ -23,6 +23,8 @@ typedef struct Command {
 /* False: an engine's error, or a defect. A broken business rule is no failure but a command_reject(). */
 typedef bool CommandHandler(Command *c, Err *err);
 
-/* Leaves a CommandRejected. field: JSON name or NULL; about: the subject that the command was about, or "". */
-bool command_reject(Command *c, const char *code, const char *message, const char *field, const char *about, Err *err);
+/* Leaves a CommandRejected. field: JSON name or NULL; about: the subject that the command was about, or "".
+ */
+bool command_reject(Command *c, const char *code, const char *message, const char *field, const char *about,
+                    Err *err);
 bool command_reject_invalid(Command *c, const FieldFaults *faults, Err *err);

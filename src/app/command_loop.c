@@ -1,10 +1,10 @@
 /* command_loop.c - what becomes of a batch.
  *
- * The commit of write.db is durable (FULL) and comes first; then the relay is rung; then the queue is told, whose
- * marks are not synced. A crash anywhere in between delivers again what command_done already knows.
- * A command that fails by itself waits 50, 150, 400 and 900 ms between its five tries, 1.5 s together, so that with
- * their own time they stay below two seconds; then it is a dead letter. An engine that is out costs no try: the whole
- * batch goes back, and the loop waits with full jitter up to 5 s. */
+ * The commit of write.db is durable (FULL) and comes first; then the relay is rung; then the queue is told,
+ * whose marks are not synced. A crash anywhere in between delivers again what command_done already knows. A
+ * command that fails by itself waits 50, 150, 400 and 900 ms between its five tries, 1.5 s together, so that
+ * with their own time they stay below two seconds; then it is a dead letter. An engine that is out costs no
+ * try: the whole batch goes back, and the loop waits with full jitter up to 5 s. */
 #include "app/command_loop.h"
 
 #include "base/log.h"
@@ -18,7 +18,7 @@ struct CommandLoop {
     CommandLoopOptions options;
     Handlers *handlers;
     Handled *results;
-    int64_t *done; /* queue ids to complete together */
+    int64_t *done;       /* queue ids to complete together */
     int64_t back_off_ms; /* 0: all is well */
 };
 
@@ -49,8 +49,8 @@ static void note(bool settled, Err *err) {
 
 static void bury(CommandLoop *loop, const QueueMessage *m, const char *reason) {
     Err err = {0};
-    log_error("command moved to the dead letter", LOG_INT("queue_id", m->queue_id), LOG_INT("tries", m->deliveries),
-              LOG_TEXT("reason", reason));
+    log_error("command moved to the dead letter", LOG_INT("queue_id", m->queue_id),
+              LOG_INT("tries", m->deliveries), LOG_TEXT("reason", reason));
     note(queue_dead_letter(loop->options.receiver, m->queue_id, reason, &err), &err);
 }
 
@@ -60,8 +60,8 @@ static void try_later(CommandLoop *loop, const QueueMessage *m, const Handled *r
         bury(loop, m, result->reason);
         return;
     }
-    log_warn("command failed, another try follows", LOG_INT("queue_id", m->queue_id), LOG_INT("try", m->deliveries),
-             LOG_ERR(&result->why));
+    log_warn("command failed, another try follows", LOG_INT("queue_id", m->queue_id),
+             LOG_INT("try", m->deliveries), LOG_ERR(&result->why));
     note(queue_release(loop->options.receiver, m->queue_id, DELAYS_MS[m->deliveries - 1], true, &err), &err);
 }
 
@@ -84,7 +84,8 @@ static void settle(CommandLoop *loop, const QueueMessage *messages, size_t count
 
 /* Where the marks are out too, memory alone knows that these were no tries: enough until a restart. */
 static void give_back(CommandLoop *loop, const QueueMessage *messages, size_t count) {
-    for (size_t i = 0; i < count; i++) queue_release(loop->options.receiver, messages[i].queue_id, 0, false, NULL);
+    for (size_t i = 0; i < count; i++)
+        queue_release(loop->options.receiver, messages[i].queue_id, 0, false, NULL);
 }
 
 /* Full jitter: anything up to the bound, which doubles. */
@@ -100,11 +101,14 @@ static int64_t back_off(CommandLoop *loop, const char *what, const Err *err) {
 
 static size_t count_events(const CommandLoop *loop, size_t count) {
     size_t events = 0;
-    for (size_t i = 0; i < count; i++) events += loop->results[i].as == HANDLED_DONE && loop->results[i].event;
+    for (size_t i = 0; i < count; i++)
+        events += loop->results[i].as == HANDLED_DONE && loop->results[i].event;
     return events;
 }
 
-static bool ready(CommandLoop *loop, Err *err) { return !loop->back_off_ms || db_recover(loop->options.db, err); }
+static bool ready(CommandLoop *loop, Err *err) {
+    return !loop->back_off_ms || db_recover(loop->options.db, err);
+}
 
 size_t command_loop_turn(CommandLoop *loop, int64_t *wait_ms, bool *only_wait) {
     QueueMessage *messages = NULL;

@@ -5,9 +5,9 @@
 typedef struct CommandLoop CommandLoop;
 
 typedef struct CommandLoopOptions {
-    QueueReceiver *receiver; /* borrowed */
-    Db *db;                  /* write.db, borrowed */
-    size_t most;             /* commands per transaction; 0: 256 */
+    QueueReceiver *receiver;                           /* borrowed */
+    Db *db;                                            /* write.db, borrowed */
+    size_t most;                                       /* commands per transaction; 0: 256 */
     void (*events_written)(void *user, size_t events); /* after the commit */
     void *user;
 } CommandLoopOptions;
@@ -16,6 +16,6 @@ CommandLoop *command_loop_new(const CommandLoopOptions *options);
 CommandLoop *command_loop_free(CommandLoop *loop);
 AUTO_FREE(CommandLoop, command_loop_free)
 
-/* One turn. *wait_ms: 0, go on at once; else how long there is nothing to do unless somebody rings (-1: until then);
- * *only_wait: an engine is out, so that a ring shall not shorten the wait. */
+/* One turn. *wait_ms: 0, go on at once; else how long there is nothing to do unless somebody rings (-1: until
+ * then); *only_wait: an engine is out, so that a ring shall not shorten the wait. */
 size_t command_loop_turn(CommandLoop *loop, int64_t *wait_ms, bool *only_wait);

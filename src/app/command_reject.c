@@ -1,6 +1,7 @@
 #include "app/command.h"
 
-static Events__V1__CommandRejected *rejected(Command *c, const char *code, const char *message, size_t errors) {
+static Events__V1__CommandRejected *rejected(Command *c, const char *code, const char *message,
+                                             size_t errors) {
     Events__V1__CommandRejected *event = arena_alloc(c->arena, sizeof *event);
     if (!event) return NULL;
     events__v1__command_rejected__init(event);
@@ -33,7 +34,8 @@ static bool leave(Command *c, const Events__V1__CommandRejected *event, Err *err
     return true;
 }
 
-bool command_reject(Command *c, const char *code, const char *message, const char *field, const char *about, Err *err) {
+bool command_reject(Command *c, const char *code, const char *message, const char *field, const char *about,
+                    Err *err) {
     Events__V1__CommandRejected *event = rejected(c, code, message, field != NULL);
     if (!event || (field && !add_error(c, event, field, code, message)))
         return err_set(err, &ERR_TOO_LARGE, "a rejection does not fit in memory");
@@ -42,9 +44,11 @@ bool command_reject(Command *c, const char *code, const char *message, const cha
 }
 
 bool command_reject_invalid(Command *c, const FieldFaults *faults, Err *err) {
-    Events__V1__CommandRejected *event = rejected(c, "invalid", "the command breaks a rule of its fields", faults->count);
+    Events__V1__CommandRejected *event =
+        rejected(c, "invalid", "the command breaks a rule of its fields", faults->count);
     for (size_t i = 0; event && i < faults->count; i++)
-        if (!add_error(c, event, faults->at[i].field, faults->at[i].code, field_fault_text(faults->at[i].code)))
+        if (!add_error(c, event, faults->at[i].field, faults->at[i].code,
+                       field_fault_text(faults->at[i].code)))
             event = NULL;
     return event ? leave(c, event, err) : err_set(err, &ERR_TOO_LARGE, "a rejection does not fit in memory");
 }

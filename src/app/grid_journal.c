@@ -1,10 +1,10 @@
 /* grid_journal.c - a batcher's thread is the only writer of grid.db, and one transaction serves all who wait.
  *
- * Promise:  200 only after a commit with synchronous=FULL. What is committed enters the tail in the same moment, so the
- *           senders begin while the answer is still on its way.
- * Cursors:  they need not be exact: a receiver drops what it has seen. So they are saved in passing, every CURSOR_STEP
- *           events, when it is quiet, and at the end; never with a commit of their own under load.
- * Deletion: only at or below every saved cursor, in small pieces, so that no commit becomes long by it. */
+ * Promise:  200 only after a commit with synchronous=FULL. What is committed enters the tail in the same
+ * moment, so the senders begin while the answer is still on its way. Cursors:  they need not be exact: a
+ * receiver drops what it has seen. So they are saved in passing, every CURSOR_STEP events, when it is quiet,
+ * and at the end; never with a commit of their own under load. Deletion: only at or below every saved cursor,
+ * in small pieces, so that no commit becomes long by it. */
 #include "app/grid_journal.h"
 
 #include "base/clock.h"
@@ -16,8 +16,8 @@
 #include <stdio.h>
 
 enum {
-    RUN_MOST = 256,            /* publications in one commit */
-    WAITING_MOST = 4096,       /* publications */
+    RUN_MOST = 256,      /* publications in one commit */
+    WAITING_MOST = 4096, /* publications */
     TAIL_EVENTS = 65536,
     TAIL_BYTES = 64 << 20,
     CURSOR_STEP = 256,
@@ -32,7 +32,8 @@ typedef struct Waiting {
     bool stored;
 } Waiting;
 
-/* The sender blocks until its burial is settled, so that lies on its stack; the item lives until its done(). */
+/* The sender blocks until its burial is settled, so that lies on its stack; the item lives until its done().
+ */
 typedef struct Burial {
     const GridBurial *what;
     enum { BURIAL_WAITS, BURIAL_WRITTEN, BURIAL_FAILED } state;
@@ -55,10 +56,11 @@ struct GridJournal {
     Cursor cursors[GRID_SUBSCRIPTIONS];
     _Atomic int64_t last; /* position of the newest committed event */
     int64_t deleted;      /* nothing is stored at or below it */
+    atomic_bool more_to_delete;
     BatchItem flush;
-    atomic_bool flush_queued, more_to_delete;
-    pthread_mutex_t lock; /* of the burials' states */
+    pthread_mutex_t lock; /* of what follows, and of the burials' states */
     pthread_cond_t buried;
+    bool flush_queued, stopped;
     Metric *accepted, *commits;
 };
 
@@ -78,12 +80,16 @@ static void on_stored(BatchItem *item) {
     grid_publication_answer(w->publication, w->stored); /* w lies in the publication's arena */
 }
 
-static void on_buried(BatchItem *item) { free(CONTAINER(item, BurialItem, item)); }
+static void on_buried(BatchItem *item) {
+    free(CONTAINER(item, BurialItem, item));
+}
 
 static void on_flushed(BatchItem *item) {
     GridJournal *j = CONTAINER(item, GridJournal, flush);
-    atomic_store(&j->flush_queued, false);
-    if (j->batcher && atomic_load(&j->more_to_delete)) grid_journal_save(j); /* without: the loop is ending */
+    pthread_mutex_lock(&j->lock);
+    j->flush_queued = false;
+    pthread_mutex_unlock(&j->lock);
+    if (atomic_load(&j->more_to_delete)) grid_journal_save(j);
 }
 
 static Waiting *waiting_of(const Run *run, size_t i) {
@@ -139,9 +145,11 @@ static bool write_cursors(Run *run, Err *err) {
     for (size_t i = 0; i < j->options.count; i++) {
         int64_t saved = atomic_load(&j->cursors[i].saved);
         int64_t passed = atomic_load(&j->cursors[i].passed);
-        if (passed > run->cursors[i] && (run->flushes || passed - saved >= CURSOR_STEP)) run->cursors[i] = passed;
+        if (passed > run->cursors[i] && (run->flushes || passed - saved >= CURSOR_STEP))
+            run->cursors[i] = passed;
         if (run->cursors[i] == saved) continue;
-        if (!grid_log_set_cursor(j->log, span_of(j->options.subscriptions[i]), run->cursors[i], err)) return false;
+        if (!grid_log_set_cursor(j->log, span_of(j->options.subscriptions[i]), run->cursors[i], err))
+            return false;
     }
     return true;
 }
@@ -229,8 +237,10 @@ void grid_journal_publish(GridJournal *j, GridPublication *p) {
 
 void grid_journal_save(GridJournal *j) {
     Err ignored = {0};
-    if (atomic_exchange(&j->flush_queued, true)) return;
-    if (!batcher_submit(j->batcher, j->options.home, &j->flush, &ignored)) atomic_store(&j->flush_queued, false);
+    pthread_mutex_lock(&j->lock);
+    if (!j->stopped && !j->flush_queued)
+        j->flush_queued = batcher_submit(j->batcher, j->options.home, &j->flush, &ignored);
+    pthread_mutex_unlock(&j->lock);
 }
 
 bool grid_journal_bury(GridJournal *j, const GridBurial *what) {
@@ -278,7 +288,8 @@ bool grid_journal_open(const GridJournalOptions *options, GridJournal **ret, Err
     j->commits = metric_counter("events_grid_commits_total", "Commits of the grid's database.");
     const BatcherOptions batcher = {
         .name = "grid-writer", .most = RUN_MOST, .bound = WAITING_MOST, .run = run_batch, .user = j};
-    if (!grid_log_open(j->url, &j->log, err) || !load_state(j, err) || !batcher_open(&batcher, &j->batcher, err))
+    if (!grid_log_open(j->url, &j->log, err) || !load_state(j, err) ||
+        !batcher_open(&batcher, &j->batcher, err))
         return false;
     *ret = j;
     j = NULL;
@@ -287,6 +298,9 @@ bool grid_journal_open(const GridJournalOptions *options, GridJournal **ret, Err
 
 void grid_journal_stop(GridJournal *j) {
     if (!j || !j->batcher) return;
+    pthread_mutex_lock(&j->lock);
+    j->stopped = true;
+    pthread_mutex_unlock(&j->lock);
     j->batcher = batcher_free(j->batcher);
     BatchItem *flush = &j->flush;
     run_batch(j, &flush, 1);
@@ -304,9 +318,15 @@ GridJournal *grid_journal_free(GridJournal *j) {
     return NULL;
 }
 
-GridTail *grid_journal_tail(GridJournal *j) { return j->tail; }
-const char *grid_journal_url(const GridJournal *j) { return j->url; }
-int64_t grid_journal_cursor(GridJournal *j, size_t index) { return atomic_load(&j->cursors[index].passed); }
+GridTail *grid_journal_tail(GridJournal *j) {
+    return j->tail;
+}
+const char *grid_journal_url(const GridJournal *j) {
+    return j->url;
+}
+int64_t grid_journal_cursor(GridJournal *j, size_t index) {
+    return atomic_load(&j->cursors[index].passed);
+}
 void grid_journal_passed(GridJournal *j, size_t index, int64_t position) {
     atomic_store(&j->cursors[index].passed, position);
 }

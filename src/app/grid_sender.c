@@ -1,13 +1,12 @@
 /* grid_sender.c - delivers to one webhook: gather, post, settle, again.
  *
- * Order:    one request in flight and a cursor that pauses at what is refused, so events go out in the order of their
- *           acceptance (Event Grid promises less; receivers may not rely on it).
- * Retry:    after "later" the same events come again, after the pauses of the schedule; an "up" of the receiver ends a
- *           pause. A refused batch is halved until the guilty event is alone, which becomes a dead letter.
- * Down:     after silence the handshake is made again, and only that is repeated while nobody answers: events do not
- *           age by an outage. An event that kills its receiver is found all the same, for each of its tries counts.
- * Locked:   401 and 403 also lead to a new handshake; a wrong secret so stops the subscription instead of burying
- *           every event. */
+ * Order:    one request in flight and a cursor that pauses at what is refused, so events go out in the order
+ * of their acceptance (Event Grid promises less; receivers may not rely on it). Retry:    after "later" the
+ * same events come again, after the pauses of the schedule; an "up" of the receiver ends a pause. A refused
+ * batch is halved until the guilty event is alone, which becomes a dead letter. Down:     after silence the
+ * handshake is made again, and only that is repeated while nobody answers: events do not age by an outage. An
+ * event that kills its receiver is found all the same, for each of its tries counts. Locked:   401 and 403
+ * also lead to a new handshake; a wrong secret so stops the subscription instead of burying every event. */
 #include "app/grid_sender.h"
 
 #include "base/clock.h"
@@ -37,9 +36,9 @@ struct GridSender {
     bool started;
     atomic_bool alarm, ending;
     /* the thread's own */
-    bool consented, doubted; /* doubted: 401 or 403 has led to a handshake already */
-    int64_t position;        /* delivered up to here */
-    size_t most;             /* events in the next batch */
+    bool consented, doubted;   /* doubted: 401 or 403 has led to a handshake already */
+    int64_t position;          /* delivered up to here */
+    size_t most;               /* events in the next batch */
     unsigned attempts, silent; /* failed tries of the batch at the cursor; failed handshakes in a row */
     int64_t first_failure_us;
     Buf batch; /* a JSON array of `count` events */
@@ -66,7 +65,8 @@ static bool on_stored_event(void *user, int64_t position, Span body) {
 
 static bool gather_stored(GridSender *s) {
     Err err = {0};
-    if (!s->reader && !grid_log_open_reader(grid_journal_url(s->options.journal), &s->reader, &err)) s->reader = NULL;
+    if (!s->reader && !grid_log_open_reader(grid_journal_url(s->options.journal), &s->reader, &err))
+        s->reader = NULL;
     if (s->reader && grid_log_read(s->reader, s->position, s->most, on_stored_event, s, &err)) return true;
     log_warn("backlog not read", LOG_TEXT("subscription", s->options.name), LOG_ERR(&err));
     s->reader = grid_log_free(s->reader);
@@ -96,7 +96,8 @@ static void pause_for(GridSender *s, int64_t ms) {
     if (atomic_exchange(&s->alarm, false)) s->silent = 0;
 }
 
-/* Until the next event; what has been passed is saved after a second without one. No timer runs beyond that. */
+/* Until the next event; what has been passed is saved after a second without one. No timer runs beyond that.
+ */
 static void wait_for_events(GridSender *s) {
     bool saved = grid_journal_saved(s->options.journal, s->options.index);
     grid_tail_wait(s->tail, s->position, saved ? -1 : SAVE_AFTER_MS, &s->alarm);
@@ -114,8 +115,9 @@ static void pause_after(GridSender *s, const char *what, unsigned attempt, int s
     int64_t ms = wait_ms(attempt, status);
     if (atomic_load(&s->ending)) return;
     metric_add(s->failed, 1);
-    log_warn(what, LOG_TEXT("subscription", s->options.name), LOG_INT("status", status), LOG_INT("attempt", attempt),
-             LOG_INT("again_ms", ms));
+    bool telling = !(attempt & (attempt - 1)); /* 1st, 2nd, 4th, 8th ...: a day's outage is no flood */
+    log_at(telling ? LOG_WARN : LOG_DEBUG, what, LOG_TEXT("subscription", s->options.name),
+           LOG_INT("status", status), LOG_INT("attempt", attempt), LOG_INT("again_ms", ms));
     pause_for(s, ms);
 }
 
@@ -217,8 +219,8 @@ static void *sender_thread(void *user) {
     return NULL;
 }
 
-static Metric *labelled(Metric *(*make)(const char *name, const char *help), const char *name, const char *help,
-                        const char *subscription) {
+static Metric *labelled(Metric *(*make)(const char *name, const char *help), const char *name,
+                        const char *help, const char *subscription) {
     char whole[128];
     snprintf(whole, sizeof whole, "%s{subscription=\"%s\"}", name, subscription);
     return make(whole, help);
@@ -226,8 +228,10 @@ static Metric *labelled(Metric *(*make)(const char *name, const char *help), con
 
 static void make_metrics(GridSender *s) {
     const char *name = s->options.name;
-    s->delivered = labelled(metric_counter, "events_grid_delivered_total", "Events a webhook has taken.", name);
-    s->failed = labelled(metric_counter, "events_grid_delivery_failures_total", "Deliveries to be repeated.", name);
+    s->delivered =
+        labelled(metric_counter, "events_grid_delivered_total", "Events a webhook has taken.", name);
+    s->failed =
+        labelled(metric_counter, "events_grid_delivery_failures_total", "Deliveries to be repeated.", name);
     s->buried = labelled(metric_counter, "events_grid_dead_letters_total", "Events given up.", name);
     s->lag = labelled(metric_gauge, "events_grid_delivery_lag", "Accepted events not yet taken.", name);
 }
@@ -267,4 +271,6 @@ GridSender *grid_sender_free(GridSender *s) {
     return NULL;
 }
 
-void grid_sender_up(GridSender *s) { grid_tail_alarm(s->tail, &s->alarm); }
+void grid_sender_up(GridSender *s) {
+    grid_tail_alarm(s->tail, &s->alarm);
+}

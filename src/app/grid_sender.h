@@ -1,5 +1,5 @@
-/* One subscription of events-grid: a thread with its own connection that delivers what the journal holds, in order, one
- * request at a time, for as long as it takes. */
+/* One subscription of events-grid: a thread with its own connection that delivers what the journal holds, in
+ * order, one request at a time, for as long as it takes. */
 #pragma once
 #include "app/grid_journal.h"
 

@@ -27,7 +27,9 @@ GridTail *grid_tail_new(size_t events_max, size_t bytes_max, int64_t last) {
     return t;
 }
 
-static Blob **place(GridTail *t, int64_t position) { return &t->ring[(uint64_t)position % t->size]; }
+static Blob **place(GridTail *t, int64_t position) {
+    return &t->ring[(uint64_t)position % t->size];
+}
 
 static void drop_first(GridTail *t) {
     Blob **at = place(t, t->first++);

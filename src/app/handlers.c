@@ -1,15 +1,14 @@
 /* handlers.c - from a queue message to one effect.
  *
- * Promise:  entity, e-mail key, command_done and outbox row commit together or not at all, once per command however
- *           often it is delivered. Every command that can be read gets exactly one event, a rejection included, so
- *           that its sender learns the outcome.
- * Savepoint: costs two statements, so a batch runs without at first; only where a command fails by itself it is
- *           rolled back and run again with one around each command.
- * Order:    messages are handled in the order given. After a failed one the later ones of its key are left alone:
- *           they go back to the queue and come again behind it.
- * Faults:   an error that may pass by itself (ErrKind.retry: the file is locked, the disk is full) ends the batch and
- *           is nobody's try. Any other error belongs to the command that met it.
- * Crash:    after the commit and before the queue was told, the batch is delivered again and found in command_done. */
+ * Promise:  entity, e-mail key, command_done and outbox row commit together or not at all, once per command
+ * however often it is delivered. Every command that can be read gets exactly one event, a rejection included,
+ * so that its sender learns the outcome. Savepoint: costs two statements, so a batch runs without at first;
+ * only where a command fails by itself it is rolled back and run again with one around each command. Order:
+ * messages are handled in the order given. After a failed one the later ones of its key are left alone: they
+ * go back to the queue and come again behind it. Faults:   an error that may pass by itself (ErrKind.retry:
+ * the file is locked, the disk is full) ends the batch and is nobody's try. Any other error belongs to the
+ * command that met it. Crash:    after the commit and before the queue was told, the batch is delivered again
+ * and found in command_done. */
 #include "app/handlers.h"
 
 #include "app/prospect_commands.h"
@@ -63,7 +62,8 @@ static bool fill_envelope(const Command *c, const char *event_id, Events__V1__En
     events__v1__envelope__init(e);
     e->data.data = arena_alloc(c->arena, size + 1);
     e->occurred_at = timestamp_new(c->arena, c->now);
-    if (!type || !e->data.data || !e->occurred_at) return err_set(err, &ERR_TOO_LARGE, "an event of %zu bytes", size);
+    if (!type || !e->data.data || !e->occurred_at)
+        return err_set(err, &ERR_TOO_LARGE, "an event of %zu bytes", size);
     e->data.len = protobuf_c_message_pack(c->event, e->data.data);
     e->event_id = (char *)event_id;
     e->event_type = (char *)type->name;
@@ -93,12 +93,13 @@ static bool hopeless(Handled *result, const char *reason) {
     return true;
 }
 
-/* The id is taken by another body: the first outcome stands, and this sender is told. Queues that can be searched
- * refuse such a command before it gets here. */
+/* The id is taken by another body: the first outcome stands, and this sender is told. Queues that can be
+ * searched refuse such a command before it gets here. */
 static bool tell_conflict(Command *c, Handled *result, Err *err) {
     char event_id[UUID_TEXT];
     result->event = true;
-    return command_reject(c, "idempotency_conflict", "this command id was used for another command", NULL, "", err) &&
+    return command_reject(c, "idempotency_conflict", "this command id was used for another command", NULL, "",
+                          err) &&
            append_event(c, event_id, err);
 }
 
@@ -106,7 +107,8 @@ static bool perform(Command *c, CommandHandler *handle, const CommandKey *key, u
     char event_id[UUID_TEXT];
     FieldFaults faults = {0};
     bool valid = message_validate((ProtobufCMessage *)c->message, c->arena, &faults);
-    return (valid ? handle(c, err) : command_reject_invalid(c, &faults, err)) && append_event(c, event_id, err) &&
+    return (valid ? handle(c, err) : command_reject_invalid(c, &faults, err)) &&
+           append_event(c, event_id, err) &&
            command_done_add(c->db, key, body_hash, span_of(event_id), c->now, err);
 }
 
@@ -116,14 +118,16 @@ static bool handle_one(Handlers *h, const QueueMessage *m, Handled *result, Err 
     if (m->deliveries > QUEUE_TRIES) return hopeless(result, "tries_exhausted");
     const Events__V1__CommandEnvelope *envelope =
         (const void *)message_unpack(message_type(SPAN("CommandEnvelope")), m->body, h->arena);
-    if (!envelope || !*envelope->command_id || !*envelope->tenant_id) return hopeless(result, "undecodable_envelope");
+    if (!envelope || !*envelope->command_id || !*envelope->tenant_id)
+        return hopeless(result, "undecodable_envelope");
     const MessageType *type = message_type(span_of(envelope->command_type));
     CommandHandler *handle = handler_of(envelope->command_type);
     if (!type || !handle) return hopeless(result, "unknown_command_type");
     Command c = {.db = h->db, .arena = h->arena, .envelope = envelope, .now = clock_now_us()};
     c.message = message_unpack(type, span_bytes(envelope->data.data, envelope->data.len), h->arena);
     if (!c.message) return hopeless(result, "undecodable_command");
-    CommandKey key = {span_of(envelope->tenant_id), span_of(envelope->issued_by), span_of(envelope->command_id)};
+    CommandKey key = {span_of(envelope->tenant_id), span_of(envelope->issued_by),
+                      span_of(envelope->command_id)};
     bool done;
     uint64_t done_hash = 0;
     if (!command_done_find(h->db, &key, &done, &done_hash, err)) return false;
@@ -134,17 +138,21 @@ static bool handle_one(Handlers *h, const QueueMessage *m, Handled *result, Err 
 
 /* --- the batch --- */
 
-static bool step(Handlers *h, const char *sql, Err *err) { return stmt_run(db_statement(h->db, sql), NULL, err); }
+static bool step(Handlers *h, const char *sql, Err *err) {
+    return stmt_run(db_statement(h->db, sql), NULL, err);
+}
 
-/* Undoes what the command has written. A savepoint that cannot be had back means that the engine has given up the
- * whole transaction. */
+/* Undoes what the command has written. A savepoint that cannot be had back means that the engine has given up
+ * the whole transaction. */
 static bool undo(Handlers *h, Err *err) {
     Err fault = {0};
     if (step(h, "ROLLBACK TO one_command", &fault) && step(h, "RELEASE one_command", &fault)) return true;
     return err_set(err, &ERR_DB_DOWN, "%s", fault.why);
 }
 
-static bool engine_failed(const Err *fault) { return fault->kind->retry && !err_is(fault, &ERR_CONFLICT); }
+static bool engine_failed(const Err *fault) {
+    return fault->kind->retry && !err_is(fault, &ERR_CONFLICT);
+}
 
 static bool run_one(Handlers *h, const QueueMessage *m, Handled *result, Err *err) {
     Err fault = {0};
@@ -175,7 +183,8 @@ static bool run_all(Handlers *h, const QueueMessage *messages, size_t count, Han
     return true;
 }
 
-static bool run_transaction(Handlers *h, const QueueMessage *messages, size_t count, Handled *results, Err *err) {
+static bool run_transaction(Handlers *h, const QueueMessage *messages, size_t count, Handled *results,
+                            Err *err) {
     if (!db_begin(h->db, err)) return false;
     if (run_all(h, messages, count, results, err)) return db_commit(h->db, err);
     db_rollback(h->db);

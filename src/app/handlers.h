@@ -1,7 +1,7 @@
 /* Turns claimed commands into entities and events: one batch, one transaction.
  *
- * Within it each command stands alone: one that fails is undone by its savepoint and reported, the others commit.
- * One thread per Handlers. */
+ * Within it each command stands alone: one that fails is undone by its savepoint and reported, the others
+ * commit. One thread per Handlers. */
 #pragma once
 #include "db/db.h"
 #include "queue/queue.h"
@@ -27,6 +27,6 @@ Handlers *handlers_new(Db *db);
 Handlers *handlers_free(Handlers *h);
 AUTO_FREE(Handlers, handlers_free)
 
-/* Fills results[0..count). False: the database failed, nothing of the batch is committed as far as is known, and no
- * message of it has been tried. */
+/* Fills results[0..count). False: the database failed, nothing of the batch is committed as far as is known,
+ * and no message of it has been tried. */
 bool handlers_run(Handlers *h, const QueueMessage *messages, size_t count, Handled *results, Err *err);

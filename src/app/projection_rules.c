@@ -5,11 +5,13 @@
 #include "store/read_model.h"
 
 typedef Events__V1__Envelope Envelope;
-typedef bool Apply(Db *db, const Envelope *event, Arena *arena, Err *err);
+typedef bool Apply(const ProjectionRows *rows, const Envelope *event, Arena *arena, Err *err);
 
-static bool apply_prospect(Db *db, const Envelope *event, Arena *arena, Err *err) {
+static bool apply_prospect(const ProjectionRows *rows, const Envelope *event, Arena *arena, Err *err) {
     ProspectSummary row;
-    return projection_prospect(event, arena, &row, err) && read_model_prospect(db, &row, err);
+    if (!projection_prospect(event, arena, &row, err)) return false;
+    read_model_prospect(rows->prospects, &row);
+    return true;
 }
 
 static const struct {
@@ -26,15 +28,16 @@ static Apply *rule_of(const char *event_type) {
     return NULL;
 }
 
-static bool apply_outcome(Db *db, const Envelope *event, Arena *arena, Err *err) {
+static bool apply_outcome(const ProjectionRows *rows, const Envelope *event, Arena *arena, Err *err) {
     OutcomeRow row;
     bool has;
     if (!projection_outcome(event, arena, &row, &has, err)) return false;
-    return !has || outcome_add(db, &row, err);
+    if (has) outcome_add(rows->outcomes, &row);
+    return true;
 }
 
-bool projection_apply(Db *db, const Envelope *event, Arena *arena, Err *err) {
+bool projection_apply(const ProjectionRows *rows, const Envelope *event, Arena *arena, Err *err) {
     Apply *apply = rule_of(event->event_type);
-    if (apply && !apply(db, event, arena, err)) return false;
-    return apply_outcome(db, event, arena, err);
+    if (apply && !apply(rows, event, arena, err)) return false;
+    return apply_outcome(rows, event, arena, err);
 }

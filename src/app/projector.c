@@ -1,27 +1,36 @@
 /* projector.c - the read side's one transaction.
  *
- * Promise:  an event changes the read model, the outcomes and the replay log exactly once and in the order of the
- *           numbers, in the transaction that moves the prefix; whatever has been answered 200 is durable.
- * Early:    an event above a hole is stored as waiting and applied in the transaction that closes the hole.
- * Numbers:  the number is what tells a duplicate; it never expires. The inbox keeps event ids besides, for events
- *           that were requeued under a new number: those move the prefix and change nothing.
- * Bad:      an event that nobody can read or apply goes to the dead letter table and gives its number away, so that it
- *           stops neither the others of its delivery nor the later ones.
- * Failure:  the transaction is rolled back and memory is thrown away: the tables are the truth, and the next call
- *           reads them again. Epoch: numbers of another epoch say nothing about ours; they are refused. */
+ * Promise:  an event changes the read model, the outcomes and the replay log exactly once and in the order of
+ * the numbers, in the transaction that moves the prefix; whatever has been answered 200 is durable. Early: an
+ * event above a hole is stored as waiting and applied in the transaction that closes the hole. Numbers:  the
+ * number is what tells a duplicate; it never expires. The inbox keeps event ids besides, for events that were
+ * requeued under a new number: those move the prefix and change nothing. Bad:      an event that nobody can
+ * read or apply goes to the dead letter table and gives its number away, so that it stops neither the others
+ * of its delivery nor the later ones. Failure:  the transaction is rolled back and memory is thrown away: the
+ * tables are the truth, and the next call reads them again. Epoch: numbers of another epoch say nothing about
+ * ours; they are refused. */
 #include "app/projector.h"
 
 #include "app/projection_rules.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "domain/prefix.h"
 #include "observe/metric.h"
 #include "store/inbox.h"
+#include "store/outcomes.h"
+#include "store/read_model.h"
 #include "store/replay_log.h"
 #include "wire/envelope.h"
 
 typedef Events__V1__Envelope Envelope;
-enum { ALERT_US = 60000000 };
+enum { ALERT_US = 60000000, PENDING_MAX = 512 };
+
+/* Applied in the order of numbers, but not written yet. */
+typedef struct Pending {
+    const Envelope *event;
+    Span body;
+} Pending;
 
 struct Projector {
     Db *db;
@@ -32,13 +41,24 @@ struct Projector {
     int64_t now_us, wall_us, alerted_us;
     Envelope **sorted;
     size_t sorted_size;
+    Pending pending[PENDING_MAX];
+    size_t pending_count;
+    Map *known; /* event ids applied before, for the pending ones */
+    ProjectionRows rows;
+    Rows *inbox, *log;
     size_t applied, early, duplicates, dead; /* of this transaction */
     Metric *metric_applied, *metric_early, *metric_duplicates, *metric_dead, *metric_held, *metric_last;
 };
 
-int64_t projector_held(const Projector *p) { return p->head.head; }
-const char *projector_epoch(const Projector *p) { return p->head.epoch; }
-bool projector_healthy(const Projector *p) { return !p->mismatch; }
+int64_t projector_held(const Projector *p) {
+    return p->head.head;
+}
+const char *projector_epoch(const Projector *p) {
+    return p->head.epoch;
+}
+bool projector_healthy(const Projector *p) {
+    return !p->mismatch;
+}
 
 /* ---- stored state ---- */
 
@@ -59,9 +79,21 @@ static bool load(Projector *p, Err *err) {
 /* `head` is what it was before the transaction. */
 static bool forget(Projector *p, const ReplayHead *head) {
     db_rollback(p->db);
+    rows_clear(p->rows.prospects), rows_clear(p->rows.outcomes), rows_clear(p->inbox), rows_clear(p->log);
     p->head = *head;
     p->prefix = prefix_free(p->prefix);
     return false;
+}
+
+static void make_metrics(Projector *p) {
+    p->metric_applied = metric_counter("events_projection_applied_total", "Events applied to the read model");
+    p->metric_early =
+        metric_counter("events_projection_early_total", "Events that came before their predecessors");
+    p->metric_duplicates =
+        metric_counter("events_projection_duplicates_total", "Events that had come before");
+    p->metric_dead = metric_counter("events_projection_dead_total", "Events that nobody can read or apply");
+    p->metric_held = metric_gauge("events_projection_held", "All events up to this number are applied");
+    p->metric_last = metric_gauge("events_projection_known_last", "Highest number known to exist");
 }
 
 bool projector_open(Db *db, int64_t now_us, Projector **ret, Err *err) {
@@ -69,12 +101,10 @@ bool projector_open(Db *db, int64_t now_us, Projector **ret, Err *err) {
     p->db = db;
     p->now_us = now_us;
     p->arena = arena_new(512u << 20);
-    p->metric_applied = metric_counter("events_projection_applied_total", "Events applied to the read model");
-    p->metric_early = metric_counter("events_projection_early_total", "Events that came before their predecessors");
-    p->metric_duplicates = metric_counter("events_projection_duplicates_total", "Events that had come before");
-    p->metric_dead = metric_counter("events_projection_dead_total", "Events that nobody can read or apply");
-    p->metric_held = metric_gauge("events_projection_held", "All events up to this number are applied");
-    p->metric_last = metric_gauge("events_projection_known_last", "Highest number known to exist");
+    p->rows = (ProjectionRows){.prospects = rows_new(&PROSPECT_ROWS), .outcomes = rows_new(&OUTCOME_ROWS)};
+    p->inbox = rows_new(&INBOX_ROWS);
+    p->log = rows_new(&REPLAY_ROWS);
+    make_metrics(p);
     if (!load(p, err)) return false;
     *ret = p;
     p = NULL;
@@ -85,6 +115,8 @@ Projector *projector_free(Projector *p) {
     if (!p) return NULL;
     prefix_free(p->prefix);
     arena_free(p->arena);
+    rows_free(p->rows.prospects), rows_free(p->rows.outcomes), rows_free(p->inbox), rows_free(p->log);
+    map_free(p->known);
     free(p->sorted);
     free(p);
     return NULL;
@@ -115,7 +147,7 @@ static bool pack(Projector *p, const Envelope *e, Span *ret, Err *err) {
     return true;
 }
 
-static bool append_to_log(Projector *p, const Envelope *e, Span body, Err *err) {
+static void append_to_log(Projector *p, const Envelope *e, Span body) {
     ReplayRow row = {.sequence = e->sequence,
                      .subject_version = e->subject_version,
                      .occurred_at = timestamp_us(e->occurred_at),
@@ -124,25 +156,55 @@ static bool append_to_log(Projector *p, const Envelope *e, Span body, Err *err) 
                      .event_type = span_of(e->event_type),
                      .issued_by = span_of(e->issued_by),
                      .body = body};
-    return replay_log_append(p->db, &row, err);
+    replay_log_append(p->log, &row);
 }
 
 static bool apply_rules(Projector *p, const Envelope *e, Span body, Err *err) {
     Err why = {0};
-    if (projection_apply(p->db, e, p->arena, &why)) return true;
-    if (err_is(&why, &ERR_INVALID) || err_is(&why, &ERR_TOO_LARGE)) return bury_event(p, e, body, why.why, err);
+    if (projection_apply(&p->rows, e, p->arena, &why)) return true;
+    if (err_is(&why, &ERR_INVALID) || err_is(&why, &ERR_TOO_LARGE))
+        return bury_event(p, e, body, why.why, err);
     return err_set(err, why.kind, "%s", why.why);
+}
+
+static void note_known(void *user, Span event_id) {
+    Projector *p = user;
+    map_put(p->known, event_id, p);
+}
+
+static bool find_known(Projector *p, Err *err) {
+    Span ids[PENDING_MAX];
+    for (size_t i = 0; i < p->pending_count; i++) ids[i] = span_of(p->pending[i].event->event_id);
+    map_free(p->known);
+    p->known = map_new();
+    return inbox_known(p->db, ids, p->pending_count, note_known, p, err);
+}
+
+static bool write_event(Projector *p, const Pending *pending, Err *err) {
+    const Envelope *e = pending->event;
+    append_to_log(p, e, pending->body);
+    if (map_put(p->known, span_of(e->event_id), p))
+        return true; /* it has a new number, and nothing else is new */
+    inbox_add(p->inbox, span_of(e->event_id), e->sequence, p->wall_us);
+    return apply_rules(p, e, pending->body, err);
+}
+
+static bool write_pending(Projector *p, Err *err) {
+    if (!p->pending_count) return true;
+    if (!find_known(p, err)) return false;
+    for (size_t i = 0; i < p->pending_count; i++)
+        if (!write_event(p, &p->pending[i], err)) return false;
+    p->pending_count = 0;
+    return rows_flush(p->inbox, p->db, err) && rows_flush(p->rows.prospects, p->db, err) &&
+           rows_flush(p->rows.outcomes, p->db, err) && rows_flush(p->log, p->db, err);
 }
 
 /* The event whose turn it is: its number is the head's next one. */
 static bool apply_event(Projector *p, const Envelope *e, Span body, Err *err) {
-    bool fresh;
-    if (!inbox_add(p->db, span_of(e->event_id), e->sequence, p->wall_us, &fresh, err)) return false;
-    if (fresh && !apply_rules(p, e, body, err)) return false;
-    if (!append_to_log(p, e, body, err)) return false;
+    p->pending[p->pending_count++] = (Pending){e, body};
     p->head.head = e->sequence;
     p->applied++;
-    return true;
+    return p->pending_count < PENDING_MAX || write_pending(p, err);
 }
 
 /* A hole has closed: what waited behind it follows, up to the next hole. */
@@ -152,8 +214,9 @@ static bool apply_waiting(Projector *p, Err *err) {
         Span body;
         if (!waiting_get(p->db, p->head.head + 1, p->arena, &body, err)) return false;
         Envelope *e = body.at ? envelope_unpack(body, p->arena) : NULL;
-        if (!e) return err_set(err, &ERR_INTERNAL, "waiting event %lld is missing or broken",
-                               (long long)p->head.head + 1);
+        if (!e)
+            return err_set(err, &ERR_INTERNAL, "waiting event %lld is missing or broken",
+                           (long long)p->head.head + 1);
         if (!apply_event(p, e, body, err)) return false;
     }
     return first > held || waiting_remove(p->db, first, held, err);
@@ -168,8 +231,8 @@ static bool take_event(Projector *p, const Envelope *e, Err *err) {
         return pack(p, e, &body, err) && waiting_add(p->db, e->sequence, body, p->wall_us, err);
     case PREFIX_DUPLICATE: p->duplicates++; return true;
     case PREFIX_FULL:
-        /* Not kept, yet answered 200: a refusal would make the topic hold back what closes the holes. The relay goes
-         * on announcing its last number, so this one will be asked for. */
+        /* Not kept, yet answered 200: a refusal would make the topic hold back what closes the holes. The
+         * relay goes on announcing its last number, so this one will be asked for. */
         return true;
     }
     return true;
@@ -229,6 +292,7 @@ static bool transact(Projector *p, ProjectorItem **items, size_t count, Err *err
     if (!db_begin(p->db, err) || !take_events(p, total, err)) return false;
     for (size_t i = 0; i < count; i++)
         if (!take_bad(p, items[i], err)) return false;
+    if (!write_pending(p, err)) return false;
     if (p->applied && !replay_log_set_head(p->db, &p->head, err)) return false;
     return db_commit(p->db, err);
 }
@@ -246,6 +310,7 @@ static void count_up(Projector *p) {
 static bool begin(Projector *p, int64_t now_us, Err *err) {
     p->now_us = now_us;
     p->wall_us = clock_now_us();
+    p->pending_count = 0;
     p->applied = p->early = p->duplicates = p->dead = 0;
     arena_reset(p->arena);
     return load(p, err);

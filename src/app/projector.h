@@ -1,5 +1,5 @@
-/* Applies deliveries of events to the read database, each number once and in order, whatever the topic loses, doubles
- * or reorders. All by one thread, which owns the connection; now_us is monotonic time. */
+/* Applies deliveries of events to the read database, each number once and in order, whatever the topic loses,
+ * doubles or reorders. All by one thread, which owns the connection; now_us is monotonic time. */
 #pragma once
 #include "base/auto.h"
 #include "db/db.h"
@@ -21,11 +21,11 @@ bool projector_open(Db *db, int64_t now_us, Projector **ret, Err *err);
 Projector *projector_free(Projector *projector);
 AUTO_FREE(Projector, projector_free)
 
-/* All items in one transaction. False where it failed: nothing has happened, every status is 503, and the next call
- * begins by reading the stored state again. */
+/* All items in one transaction. False where it failed: nothing has happened, every status is 503, and the
+ * next call begins by reading the stored state again. */
 bool projector_apply(Projector *projector, ProjectorItem **items, size_t count, int64_t now_us, Err *err);
-/* The relay has rung "last EPOCH N". The first epoch heard is stored; a different one later stops everything until the
- * stored one is heard again. */
+/* The relay has rung "last EPOCH N". The first epoch heard is stored; a different one later stops everything
+ * until the stored one is heard again. */
 bool projector_announced(Projector *projector, Span epoch, int64_t last, int64_t now_us, Err *err);
 
 /* The numbers to ask the relay for, as of prefix_due_repair(); call until false. */

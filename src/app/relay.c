@@ -1,15 +1,14 @@
 /* relay.c - from the outbox to the topic.
  *
- * Promise:  every committed row is published at least once, under a number of its own; numbers are dense and follow
- *           the rows. A number is durable before anybody outside sees it.
- * Crash:    numbered but unpublished events go out after the start; published but unmarked ones go out again, and the
- *           receivers drop them by number.
- * Latency:  ring -> read the new rows -> one commit that numbers them -> publish, from memory, in the same turn.
- *           That an event has been published is stored with the next numbering, or when it has become quiet.
- * Failures: a topic that is down costs one request per back-off (full jitter, 100 ms to 30 s, at least Retry-After).
- *           A refused event (400, or 413 alone) is isolated by halving and gives its number to an EventSkipped.
- * Repairs:  asked-for ranges are merged, clipped to what has been published (the rest is on its way anyway), and sent
- *           in turns with new events, so that neither starves the other. */
+ * Promise:  every committed row is published at least once, under a number of its own; numbers are dense and
+ * follow the rows. A number is durable before anybody outside sees it. Crash:    numbered but unpublished
+ * events go out after the start; published but unmarked ones go out again, and the receivers drop them by
+ * number. Latency:  ring -> read the new rows -> one commit that numbers them -> publish, from memory, in the
+ * same turn. That an event has been published is stored with the next numbering, or when it has become quiet.
+ * Failures: a topic that is down costs one request per back-off (full jitter, 100 ms to 30 s, at least
+ * Retry-After). A refused event (400, or 413 alone) is isolated by halving and gives its number to an
+ * EventSkipped. Repairs:  asked-for ranges are merged, clipped to what has been published (the rest is on its
+ * way anyway), and sent in turns with new events, so that neither starves the other. */
 #include "app/relay.h"
 
 #include "app/relay_batch.h"
@@ -41,13 +40,13 @@ struct Relay {
     RelayBatch *batch;
     Range repairs[REPAIRS_MAX];
     size_t repair_count;
-    bool reload;          /* a transaction has failed: memory may be wrong about the database */
-    int64_t stored;       /* `published` as the database has it */
-    int64_t quiet_us;     /* when to store it; NEVER */
-    unsigned failures;    /* of the topic, in a row */
-    int64_t retry_us;     /* no request before that */
-    int64_t sure_us;      /* a turn is due when the start has waited long enough; NEVER after that */
-    size_t limit;         /* events per request while an answer has to be narrowed down; 0: no limit */
+    bool reload;       /* a transaction has failed: memory may be wrong about the database */
+    int64_t stored;    /* `published` as the database has it */
+    int64_t quiet_us;  /* when to store it; NEVER */
+    unsigned failures; /* of the topic, in a row */
+    int64_t retry_us;  /* no request before that */
+    int64_t sure_us;   /* a turn is due when the start has waited long enough; NEVER after that */
+    size_t limit;      /* events per request while an answer has to be narrowed down; 0: no limit */
     Metric *published, *skipped, *repaired, *failed, *backlog, *last;
 };
 
@@ -91,11 +90,15 @@ Relay *relay_free(Relay *r) {
     return NULL;
 }
 
-bool relay_healthy(const Relay *r) { return r->numbering.state != NUMBERING_MISMATCH; }
+bool relay_healthy(const Relay *r) {
+    return r->numbering.state != NUMBERING_MISMATCH;
+}
 
 /* ---- what the projection says ---- */
 
-static bool touches(Range a, Range b) { return a.from <= b.to + 1 && b.from <= a.to + 1; }
+static bool touches(Range a, Range b) {
+    return a.from <= b.to + 1 && b.from <= a.to + 1;
+}
 
 /* Joined with every range that it touches; without room it is dropped, and the projection will ask again. */
 static void add_repair(Relay *r, Range asked) {
@@ -175,7 +178,8 @@ static bool skip_event(Relay *r, const GridAnswer *answer, Err *err) {
     if (!numbers_skip(r->options.numbers, number, reason, clock_now_us(), err)) return false;
     if (!relay_batch_skip(r->batch, r->batch->done, r->state.last, err)) return false;
     metric_add(r->skipped, 1);
-    log_error("event refused, its number is skipped", LOG_INT("sequence", number), LOG_INT("status", answer->status));
+    log_error("event refused, its number is skipped", LOG_INT("sequence", number),
+              LOG_INT("status", answer->status));
     return true;
 }
 
@@ -193,9 +197,7 @@ static bool take_answer(Relay *r, const GridAnswer *answer, bool *goes_on, Err *
             return true;
         }
         __attribute__((fallthrough));
-    case GRID_BAD:
-        r->limit = 0;
-        return skip_event(r, answer, err);
+    case GRID_BAD: r->limit = 0; return skip_event(r, answer, err);
     case GRID_RETRY:
     case GRID_REFUSED: break;
     }
@@ -203,8 +205,8 @@ static bool take_answer(Relay *r, const GridAnswer *answer, bool *goes_on, Err *
     return true;
 }
 
-/* Sends the batch from `done` on, in order, until all is taken or the topic wants a pause. A skipped event that is
- * refused as well would end here for ever, so it waits like an unreachable topic. */
+/* Sends the batch from `done` on, in order, until all is taken or the topic wants a pause. A skipped event
+ * that is refused as well would end here for ever, so it waits like an unreachable topic. */
 static bool send_batch(Relay *r, int64_t now_us, Err *err) {
     RelayBatch *batch = r->batch;
     size_t bad_at = SIZE_MAX;
@@ -230,20 +232,24 @@ static bool send_batch(Relay *r, int64_t now_us, Err *err) {
 static bool publish_batch(Relay *r, int64_t now_us, Err *err) {
     bool sent = send_batch(r, now_us, err);
     metric_add(r->published, (int64_t)r->batch->done);
-    if (relay_batch_next(r->batch) - 1 > r->state.published) r->state.published = relay_batch_next(r->batch) - 1;
+    if (relay_batch_next(r->batch) - 1 > r->state.published)
+        r->state.published = relay_batch_next(r->batch) - 1;
     r->quiet_us = now_us + QUIET_US;
     return sent;
 }
 
 /* ---- the three kinds of work ---- */
 
-static bool has_backlog(const Relay *r) { return r->state.published < r->state.last; }
+static bool has_backlog(const Relay *r) {
+    return r->state.published < r->state.last;
+}
 
 /* Numbered earlier, but not yet published: after a start, and after the topic was down. */
 static bool publish_backlog(Relay *r, int64_t now_us, Err *err) {
     int64_t from = r->state.published + 1;
     relay_batch_clear(r->batch);
-    return relay_batch_load(r->batch, r->options.numbers, r->options.outbox, from, r->state.last, r->state.last, err) &&
+    return relay_batch_load(r->batch, r->options.numbers, r->options.outbox, from, r->state.last,
+                            r->state.last, err) &&
            publish_batch(r, now_us, err);
 }
 
@@ -261,22 +267,24 @@ static bool publish_new(Relay *r, int64_t now_us, bool *more, Err *err) {
     OutboxRow *rows;
     size_t count;
     relay_batch_clear(r->batch);
-    if (!outbox_read(r->options.outbox, r->state.last_outbox_id, INT64_MAX, RELAY_BATCH, r->batch->arena, &rows, &count,
-                     err))
+    if (!outbox_read(r->options.outbox, r->state.last_outbox_id, INT64_MAX, RELAY_BATCH, r->batch->arena,
+                     &rows, &count, err))
         return false;
     if (!count) return true;
     int64_t first = r->state.last + 1;
     if (!give_numbers(r, rows, count, now_us, err)) return false;
     ring_last(r, now_us);
     *more = count == RELAY_BATCH;
-    return relay_batch_fill(r->batch, rows, count, first, r->state.last, err) && publish_batch(r, now_us, err);
+    return relay_batch_fill(r->batch, rows, count, first, r->state.last, err) &&
+           publish_batch(r, now_us, err);
 }
 
 static bool publish_repair(Relay *r, int64_t now_us, Err *err) {
     Range *range = &r->repairs[r->repair_count - 1];
     relay_batch_clear(r->batch);
     int64_t upto = range->to - range->from < RELAY_BATCH ? range->to : range->from + RELAY_BATCH - 1;
-    if (!relay_batch_load(r->batch, r->options.numbers, r->options.outbox, range->from, upto, r->state.last, err)) {
+    if (!relay_batch_load(r->batch, r->options.numbers, r->options.outbox, range->from, upto, r->state.last,
+                          err)) {
         r->repair_count--; /* asked for again, should the database recover */
         return false;
     }
@@ -313,7 +321,8 @@ bool relay_turn(Relay *r, int64_t now_us, bool *more, Err *err) {
     *more = false;
     bool done = !r->reload || load_state(r, err);
     ring_last(r, now_us);
-    if (done && numbering_may_publish(&r->numbering, now_us) && now_us >= r->retry_us) done = work(r, now_us, more, err);
+    if (done && numbering_may_publish(&r->numbering, now_us) && now_us >= r->retry_us)
+        done = work(r, now_us, more, err);
     if (done && now_us >= r->quiet_us) done = store_published(r, err);
     metric_set(r->backlog, r->state.last - r->state.published);
     if (now_us < r->retry_us) *more = false;
@@ -322,14 +331,19 @@ bool relay_turn(Relay *r, int64_t now_us, bool *more, Err *err) {
     return done;
 }
 
-static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t earlier(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
 
 int64_t relay_due_us(const Relay *r) {
     int64_t due = earlier(numbering_next_ring_us(&r->numbering), r->quiet_us);
     due = earlier(due, r->sure_us);
-    bool may = r->numbering.state == NUMBERING_AGREED || (r->numbering.state == NUMBERING_UNSURE && r->sure_us == NEVER);
+    bool may = r->numbering.state == NUMBERING_AGREED ||
+               (r->numbering.state == NUMBERING_UNSURE && r->sure_us == NEVER);
     if (may && (has_backlog(r) || r->repair_count)) due = earlier(due, r->retry_us);
     return due;
 }
 
-bool relay_close(Relay *r, Err *err) { return r->reload || store_published(r, err); }
+bool relay_close(Relay *r, Err *err) {
+    return r->reload || store_published(r, err);
+}

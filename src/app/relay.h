@@ -1,8 +1,9 @@
-/* Carries committed events from the outbox to the topic: numbers them, publishes them in order, publishes again what
- * the projection misses, and tells it the last number until it has acknowledged that.
+/* Carries committed events from the outbox to the topic: numbers them, publishes them in order, publishes
+ * again what the projection misses, and tells it the last number until it has acknowledged that.
  *
- * One relay per database, one thread. The relay never waits or sleeps: relay_turn() does one bounded piece of work,
- * and relay_due_us() says when the next turn is worth while without a ring. now_us is monotonic time. */
+ * One relay per database, one thread. The relay never waits or sleeps: relay_turn() does one bounded piece of
+ * work, and relay_due_us() says when the next turn is worth while without a ring. now_us is monotonic time.
+ */
 #pragma once
 #include "base/auto.h"
 #include "base/err.h"
@@ -26,7 +27,8 @@ AUTO_FREE(Relay, relay_free)
 
 /* "held EPOCH N" and "repair FROM TO" of the projection; "work" and anything else mean only: take a turn. */
 void relay_hear(Relay *relay, const char *ring, int64_t now_us);
-/* One piece of work. *more: there is more to do at once. False where a database failed; call again, with back-off. */
+/* One piece of work. *more: there is more to do at once. False where a database failed; call again, with
+ * back-off. */
 bool relay_turn(Relay *relay, int64_t now_us, bool *more, Err *err);
 /* The next deadline of its own (a repeated ring, the end of a back-off); INT64_MAX where there is none. */
 int64_t relay_due_us(const Relay *relay);

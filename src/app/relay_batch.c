@@ -1,5 +1,5 @@
-/* relay_batch.c - the bytes stay as the handler packed them: fields may be appended to a packed message, so that
- * numbering costs a copy and a few bytes, and unknown fields of newer writers pass untouched. */
+/* relay_batch.c - the bytes stay as the handler packed them: fields may be appended to a packed message, so
+ * that numbering costs a copy and a few bytes, and unknown fields of newer writers pass untouched. */
 #include "app/relay_batch.h"
 
 #include "base/uuid.h"
@@ -26,7 +26,9 @@ void relay_batch_clear(RelayBatch *batch) {
     arena_reset(batch->arena);
 }
 
-static bool too_large(Err *err) { return err_set(err, &ERR_TOO_LARGE, "relay: a batch does not fit in memory"); }
+static bool too_large(Err *err) {
+    return err_set(err, &ERR_TOO_LARGE, "relay: a batch does not fit in memory");
+}
 
 /* Spans into a growing buffer: lengths first, places at the end. */
 static bool place(RelayBatch *batch, Err *err) {
@@ -43,8 +45,8 @@ static void append(RelayBatch *batch, Span body, int64_t watermark) {
     batch->packed[batch->count++] = (Span){NULL, batch->bytes.len - before};
 }
 
-bool relay_batch_fill(RelayBatch *batch, const OutboxRow *rows, size_t count, int64_t first, int64_t watermark,
-                      Err *err) {
+bool relay_batch_fill(RelayBatch *batch, const OutboxRow *rows, size_t count, int64_t first,
+                      int64_t watermark, Err *err) {
     batch->first = first;
     for (size_t i = 0; i < count; i++) append(batch, rows[i].body, watermark);
     return place(batch, err);
@@ -122,8 +124,8 @@ static const OutboxRow *find_row(const OutboxRow *rows, size_t count, int64_t ou
     return low < count && rows[low].outbox_id == outbox_id ? &rows[low] : NULL;
 }
 
-static bool append_numbered(RelayBatch *batch, const NumberedRow *numbered, const OutboxRow *row, int64_t watermark,
-                            Err *err) {
+static bool append_numbered(RelayBatch *batch, const NumberedRow *numbered, const OutboxRow *row,
+                            int64_t watermark, Err *err) {
     if (!row || numbered->sequence != batch->first + (int64_t)batch->count)
         return err_set(err, &ERR_INTERNAL, "relay: the event of number %lld is not in the outbox",
                        (long long)numbered->sequence);
@@ -141,11 +143,12 @@ bool relay_batch_load(RelayBatch *batch, Db *numbers, Db *outbox, int64_t from, 
     batch->first = from;
     if (!numbers_read(numbers, from, to, numbered, RELAY_BATCH, &count, err)) return false;
     if (!count) return err_set(err, &ERR_INTERNAL, "relay: number %lld was never given", (long long)from);
-    if (!outbox_read(outbox, numbered[0].outbox_id - 1, numbered[count - 1].outbox_id, RELAY_BATCH, batch->arena,
-                     &rows, &row_count, err))
+    if (!outbox_read(outbox, numbered[0].outbox_id - 1, numbered[count - 1].outbox_id, RELAY_BATCH,
+                     batch->arena, &rows, &row_count, err))
         return false;
     for (size_t i = 0; i < count; i++)
-        if (!append_numbered(batch, &numbered[i], find_row(rows, row_count, numbered[i].outbox_id), watermark, err))
+        if (!append_numbered(batch, &numbered[i], find_row(rows, row_count, numbered[i].outbox_id), watermark,
+                             err))
             return false;
     return place(batch, err);
 }

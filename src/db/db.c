@@ -1,11 +1,11 @@
 /* db.c - connections and transactions.
  *
- * Promise:  one connection, one thread at a time; a transaction is opened and ended by statements of our own, with the
- *           driver's autocommit left on. libsqliteodbc's manual mode begins deferred transactions, and a read that
- *           turns into a write there waits in a sleep loop for a lock that it can never get.
- * Faults:   db_fault() is the one place where a driver's error becomes an Err. It takes the class, SQLSTATE, native
- *           code and the constraint's name, and the start of the SQL text (which is ours and holds no data).
- * Recovery: after DB_DOWN the connection is thrown away and made anew by db_recover(), with what was attached. */
+ * Promise:  one connection, one thread at a time; a transaction is opened and ended by statements of our own,
+ * with the driver's autocommit left on. libsqliteodbc's manual mode begins deferred transactions, and a read
+ * that turns into a write there waits in a sleep loop for a lock that it can never get. Faults:   db_fault()
+ * is the one place where a driver's error becomes an Err. It takes the class, SQLSTATE, native code and the
+ * constraint's name, and the start of the SQL text (which is ours and holds no data). Recovery: after DB_DOWN
+ * the connection is thrown away and made anew by db_recover(), with what was attached. */
 #include "db/inside.h"
 
 #include <pthread.h>
@@ -31,19 +31,22 @@ bool db_fault(const Db *db, SQLSMALLINT handle_type, SQLHANDLE handle, const cha
     Span name = span_trim(db->dialect->constraint(&d));
     int part = sql ? (int)strcspn(sql, "\n") : 0;
     return err_set(err, db->dialect->classify(&d), "database: %s/%d%s%.*s%s%.*s", d.state, d.native,
-                   name.len ? ", constraint " : "", SPAN_ARGS(name), sql ? ", at " : "", part > 60 ? 60 : part,
-                   sql ? sql : "");
+                   name.len ? ", constraint " : "", SPAN_ARGS(name), sql ? ", at " : "",
+                   part > 60 ? 60 : part, sql ? sql : "");
 }
 
 static bool attach(Db *db, const Attached *a, Err *err) {
     const char *path;
     if (!dialect_sqlite_path(a->url, &path, err)) return false;
-    if (access(path, R_OK) != 0) return err_set(err, &ERR_DB_DOWN, "the database file to attach is not there");
+    if (access(path, R_OK) != 0)
+        return err_set(err, &ERR_DB_DOWN, "the database file to attach is not there");
     AUTO_BUF sql = {0};
     buf_text(&sql, "ATTACH DATABASE 'file:");
     for (const char *c = path; *c; c++) {
-        if (strchr("%?#'", *c)) buf_printf(&sql, "%%%02x", (unsigned char)*c);
-        else buf_byte(&sql, *c);
+        if (strchr("%?#'", *c))
+            buf_printf(&sql, "%%%02x", (unsigned char)*c);
+        else
+            buf_byte(&sql, *c);
     }
     /* Read-only, because BEGIN IMMEDIATE takes the write lock of every attached file that it may write to. */
     buf_printf(&sql, "?mode=ro' AS %s", a->name);
@@ -65,8 +68,8 @@ static bool connect_again(Db *db, Err *err) {
     if (!SQL_SUCCEEDED(SQLAllocHandle(SQL_HANDLE_DBC, environment, &db->connection)))
         return err_set(err, &ERR_DB_DOWN, "no ODBC connection handle");
     SQLSetConnectAttr(db->connection, SQL_ATTR_LOGIN_TIMEOUT, (SQLPOINTER)(uintptr_t)LOGIN_SECONDS, 0);
-    SQLRETURN rc = SQLDriverConnect(db->connection, NULL, (SQLCHAR *)string.at, (SQLSMALLINT)string.len, NULL, 0, NULL,
-                                    SQL_DRIVER_NOPROMPT);
+    SQLRETURN rc = SQLDriverConnect(db->connection, NULL, (SQLCHAR *)string.at, (SQLSMALLINT)string.len, NULL,
+                                    0, NULL, SQL_DRIVER_NOPROMPT);
     if (!SQL_SUCCEEDED(rc)) {
         Err fault = {0};
         db_fault(db, SQL_HANDLE_DBC, db->connection, NULL, &fault);
@@ -111,7 +114,9 @@ Db *db_free(Db *db) {
     return NULL;
 }
 
-DbDialect db_dialect(const Db *db) { return db->dialect->id; }
+DbDialect db_dialect(const Db *db) {
+    return db->dialect->id;
+}
 
 bool db_attach(Db *db, const char *url, const char *name, Err *err) {
     if (db->attached_count == ATTACHED_MAX) return err_set(err, &ERR_INTERNAL, "too many attached databases");
@@ -159,13 +164,16 @@ void db_rollback(Db *db) {
     db->in_transaction = false;
 }
 
-bool db_in_transaction(const Db *db) { return db->in_transaction; }
+bool db_in_transaction(const Db *db) {
+    return db->in_transaction;
+}
 
 bool db_recover(Db *db, Err *err) {
     if (db->connected) {
         db_rollback(db);
         Err fault = {0};
-        if (stmt_run(db_statement(db, db->dialect->probe), NULL, &fault) || !err_is(&fault, &ERR_DB_DOWN)) return true;
+        if (stmt_run(db_statement(db, db->dialect->probe), NULL, &fault) || !err_is(&fault, &ERR_DB_DOWN))
+            return true;
     }
     disconnect(db);
     if (connect_again(db, err)) return true;

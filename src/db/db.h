@@ -1,8 +1,9 @@
 /* SQL over ODBC: one connection, used by one thread at a time. The only room that includes sql.h.
  *
- * SQLite: WAL, synchronous=FULL, autocommit on, "BEGIN IMMEDIATE" ... "COMMIT" as statements; error classes by native
- * code. Statements are prepared once per connection and text. A Stmt remembers its first failure: binds become no-ops
- * and stmt_run() reports it. Texts never reach an error message: only SQLSTATE, native code and the constraint's name. */
+ * SQLite: WAL, synchronous=FULL, autocommit on, "BEGIN IMMEDIATE" ... "COMMIT" as statements; error classes
+ * by native code. Statements are prepared once per connection and text. A Stmt remembers its first failure:
+ * binds become no-ops and stmt_run() reports it. Texts never reach an error message: only SQLSTATE, native
+ * code and the constraint's name. */
 #pragma once
 #include "base/auto.h"
 #include "base/err.h"
@@ -13,9 +14,9 @@ typedef struct Stmt Stmt;
 
 typedef enum DbDialect { DB_SQLITE, DB_POSTGRESQL, DB_SQLSERVER } DbDialect;
 typedef struct DbOptions {
-    bool read_only;       /* SQLite: query_only */
-    bool relaxed;         /* SQLite: synchronous=NORMAL; only for what may be lost or redone after a power cut */
-    int64_t busy_ms;      /* 0: 2000 */
+    bool read_only;  /* SQLite: query_only */
+    bool relaxed;    /* SQLite: synchronous=NORMAL; only for what may be lost or redone after a power cut */
+    int64_t busy_ms; /* 0: 2000 */
 } DbOptions;
 
 /* url: "sqlite:PATH" (the folder must exist; the file is made) or a raw ODBC connection string. */
@@ -23,8 +24,8 @@ bool db_open(const char *url, DbOptions options, Db **ret, Err *err);
 Db *db_free(Db *db);
 AUTO_FREE(Db, db_free)
 DbDialect db_dialect(const Db *db);
-/* Makes the tables of another SQLite file readable (only) as `name.table`; db_begin() takes no lock of that file.
- * ERR_DB_DOWN where the file is not there yet. */
+/* Makes the tables of another SQLite file readable (only) as `name.table`; db_begin() takes no lock of that
+ * file. ERR_DB_DOWN where the file is not there yet. */
 bool db_attach(Db *db, const char *url, const char *name, Err *err);
 
 bool db_execute(Db *db, const char *sql, Err *err); /* no parameters, no rows; not for hot paths */
@@ -35,20 +36,21 @@ bool db_in_transaction(const Db *db);
 /* After an error that may have broken the connection: opens it again where needed. */
 bool db_recover(Db *db, Err *err);
 
-/* The prepared statement for this text, ready for binds: cached by the connection, never freed by the caller, valid
- * until the next db_statement() with the same text. */
+/* The prepared statement for this text, ready for binds: cached by the connection, never freed by the caller,
+ * valid until the next db_statement() with the same text. */
 Stmt *db_statement(Db *db, const char *sql);
 /* Parameters count from 1. Spans must live until stmt_run() has returned. at == NULL binds NULL. */
 void stmt_bind_int(Stmt *s, int index, int64_t value);
 void stmt_bind_text(Stmt *s, int index, Span value); /* UTF-8; a NUL inside is ERR_INVALID */
 void stmt_bind_blob(Stmt *s, int index, Span value);
 void stmt_bind_null(Stmt *s, int index);
-/* Executes. *changed (may be NULL) gets the rows inserted, updated or deleted. A violated unique constraint is
- * ERR_DUPLICATE, a lock that could not be had ERR_DB_BUSY, a lost connection ERR_DB_DOWN. */
+/* Executes. *changed (may be NULL) gets the rows inserted, updated or deleted. A violated unique constraint
+ * is ERR_DUPLICATE, a lock that could not be had ERR_DB_BUSY, a lost connection ERR_DB_DOWN. */
 bool stmt_run(Stmt *s, int64_t *changed, Err *err);
 /* After stmt_run(): moves to the next row; false at the end or on an error (look at err->kind). */
 bool stmt_row(Stmt *s, Err *err);
-/* Columns count from 0; read them in ascending order. Spans live until the next stmt_row() or db_statement(). */
+/* Columns count from 0; read them in ascending order. Spans live until the next stmt_row() or db_statement().
+ */
 int64_t stmt_int(Stmt *s, int column);
 Span stmt_text(Stmt *s, int column);
 Span stmt_blob(Stmt *s, int column);

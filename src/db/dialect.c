@@ -1,8 +1,9 @@
 /* dialect.c - SQLite by libsqliteodbc, PostgreSQL by psqlodbc.
  *
- * libsqliteodbc gives HY000 for nearly everything, so SQLite's errors are told by the native code (the low byte of
- * SQLite's result code), and a violated unique constraint by the fixed words in front of the column names. PostgreSQL
- * gives true SQLSTATEs. Both drivers' texts may hold values of the row; only names are taken out of them. */
+ * libsqliteodbc gives HY000 for nearly everything, so SQLite's errors are told by the native code (the low
+ * byte of SQLite's result code), and a violated unique constraint by the fixed words in front of the column
+ * names. PostgreSQL gives true SQLSTATEs. Both drivers' texts may hold values of the row; only names are
+ * taken out of them. */
 #include "db/dialect.h"
 
 #include <errno.h>
@@ -25,7 +26,7 @@ static const ErrKind *sqlite_classify(const Diagnosis *d) {
     case 18: return &ERR_TOO_LARGE; /* TOOBIG */
     case 19:                        /* CONSTRAINT: also NOT NULL and CHECK, which are our own mistakes */
         return strstr(d->text, "UNIQUE constraint failed") || strstr(d->text, "PRIMARY KEY") ? &ERR_DUPLICATE
-                                                                                              : &ERR_INTERNAL;
+                                                                                             : &ERR_INTERNAL;
     default: return strncmp(d->state, "08", 2) == 0 ? &ERR_DB_DOWN : &ERR_INTERNAL;
     }
 }
@@ -43,8 +44,8 @@ static const ErrKind *postgresql_classify(const Diagnosis *d) {
         const char *start; /* of the SQLSTATE */
         const ErrKind *kind;
     } KINDS[] = {
-        {"23505", &ERR_DUPLICATE}, {"40", &ERR_DB_BUSY},    {"55P03", &ERR_DB_BUSY}, {"57014", &ERR_DB_BUSY},
-        {"HYT", &ERR_DB_BUSY},     {"08", &ERR_DB_DOWN},    {"53", &ERR_DB_DOWN},    {"57", &ERR_DB_DOWN},
+        {"23505", &ERR_DUPLICATE}, {"40", &ERR_DB_BUSY},   {"55P03", &ERR_DB_BUSY}, {"57014", &ERR_DB_BUSY},
+        {"HYT", &ERR_DB_BUSY},     {"08", &ERR_DB_DOWN},   {"53", &ERR_DB_DOWN},    {"57", &ERR_DB_DOWN},
         {"58", &ERR_DB_DOWN},      {"54", &ERR_TOO_LARGE},
     };
     for (size_t i = 0; i < COUNT(KINDS); i++)
@@ -60,12 +61,15 @@ static Span postgresql_constraint(const Diagnosis *d) {
     return span_bytes(at, strcspn(at, "\""));
 }
 
-const Dialect DIALECT_SQLITE = {DB_SQLITE, "BEGIN IMMEDIATE", "SELECT count(*) FROM sqlite_schema", sqlite_classify, sqlite_constraint};
-const Dialect DIALECT_POSTGRESQL = {DB_POSTGRESQL, "BEGIN", "SELECT 1", postgresql_classify, postgresql_constraint};
+const Dialect DIALECT_SQLITE = {DB_SQLITE, "BEGIN IMMEDIATE", "SELECT count(*) FROM sqlite_schema",
+                                sqlite_classify, sqlite_constraint};
+const Dialect DIALECT_POSTGRESQL = {DB_POSTGRESQL, "BEGIN", "SELECT 1", postgresql_classify,
+                                    postgresql_constraint};
 
 /* Drivers are named by path, so that no odbcinst.ini of the machine has a say. */
 static bool find_driver(const char *file, Buf *out, Err *err) {
-    static const char *const FOLDERS[] = {"/usr/lib/*/odbc/", "/usr/lib/odbc/", "/usr/lib64/", "/usr/local/lib/"};
+    static const char *const FOLDERS[] = {"/usr/lib/*/odbc/", "/usr/lib/odbc/", "/usr/lib64/",
+                                          "/usr/local/lib/"};
     for (size_t i = 0; i < COUNT(FOLDERS); i++) {
         char pattern[128];
         snprintf(pattern, sizeof pattern, "%s%s", FOLDERS[i], file);
@@ -80,7 +84,8 @@ static bool find_driver(const char *file, Buf *out, Err *err) {
 
 bool dialect_sqlite_path(const char *url, const char **path, Err *err) {
     static const char SCHEME[] = "sqlite:";
-    if (strncmp(url, SCHEME, sizeof SCHEME - 1) != 0) return err_set(err, &ERR_CONFIG, "not a sqlite: database");
+    if (strncmp(url, SCHEME, sizeof SCHEME - 1) != 0)
+        return err_set(err, &ERR_CONFIG, "not a sqlite: database");
     *path = url + sizeof SCHEME - 1;
     if (!**path) return err_set(err, &ERR_CONFIG, "sqlite: needs a path");
     /* ; and {} are syntax of connection strings, the driver knows no escape for them */
@@ -104,12 +109,14 @@ static bool sqlite_connection(const char *url, const DbOptions *options, Buf *ou
     return true;
 }
 
-bool dialect_connection(const char *url, const DbOptions *options, const Dialect **dialect, Buf *out, Err *err) {
+bool dialect_connection(const char *url, const DbOptions *options, const Dialect **dialect, Buf *out,
+                        Err *err) {
     if (strncmp(url, "sqlite:", 7) == 0) {
         *dialect = &DIALECT_SQLITE;
         return sqlite_connection(url, options, out, err);
     }
-    if (!strchr(url, '=')) return err_set(err, &ERR_CONFIG, "a database is sqlite:PATH or an ODBC connection string");
+    if (!strchr(url, '='))
+        return err_set(err, &ERR_CONFIG, "a database is sqlite:PATH or an ODBC connection string");
     *dialect = strstr(url, "sqlite") ? &DIALECT_SQLITE : &DIALECT_POSTGRESQL;
     buf_text(out, url);
     return true;

@@ -1,5 +1,5 @@
-/* What differs between the engines behind ODBC: how to connect, how a writer's transaction begins, and what an error
- * means. Inside db/ only. */
+/* What differs between the engines behind ODBC: how to connect, how a writer's transaction begins, and what
+ * an error means. Inside db/ only. */
 #pragma once
 #include "base/buf.h"
 #include "db/db.h"
@@ -22,6 +22,7 @@ typedef struct Dialect {
 extern const Dialect DIALECT_SQLITE, DIALECT_POSTGRESQL;
 
 /* Appends the ODBC connection string that belongs to a url and tells the dialect. */
-bool dialect_connection(const char *url, const DbOptions *options, const Dialect **dialect, Buf *out, Err *err);
+bool dialect_connection(const char *url, const DbOptions *options, const Dialect **dialect, Buf *out,
+                        Err *err);
 /* The path of "sqlite:PATH"; ERR_CONFIG where the url is another engine's or the path cannot be passed on. */
 bool dialect_sqlite_path(const char *url, const char **path, Err *err);

@@ -1,6 +1,6 @@
 /* migrate.c - a database remembers the highest step that it has taken, in a table of its own (schema_step).
- * All missing steps are taken in one transaction under the write lock: two programs that start together cannot take
- * one twice, and a crash leaves either the old or the new tables. */
+ * All missing steps are taken in one transaction under the write lock: two programs that start together
+ * cannot take one twice, and a crash leaves either the old or the new tables. */
 #include "db/migrate.h"
 
 #include "base/buf.h"
@@ -29,13 +29,15 @@ static bool run_statements(Db *db, const char *sql, Err *err) {
 
 static bool take_steps(Db *db, const Migration *steps, size_t count, Err *err) {
     int64_t at = 0;
-    if (!db_execute(db, "CREATE TABLE IF NOT EXISTS schema_step (number INTEGER PRIMARY KEY, taken_at BIGINT NOT NULL)",
-                    err) ||
+    if (!db_execute(
+            db,
+            "CREATE TABLE IF NOT EXISTS schema_step (number INTEGER PRIMARY KEY, taken_at BIGINT NOT NULL)",
+            err) ||
         !current_step(db, &at, err))
         return false;
     if (count && at > steps[count - 1].number)
-        return err_set(err, &ERR_CONFIG, "the database is at step %lld, this program knows only %d", (long long)at,
-                       steps[count - 1].number);
+        return err_set(err, &ERR_CONFIG, "the database is at step %lld, this program knows only %d",
+                       (long long)at, steps[count - 1].number);
     for (size_t i = 0; i < count; i++) {
         if (steps[i].number <= at) continue;
         Stmt *s = db_statement(db, "INSERT INTO schema_step (number, taken_at) VALUES (?, ?)");

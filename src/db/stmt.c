@@ -1,9 +1,10 @@
 /* stmt.c - prepared statements, cached per connection by their text.
  *
- * A Stmt keeps its first failure (prepare, bind, execute or fetch) and every later call is a no-op, so that callers
- * bind in straight lines and check once. Integers are bound to a cell of the Stmt once; texts and blobs point into the
- * caller's memory and are bound anew each time. Values read are copied to the row's arena, which the next row resets.
- * libsqliteodbc materialises a whole result in SQLExecute, so an open cursor holds no lock of SQLite's. */
+ * A Stmt keeps its first failure (prepare, bind, execute or fetch) and every later call is a no-op, so that
+ * callers bind in straight lines and check once. Integers are bound to a cell of the Stmt once; texts and
+ * blobs point into the caller's memory and are bound anew each time. Values read are copied to the row's
+ * arena, which the next row resets. libsqliteodbc materialises a whole result in SQLExecute, so an open
+ * cursor holds no lock of SQLite's. */
 #include "base/arena.h"
 #include "db/inside.h"
 
@@ -38,7 +39,9 @@ Stmt *stmt_free(Stmt *s) {
     return NULL;
 }
 
-static bool fault(Stmt *s, Err *err) { return db_fault(s->db, SQL_HANDLE_STMT, s->handle, s->sql, err); }
+static bool fault(Stmt *s, Err *err) {
+    return db_fault(s->db, SQL_HANDLE_STMT, s->handle, s->sql, err);
+}
 
 static bool prepare(Stmt *s) {
     if (!s->db->connected) return err_set(&s->err, &ERR_DB_DOWN, "database: not connected");
@@ -88,8 +91,8 @@ static void bind_bytes(Stmt *s, int index, SQLSMALLINT c_type, SQLSMALLINT sql_t
     p->bound = BOUND_OTHER;
     p->len = value.at ? (SQLLEN)value.len : SQL_NULL_DATA;
     SQLULEN size = value.len ? value.len : 1;
-    if (!SQL_SUCCEEDED(SQLBindParameter(s->handle, (SQLUSMALLINT)index, SQL_PARAM_INPUT, c_type, sql_type, size, 0,
-                                        (SQLPOINTER)value.at, (SQLLEN)value.len, &p->len)))
+    if (!SQL_SUCCEEDED(SQLBindParameter(s->handle, (SQLUSMALLINT)index, SQL_PARAM_INPUT, c_type, sql_type,
+                                        size, 0, (SQLPOINTER)value.at, (SQLLEN)value.len, &p->len)))
         fault(s, &s->err);
 }
 
@@ -100,30 +103,37 @@ void stmt_bind_int(Stmt *s, int index, int64_t value) {
     if (p->bound == BOUND_INT) return;
     p->bound = BOUND_INT;
     p->len = sizeof p->number;
-    if (!SQL_SUCCEEDED(SQLBindParameter(s->handle, (SQLUSMALLINT)index, SQL_PARAM_INPUT, SQL_C_SBIGINT, SQL_BIGINT, 20, 0,
-                                        &p->number, sizeof p->number, &p->len)))
+    if (!SQL_SUCCEEDED(SQLBindParameter(s->handle, (SQLUSMALLINT)index, SQL_PARAM_INPUT, SQL_C_SBIGINT,
+                                        SQL_BIGINT, 20, 0, &p->number, sizeof p->number, &p->len)))
         fault(s, &s->err);
 }
 
 void stmt_bind_text(Stmt *s, int index, Span value) {
     /* psqlodbc cuts a text at a NUL without a word; no text of ours has one */
-    if (value.len && memchr(value.at, 0, value.len)) err_set(&s->err, &ERR_INVALID, "database: a text with a NUL");
+    if (value.len && memchr(value.at, 0, value.len))
+        err_set(&s->err, &ERR_INVALID, "database: a text with a NUL");
     bind_bytes(s, index, SQL_C_CHAR, SQL_VARCHAR, value);
 }
 
-void stmt_bind_blob(Stmt *s, int index, Span value) { bind_bytes(s, index, SQL_C_BINARY, SQL_LONGVARBINARY, value); }
-void stmt_bind_null(Stmt *s, int index) { stmt_bind_text(s, index, SPAN_NONE); }
+void stmt_bind_blob(Stmt *s, int index, Span value) {
+    bind_bytes(s, index, SQL_C_BINARY, SQL_LONGVARBINARY, value);
+}
+void stmt_bind_null(Stmt *s, int index) {
+    stmt_bind_text(s, index, SPAN_NONE);
+}
 
 static bool execute(Stmt *s, int64_t *changed) {
     for (int i = 0; i < s->param_count; i++)
         if (s->params[i].bound == BOUND_NOT)
-            return err_set(&s->err, &ERR_INTERNAL, "database: parameter %d is not bound, at %.60s", i + 1, s->sql);
+            return err_set(&s->err, &ERR_INTERNAL, "database: parameter %d is not bound, at %.60s", i + 1,
+                           s->sql);
     SQLRETURN rc = SQLExecute(s->handle);
     if (rc != SQL_NO_DATA && !SQL_SUCCEEDED(rc)) return fault(s, &s->err);
     s->open = true;
     if (!SQL_SUCCEEDED(SQLNumResultCols(s->handle, &s->column_count))) return fault(s, &s->err);
     SQLLEN rows = 0;
-    if (changed && rc != SQL_NO_DATA && !SQL_SUCCEEDED(SQLRowCount(s->handle, &rows))) return fault(s, &s->err);
+    if (changed && rc != SQL_NO_DATA && !SQL_SUCCEEDED(SQLRowCount(s->handle, &rows)))
+        return fault(s, &s->err);
     if (changed) *changed = rows;
     return true;
 }
@@ -149,13 +159,15 @@ int64_t stmt_int(Stmt *s, int column) {
     int64_t value = 0;
     SQLLEN len = 0;
     if (s->err.kind) return 0;
-    if (!SQL_SUCCEEDED(SQLGetData(s->handle, (SQLUSMALLINT)(column + 1), SQL_C_SBIGINT, &value, sizeof value, &len)))
+    if (!SQL_SUCCEEDED(
+            SQLGetData(s->handle, (SQLUSMALLINT)(column + 1), SQL_C_SBIGINT, &value, sizeof value, &len)))
         return fault(s, &s->err);
     s->last_null = len == SQL_NULL_DATA;
     return s->last_null ? 0 : value;
 }
 
-/* The first call tells the whole length; where the piece was too small the rest is fetched behind a copy of it. */
+/* The first call tells the whole length; where the piece was too small the rest is fetched behind a copy of
+ * it. */
 static Span get_bytes(Stmt *s, int column, SQLSMALLINT type) {
     char piece[FIRST_PIECE];
     size_t tail = type == SQL_C_CHAR; /* texts come with a NUL, which takes room in each piece */
@@ -170,14 +182,19 @@ static Span get_bytes(Stmt *s, int column, SQLSMALLINT type) {
     size_t have = (size_t)len + tail <= sizeof piece ? (size_t)len : sizeof piece - tail;
     memcpy(at, piece, have);
     if (have < (size_t)len) {
-        rc = SQLGetData(s->handle, (SQLUSMALLINT)(column + 1), type, at + have, len - (SQLLEN)have + (SQLLEN)tail, NULL);
+        rc = SQLGetData(s->handle, (SQLUSMALLINT)(column + 1), type, at + have,
+                        len - (SQLLEN)have + (SQLLEN)tail, NULL);
         if (!SQL_SUCCEEDED(rc)) return fault(s, &s->err), SPAN_NONE;
     }
     return span_bytes(at, (size_t)len);
 }
 
-Span stmt_text(Stmt *s, int column) { return get_bytes(s, column, SQL_C_CHAR); }
-Span stmt_blob(Stmt *s, int column) { return get_bytes(s, column, SQL_C_BINARY); }
+Span stmt_text(Stmt *s, int column) {
+    return get_bytes(s, column, SQL_C_CHAR);
+}
+Span stmt_blob(Stmt *s, int column) {
+    return get_bytes(s, column, SQL_C_BINARY);
+}
 
 bool stmt_is_null(Stmt *s, int column) {
     char none[1];

@@ -9,7 +9,9 @@
 
 typedef Events__V1__Envelope Envelope;
 
-static bool out_of_memory(Err *err) { return err_set(err, &ERR_TOO_LARGE, "event: does not fit in memory"); }
+static bool out_of_memory(Err *err) {
+    return err_set(err, &ERR_TOO_LARGE, "event: does not fit in memory");
+}
 
 static bool bad_data(const Envelope *event, Err *err) {
     return err_set(err, &ERR_INVALID, "event: data is no %.60s", event->event_type);
@@ -81,10 +83,10 @@ static bool fill_keys(ProspectSummary *row, Arena *arena, Err *err) {
 }
 
 /* Created and Updated are different messages with the same state in them. */
-#define FILL(row, message)                                                                                             \
-    ((row)->prospect_id = (message)->prospect_id, (row)->version = (message)->version,                                 \
-     (row)->first_name = span_of((message)->first_name), (row)->last_name = span_of((message)->last_name),             \
-     (row)->email = span_of((message)->email), (row)->phone = span_of((message)->phone),                               \
+#define FILL(row, message)                                                                                   \
+    ((row)->prospect_id = (message)->prospect_id, (row)->version = (message)->version,                       \
+     (row)->first_name = span_of((message)->first_name), (row)->last_name = span_of((message)->last_name),   \
+     (row)->email = span_of((message)->email), (row)->phone = span_of((message)->phone),                     \
      (row)->notes = span_of((message)->notes))
 
 static bool fill_created(const Envelope *event, Arena *arena, ProspectSummary *row) {

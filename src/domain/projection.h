@@ -6,8 +6,8 @@
 #include "base/err.h"
 #include "events/v1/envelope.pb-c.h"
 
-/* A row of prospect_summary. The keys are for sorting and searching without case and accents; `search` has the words
- * of names and e-mail, each with a space before it. */
+/* A row of prospect_summary. The keys are for sorting and searching without case and accents; `search` has
+ * the words of names and e-mail, each with a space before it. */
 typedef struct ProspectSummary {
     int64_t prospect_id, version;
     Span tenant_id, first_name, last_name, email, phone, notes;
@@ -25,10 +25,12 @@ typedef struct OutcomeRow {
 
 /* Of ProspectCreated or ProspectUpdated; both carry the whole state. ERR_INVALID where `data` is not that. */
 bool projection_prospect(const Events__V1__Envelope *event, Arena *arena, ProspectSummary *ret, Err *err);
-/* *has is false where the event answers no command. An event caused by a command means that it succeeded, except
- * CommandRejected, which says why not, and EventSkipped, which says nothing. */
-bool projection_outcome(const Events__V1__Envelope *event, Arena *arena, OutcomeRow *ret, bool *has, Err *err);
+/* *has is false where the event answers no command. An event caused by a command means that it succeeded,
+ * except CommandRejected, which says why not, and EventSkipped, which says nothing. */
+bool projection_outcome(const Events__V1__Envelope *event, Arena *arena, OutcomeRow *ret, bool *has,
+                        Err *err);
 
-/* " ada lovelace ada@example.org example org": words are separated by white space; of each word the whole, and every
- * later part that begins behind something that is neither letter nor digit. at == NULL out of memory. */
+/* " ada lovelace ada@example.org example org": words are separated by white space; of each word the whole,
+ * and every later part that begins behind something that is neither letter nor digit. at == NULL out of
+ * memory. */
 Span projection_search_words(Arena *arena, const Span *texts, size_t count);

@@ -9,7 +9,9 @@ static ProspectDecision taken(void) {
 }
 
 /* Out of memory: an arena's limit is far above any command, so that only a defect can meet it. */
-static ProspectDecision no_room(void) { return reject("invalid", NULL, "the command is too large"); }
+static ProspectDecision no_room(void) {
+    return reject("invalid", NULL, "the command is too large");
+}
 
 ProspectDecision prospect_decide_create(const ProspectFacts *facts, const Events__V1__CreateProspect *command,
                                         Arena *arena) {
@@ -32,8 +34,10 @@ static bool note_changes(const Prospect *state, const Events__V1__UpdateProspect
     const struct {
         const char *json_name, *before, *after;
     } fields[] = {
-        {"firstName", state->first_name, command->first_name}, {"lastName", state->last_name, command->last_name},
-        {"email", state->email, command->email},               {"phone", state->phone, command->phone},
+        {"firstName", state->first_name, command->first_name},
+        {"lastName", state->last_name, command->last_name},
+        {"email", state->email, command->email},
+        {"phone", state->phone, command->phone},
         {"notes", state->notes, command->notes},
     };
     event->changed_fields = arena_alloc(arena, sizeof(char *) * COUNT(fields));

@@ -1,6 +1,6 @@
-/* The prospect: what a command does to it. Pure: decide() looks at the state and says which event follows, or why
- * none does; apply() gives the state after an event. Commands have passed the validation of their message type.
- * Texts point into what was passed in. */
+/* The prospect: what a command does to it. Pure: decide() looks at the state and says which event follows, or
+ * why none does; apply() gives the state after an event. Commands have passed the validation of their message
+ * type. Texts point into what was passed in. */
 #pragma once
 #include "base/arena.h"
 #include "events/v1/prospect.pb-c.h"
@@ -19,7 +19,7 @@ typedef struct ProspectFacts {
 } ProspectFacts;
 
 typedef struct ProspectDecision {
-    const char *code; /* NULL: accepted. Else "not_found", "version_conflict", "duplicate_email" */
+    const char *code;  /* NULL: accepted. Else "not_found", "version_conflict", "duplicate_email" */
     const char *field; /* JSON name of the field at fault; NULL where none is */
     const char *message;
     Events__V1__ProspectCreated *created; /* one of both where accepted, in memory of the arena */

@@ -21,8 +21,8 @@ GridVerdict grid_verdict(int status, size_t events) {
     return GRID_LATER;
 }
 
-/* Where nobody answers at all (status 0), a try costs next to nothing: the pause stays short, so that a receiver whose
- * "up" was lost does not wait for hours. */
+/* Where nobody answers at all (status 0), a try costs next to nothing: the pause stays short, so that a
+ * receiver whose "up" was lost does not wait for hours. */
 static const int64_t STEPS_MS[] = {10000,   30000,   60000,    300000,   600000,
                                    1800000, 3600000, 10800000, 21600000, 43200000};
 static const struct {
@@ -30,7 +30,7 @@ static const struct {
     int64_t least_ms, most_ms;
 } BOUNDS[] = {
     {0, 5000, 5000},         {408, 120000, 43200000}, {503, 30000, 43200000},
-    {401, 300000, 43200000},  {403, 300000, 43200000}, {404, 300000, 43200000},
+    {401, 300000, 43200000}, {403, 300000, 43200000}, {404, 300000, 43200000},
 };
 
 int64_t grid_retry_wait_ms(unsigned attempt, int status, uint32_t random) {
@@ -38,7 +38,9 @@ int64_t grid_retry_wait_ms(unsigned attempt, int status, uint32_t random) {
     int64_t wait = STEPS_MS[step];
     for (size_t i = 0; i < COUNT(BOUNDS); i++) {
         if (BOUNDS[i].status != status) continue;
-        wait = wait < BOUNDS[i].least_ms ? BOUNDS[i].least_ms : wait > BOUNDS[i].most_ms ? BOUNDS[i].most_ms : wait;
+        wait = wait < BOUNDS[i].least_ms  ? BOUNDS[i].least_ms
+               : wait > BOUNDS[i].most_ms ? BOUNDS[i].most_ms
+                                          : wait;
     }
     return wait + wait / 10 * (int64_t)(random >> 16) / 65536;
 }
@@ -46,7 +48,8 @@ int64_t grid_retry_wait_ms(unsigned attempt, int status, uint32_t random) {
 static bool fill_lines(GridEndpoint *e, const GridEndpointOptions *o, Err *err) {
     int secret = snprintf(e->secret_line, sizeof e->secret_line, "X-Events-Webhook-Secret: %s", o->secret);
     int name = snprintf(e->name_line, sizeof e->name_line, "aeg-subscription-name: %s", o->name);
-    if (secret >= (int)sizeof e->secret_line || name >= (int)sizeof e->name_line || strpbrk(o->secret, "\r\n"))
+    if (secret >= (int)sizeof e->secret_line || name >= (int)sizeof e->name_line ||
+        strpbrk(o->secret, "\r\n"))
         return err_set(err, &ERR_CONFIG, "EVENTS_WEBHOOK_SECRET is too long or has a line break");
     for (char *c = strchr(e->name_line, ':'); *c; c++) *c = (char)toupper((unsigned char)*c);
     return true;
@@ -71,12 +74,14 @@ GridEndpoint *grid_endpoint_free(GridEndpoint *e) {
     return NULL;
 }
 
-void grid_endpoint_interrupt(GridEndpoint *e) { http_client_interrupt(e->client); }
+void grid_endpoint_interrupt(GridEndpoint *e) {
+    http_client_interrupt(e->client);
+}
 
 /* The status alone is no consent (HTTP 1.1 Web Hooks for Event Delivery, section 4.2). */
 bool grid_endpoint_handshake(GridEndpoint *e, int *status, Err *err) {
-    const char *const headers[] = {"WebHook-Request-Origin: " ORIGIN, "WebHook-Request-Rate: 6000", e->secret_line,
-                                   e->name_line, NULL};
+    const char *const headers[] = {"WebHook-Request-Origin: " ORIGIN, "WebHook-Request-Rate: 6000",
+                                   e->secret_line, e->name_line, NULL};
     const HttpReply *reply = NULL;
     *status = 0;
     if (!http_client_call(e->client, "OPTIONS", e->url, headers, SPAN_NONE, &reply, err)) return false;

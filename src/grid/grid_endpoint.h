@@ -16,19 +16,22 @@ typedef struct GridEndpointOptions {
 bool grid_endpoint_open(const GridEndpointOptions *options, GridEndpoint **ret, Err *err);
 GridEndpoint *grid_endpoint_free(GridEndpoint *endpoint);
 AUTO_FREE(GridEndpoint, grid_endpoint_free)
-void grid_endpoint_interrupt(GridEndpoint *endpoint); /* any thread: this call and all later ones get no answer */
+void grid_endpoint_interrupt(
+    GridEndpoint *endpoint); /* any thread: this call and all later ones get no answer */
 
-/* CloudEvents' handshake: does the endpoint consent to deliveries? *status: of HTTP, 0 where no answer came. */
+/* CloudEvents' handshake: does the endpoint consent to deliveries? *status: of HTTP, 0 where no answer came.
+ */
 bool grid_endpoint_handshake(GridEndpoint *endpoint, int *status, Err *err);
-/* POSTs a CloudEvents batch (a JSON array). attempts: tries of its first event so far. Gives the status, 0 where no
- * answer came. */
+/* POSTs a CloudEvents batch (a JSON array). attempts: tries of its first event so far. Gives the status, 0
+ * where no answer came. */
 int grid_endpoint_post(GridEndpoint *endpoint, Span batch, unsigned attempts);
 
-/* What to do after an outcome, and the pauses between tries (azure.com: "Event Grid message delivery and retry"). Pure. */
+/* What to do after an outcome, and the pauses between tries (azure.com: "Event Grid message delivery and
+ * retry"). Pure. */
 typedef enum GridVerdict {
     GRID_DELIVERED,
-    GRID_LATER,  /* the same again, after grid_retry_wait_ms() */
-    GRID_HALVE,  /* never accepted as it is, but it holds several events: try fewer */
+    GRID_LATER,   /* the same again, after grid_retry_wait_ms() */
+    GRID_HALVE,   /* never accepted as it is, but it holds several events: try fewer */
     GRID_GIVE_UP, /* a single event that will never be accepted: dead letter */
 } GridVerdict;
 GridVerdict grid_verdict(int status, size_t events);

@@ -1,8 +1,9 @@
 /* grid_publish.c - one request per call, made of the first events that fit.
  *
- * What an answer means is a table, so that the relay needs to know nothing of HTTP. 400 and 413 are about the events:
- * halving finds the guilty one in a few steps. 401, 403, 404 and redirections are about our settings: somebody must
- * look, nothing is lost meanwhile. All else may pass by itself, also statuses that nobody has heard of. */
+ * What an answer means is a table, so that the relay needs to know nothing of HTTP. 400 and 413 are about the
+ * events: halving finds the guilty one in a few steps. 401, 403, 404 and redirections are about our settings:
+ * somebody must look, nothing is lost meanwhile. All else may pass by itself, also statuses that nobody has
+ * heard of. */
 #include "grid/grid_publish.h"
 
 #include "net/http_client.h"
@@ -24,10 +25,11 @@ static const struct {
     int status;
     GridOutcome outcome;
 } OUTCOMES[] = {
-    {200, GRID_PUBLISHED}, {201, GRID_PUBLISHED}, {202, GRID_PUBLISHED}, {203, GRID_PUBLISHED}, {204, GRID_PUBLISHED},
-    {301, GRID_REFUSED},   {302, GRID_REFUSED},   {303, GRID_REFUSED},   {307, GRID_REFUSED},   {308, GRID_REFUSED},
-    {400, GRID_SPLIT},     {401, GRID_REFUSED},   {403, GRID_REFUSED},   {404, GRID_REFUSED},   {405, GRID_REFUSED},
-    {413, GRID_SPLIT},     {415, GRID_REFUSED},
+    {200, GRID_PUBLISHED}, {201, GRID_PUBLISHED}, {202, GRID_PUBLISHED}, {203, GRID_PUBLISHED},
+    {204, GRID_PUBLISHED}, {301, GRID_REFUSED},   {302, GRID_REFUSED},   {303, GRID_REFUSED},
+    {307, GRID_REFUSED},   {308, GRID_REFUSED},   {400, GRID_SPLIT},     {401, GRID_REFUSED},
+    {403, GRID_REFUSED},   {404, GRID_REFUSED},   {405, GRID_REFUSED},   {413, GRID_SPLIT},
+    {415, GRID_REFUSED},
 };
 
 GridOutcome grid_publish_outcome(int status, size_t taken) {
@@ -71,7 +73,9 @@ GridPublisher *grid_publisher_free(GridPublisher *p) {
     return NULL;
 }
 
-void grid_publisher_interrupt(GridPublisher *p) { http_client_interrupt(p->client); }
+void grid_publisher_interrupt(GridPublisher *p) {
+    http_client_interrupt(p->client);
+}
 
 /* Appends one event, in 1 MB at most; false (and nothing appended) where it can never be published. */
 static bool append_event(GridPublisher *p, Span packed, Err *err) {
@@ -86,8 +90,8 @@ static bool append_event(GridPublisher *p, Span packed, Err *err) {
     return ok;
 }
 
-/* Fills the body with the events that fit, and tells how many; 0 (and why) where the very first is hopeless. A
- * hopeless one further behind ends the batch before it, so that it comes first next time. */
+/* Fills the body with the events that fit, and tells how many; 0 (and why) where the very first is hopeless.
+ * A hopeless one further behind ends the batch before it, so that it comes first next time. */
 static size_t fill_body(GridPublisher *p, const Span *packed, size_t count, Err *why) {
     buf_clear(&p->body);
     buf_byte(&p->body, '[');
@@ -112,9 +116,11 @@ GridAnswer grid_publish(GridPublisher *p, const Span *packed, size_t count) {
     size_t taken = fill_body(p, packed, count, &answer.why);
     if (!taken) return answer;
     answer.taken = taken;
-    const char *const headers[] = {"Content-Type: application/cloudevents-batch+json; charset=utf-8", p->key_line, NULL};
+    const char *const headers[] = {"Content-Type: application/cloudevents-batch+json; charset=utf-8",
+                                   p->key_line, NULL};
     const HttpReply *reply = NULL;
-    bool answered = http_client_call(p->client, "POST", p->url, headers, buf_view(&p->body), &reply, &answer.why);
+    bool answered =
+        http_client_call(p->client, "POST", p->url, headers, buf_view(&p->body), &reply, &answer.why);
     answer.status = answered ? reply->status : 0;
     answer.outcome = grid_publish_outcome(answer.status, taken);
     if (answered) answer.retry_after_ms = reply->retry_after_ms;

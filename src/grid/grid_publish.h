@@ -1,7 +1,8 @@
-/* The way of events to the topic (Event Grid, or events-grid): packed envelopes in, one CloudEvents batch out.
+/* The way of events to the topic (Event Grid, or events-grid): packed envelopes in, one CloudEvents batch
+ * out.
  *
- * A publisher belongs to one thread and keeps one connection alive. It never retries by itself: it says what the
- * answer means, and the caller (the relay) decides. */
+ * A publisher belongs to one thread and keeps one connection alive. It never retries by itself: it says what
+ * the answer means, and the caller (the relay) decides. */
 #pragma once
 #include "base/auto.h"
 #include "base/err.h"
@@ -35,8 +36,8 @@ enum { GRID_BATCH_EVENTS = 5000, GRID_BATCH_BYTES = 1000000, GRID_EVENT_BYTES = 
 bool grid_publisher_open(const GridPublisherOptions *options, GridPublisher **ret, Err *err);
 GridPublisher *grid_publisher_free(GridPublisher *publisher);
 AUTO_FREE(GridPublisher, grid_publisher_free)
-/* Publishes as many of the packed envelopes (numbers appended), from the first, as fit into one request; blocks up to
- * 30 s. count is at least 1. */
+/* Publishes as many of the packed envelopes (numbers appended), from the first, as fit into one request;
+ * blocks up to 30 s. count is at least 1. */
 GridAnswer grid_publish(GridPublisher *publisher, const Span *packed, size_t count);
 /* Any thread: ends a call in flight and all later ones with GRID_RETRY. For shutting down. */
 void grid_publisher_interrupt(GridPublisher *publisher);

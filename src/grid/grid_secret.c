@@ -38,7 +38,8 @@ static bool decode(Span in, char *out, size_t size) {
         if (len + 1 >= size) return false;
         out[len] = in.at[i] == '+' ? ' ' : in.at[i];
         if (in.at[i] != '%') continue;
-        int high = i + 2 < in.len ? hex_value(in.at[i + 1]) : -1, low = high < 0 ? -1 : hex_value(in.at[i + 2]);
+        int high = i + 2 < in.len ? hex_value(in.at[i + 1]) : -1,
+            low = high < 0 ? -1 : hex_value(in.at[i + 2]);
         if (low < 0 || !(high | low)) return false;
         out[len] = (char)(high << 4 | low);
         i += 2;
@@ -47,7 +48,8 @@ static bool decode(Span in, char *out, size_t size) {
     return true;
 }
 
-/* The bytes of a base64 text; 0 where it is none. The padding may be missing, as SDKs do not ask for it either. */
+/* The bytes of a base64 text; 0 where it is none. The padding may be missing, as SDKs do not ask for it
+ * either. */
 static size_t from_base64(Span text, unsigned char *out, size_t size) {
     char padded[KEY_MAX + 4];
     while (text.len && text.at[text.len - 1] == '=') text.len--;
@@ -79,13 +81,16 @@ static bool signed_by(const char *keys, Span text, const unsigned char given[SIG
         Span key = span_trim(span_split(rest, ',', &rest));
         unsigned char raw[256], digest[SIGNATURE];
         size_t len = from_base64(key, raw, sizeof raw);
-        if (!len || !HMAC(EVP_sha256(), raw, (int)len, (const unsigned char *)text.at, text.len, digest, NULL)) continue;
+        if (!len ||
+            !HMAC(EVP_sha256(), raw, (int)len, (const unsigned char *)text.at, text.len, digest, NULL))
+            continue;
         matches |= !CRYPTO_memcmp(digest, given, SIGNATURE);
     }
     return matches;
 }
 
-/* The host is not compared: the key belongs to this topic alone, and one topic may be reached by several names. */
+/* The host is not compared: the key belongs to this topic alone, and one topic may be reached by several
+ * names. */
 static bool resource_is(const char *url, const char *path) {
     const char *host = strstr(url, "://"), *at = host ? strchr(host + 3, '/') : NULL;
     size_t len = strlen(path);
@@ -98,14 +103,16 @@ bool grid_token_valid(const char *keys, Span token, const char *path, int64_t no
     int64_t expires;
     Span rest, resource = span_split(token, '&', &rest);
     Span expiry = span_split(rest, '&', &rest), mark = rest;
-    if (!span_starts(resource, SPAN("r=")) || !span_starts(expiry, SPAN("e=")) || !span_starts(mark, SPAN("s=")))
+    if (!span_starts(resource, SPAN("r=")) || !span_starts(expiry, SPAN("e=")) ||
+        !span_starts(mark, SPAN("s=")))
         return false;
     if (!decode((Span){mark.at + 2, mark.len - 2}, text, sizeof text) ||
         from_base64(span_of(text), signature, sizeof signature) != SIGNATURE)
         return false;
     Span what = {token.at, (size_t)(expiry.at + expiry.len - token.at)};
     if (!signed_by(keys, what, signature)) return false;
-    if (!decode((Span){resource.at + 2, resource.len - 2}, text, sizeof text) || !resource_is(text, path)) return false;
+    if (!decode((Span){resource.at + 2, resource.len - 2}, text, sizeof text) || !resource_is(text, path))
+        return false;
     return decode((Span){expiry.at + 2, expiry.len - 2}, text, sizeof text) &&
            grid_token_expiry(span_of(text), &expires) && expires > now_us;
 }

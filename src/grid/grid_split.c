@@ -5,10 +5,15 @@
 
 enum { SHORTEST_EVENT = 50 }; /* no valid one is shorter: the four required attributes alone take more */
 
-/* Attributes with rules of their own; the first four are required. All others need a legal name and a simple value. */
+/* Attributes with rules of their own; the first four are required. All others need a legal name and a simple
+ * value. */
 enum { ID, SOURCE, TYPE, SPECVERSION, TIME, SUBJECT, REQUIRED = SPECVERSION + 1 };
-static bool filled(Span value) { return value.len > 0; }
-static bool version_one(Span value) { return span_is(value, "1.0"); }
+static bool filled(Span value) {
+    return value.len > 0;
+}
+static bool version_one(Span value) {
+    return span_is(value, "1.0");
+}
 static bool rfc3339(Span value) {
     int64_t ignored;
     return clock_parse(value, &ignored);
@@ -17,7 +22,7 @@ static const struct {
     const char *name;
     bool (*valid)(Span value);
 } ATTRIBUTES[] = {
-    [ID] = {"id", filled},    [SOURCE] = {"source", filled},   [TYPE] = {"type", filled},
+    [ID] = {"id", filled},      [SOURCE] = {"source", filled},   [TYPE] = {"type", filled},
     [TIME] = {"time", rfc3339}, [SUBJECT] = {"subject", filled}, [SPECVERSION] = {"specversion", version_one},
 };
 
@@ -31,7 +36,8 @@ typedef struct Check {
 
 static bool fault(const Check *c, const char *what, Span name) {
     int shown = name.len > 40 ? 40 : (int)name.len;
-    return err_set(c->err, &ERR_INVALID, "event %zu: %s%s%.*s", c->index, what, name.len ? " " : "", shown, name.at ? name.at : "");
+    return err_set(c->err, &ERR_INVALID, "event %zu: %s%s%.*s", c->index, what, name.len ? " " : "", shown,
+                   name.at ? name.at : "");
 }
 
 static bool no_json(const JsonReader *r, Err *err) {
@@ -41,7 +47,8 @@ static bool no_json(const JsonReader *r, Err *err) {
 
 static bool legal_name(Span name) {
     for (size_t i = 0; i < name.len; i++)
-        if (!((name.at[i] >= 'a' && name.at[i] <= 'z') || (name.at[i] >= '0' && name.at[i] <= '9'))) return false;
+        if (!((name.at[i] >= 'a' && name.at[i] <= 'z') || (name.at[i] >= '0' && name.at[i] <= '9')))
+            return false;
     return name.len > 0;
 }
 

@@ -28,8 +28,8 @@ static const char *error_code(int status) {
     static const struct {
         int status;
         const char *code;
-    } CODES[] = {{400, "BadRequest"},       {401, "Unauthorized"},          {404, "NotFound"},
-                 {405, "MethodNotAllowed"}, {413, "RequestEntityTooLarge"}, {415, "UnsupportedMediaType"},
+    } CODES[] = {{400, "BadRequest"},        {401, "Unauthorized"},          {404, "NotFound"},
+                 {405, "MethodNotAllowed"},  {413, "RequestEntityTooLarge"}, {415, "UnsupportedMediaType"},
                  {503, "ServiceUnavailable"}};
     for (size_t i = 0; i < COUNT(CODES); i++)
         if (CODES[i].status == status) return CODES[i].code;
@@ -58,11 +58,13 @@ static void answer_error(HttpExchange *x, const ErrKind *kind, const char *messa
     size_t count = 1;
     if (kind->http == 405) fields[count++] = (HttpField){"allow", SPAN("POST")};
     if (kind->http == 503) fields[count++] = (HttpField){"retry-after", SPAN("1")};
-    http_respond(x, &(HttpAnswer){
-                        .status = kind->http, .fields = fields, .field_count = count, .body = buf_view(&body)});
+    http_respond(
+        x,
+        &(HttpAnswer){.status = kind->http, .fields = fields, .field_count = count, .body = buf_view(&body)});
 }
 
-/* The token of aeg-sas-token, or of "Authorization: SharedAccessSignature ..." (scheme names have no case). */
+/* The token of aeg-sas-token, or of "Authorization: SharedAccessSignature ..." (scheme names have no case).
+ */
 static Span given_token(const HttpExchange *x) {
     Span token = http_header(x, "aeg-sas-token"), scheme = SPAN("SharedAccessSignature ");
     if (token.at) return token;
@@ -84,7 +86,8 @@ static bool media_type(Span type, bool *batch, Err *err) {
     *batch = span_equal_nocase(name, SPAN("application/cloudevents-batch+json"));
     if (*batch || span_equal_nocase(name, SPAN("application/cloudevents+json"))) return true;
     if (span_equal_nocase(name, SPAN("application/json")))
-        return err_set(err, &ERR_INVALID, "this topic's input schema is CloudEventSchemaV1_0, not EventGridSchema");
+        return err_set(err, &ERR_INVALID,
+                       "this topic's input schema is CloudEventSchemaV1_0, not EventGridSchema");
     return err_set(err, &ERR_UNSUPPORTED, "application/cloudevents-batch+json is expected");
 }
 
@@ -92,13 +95,15 @@ static bool acceptable(const GridTopic *t, HttpExchange *x, bool *batch, Err *er
     Span version;
     if (!span_is(http_path(x), GRID_TOPIC_PATH)) return err_set(err, &ERR_NOT_FOUND, "there is nothing here");
     if (!span_is(http_method(x), "POST")) return err_set(err, &ERR_METHOD_NOT_ALLOWED, "POST is expected");
-    if (!may_publish(t, x)) return err_set(err, &ERR_UNAUTHENTICATED, "the access key or token is missing or wrong");
+    if (!may_publish(t, x))
+        return err_set(err, &ERR_UNAUTHENTICATED, "the access key or token is missing or wrong");
     if (!http_query_value(x, "api-version", &version) || !span_is(version, "2018-01-01"))
         return err_set(err, &ERR_INVALID, "api-version=2018-01-01 is required");
     return media_type(http_header(x, "content-type"), batch, err);
 }
 
-static bool read_publication(const GridTopic *t, HttpExchange *x, Arena *arena, GridPublication **ret, Err *err) {
+static bool read_publication(const GridTopic *t, HttpExchange *x, Arena *arena, GridPublication **ret,
+                             Err *err) {
     bool batch = false;
     if (!acceptable(t, x, &batch, err)) return false;
     GridPublication *p = arena_alloc(arena, sizeof *p);

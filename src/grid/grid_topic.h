@@ -1,8 +1,9 @@
-/* The topic's side of publishing, as Event Grid's custom topics do it: POST /api/events?api-version=2018-01-01 with an
- * access key or a signed token, CloudEvents (one, or a batch), errors in Event Grid's own form.
+/* The topic's side of publishing, as Event Grid's custom topics do it: POST
+ * /api/events?api-version=2018-01-01 with an access key or a signed token, CloudEvents (one, or a batch),
+ * errors in Event Grid's own form.
  *
- * Everything happens on the loop of the exchange. Open the HTTP server with body_limit GRID_TOPIC_BODY: what is longer
- * than 1 MB but not absurd gets the right error. */
+ * Everything happens on the loop of the exchange. Open the HTTP server with body_limit GRID_TOPIC_BODY: what
+ * is longer than 1 MB but not absurd gets the right error. */
 #pragma once
 #include "base/arena.h"
 #include "net/http_server.h"
@@ -30,5 +31,6 @@ GridTopic *grid_topic_free(GridTopic *topic);
 AUTO_FREE(GridTopic, grid_topic_free)
 /* Answers every exchange, now or by grid_publication_answer(): any other path is 404. */
 void grid_topic_handle(GridTopic *topic, HttpExchange *exchange);
-/* stored: 200 with an empty body; else 503 with Retry-After. On the exchange's loop. Frees the publication. */
+/* stored: 200 with an empty body; else 503 with Retry-After. On the exchange's loop. Frees the publication.
+ */
 void grid_publication_answer(GridPublication *publication, bool stored);

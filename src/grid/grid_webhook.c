@@ -1,8 +1,8 @@
 /* grid_webhook.c - what Event Grid asks of a webhook, told apart by method and aeg-event-type.
  *
- * The secret comes first, for handshakes too: who does not know it learns nothing else. Then a delivery is either
- * readable (and belongs to the receiver) or refused for good: Event Grid never retries 400 and 413, so these are kept
- * for bodies that no later try could make better. */
+ * The secret comes first, for handshakes too: who does not know it learns nothing else. Then a delivery is
+ * either readable (and belongs to the receiver) or refused for good: Event Grid never retries 400 and 413, so
+ * these are kept for bodies that no later try could make better. */
 #include "grid/grid_webhook.h"
 
 #include "wire/cloudevent.h"
@@ -34,12 +34,15 @@ GridWebhook *grid_webhook_free(GridWebhook *w) {
     return NULL;
 }
 
-static void answer_empty(HttpExchange *x, int status) { http_respond(x, &(HttpAnswer){.status = status}); }
+static void answer_empty(HttpExchange *x, int status) {
+    http_respond(x, &(HttpAnswer){.status = status});
+}
 
 static void answer_json(HttpExchange *x, int status, const char *type, Span body) {
     const HttpField fields[] = {{"content-type", span_of(type)}, {"allow", SPAN("POST, OPTIONS")}};
-    http_respond(x, &(HttpAnswer){
-                        .status = status, .fields = fields, .field_count = status == 405 ? 2 : 1, .body = body});
+    http_respond(x,
+                 &(HttpAnswer){
+                     .status = status, .fields = fields, .field_count = status == 405 ? 2 : 1, .body = body});
 }
 
 static void answer_problem(HttpExchange *x, const ErrKind *kind, const char *detail) {
@@ -54,8 +57,8 @@ static bool knows_secret(const GridWebhook *w, HttpExchange *x) {
     return grid_secret_matches(w->options.secrets, given);
 }
 
-/* CloudEvents' abuse protection (HTTP 1.1 Web Hooks for Event Delivery, section 4): consent is in the fields, not in
- * the status. */
+/* CloudEvents' abuse protection (HTTP 1.1 Web Hooks for Event Delivery, section 4): consent is in the fields,
+ * not in the status. */
 static void shake_hands(HttpExchange *x) {
     Span origin = http_header(x, "webhook-request-origin");
     if (!origin.at) origin = http_header(x, "origin");

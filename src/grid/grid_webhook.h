@@ -1,5 +1,5 @@
-/* The receiver's side of Event Grid's deliveries, for the projection and the gateway: secret, handshakes (CloudEvents'
- * OPTIONS and Event Grid's own validation event), media types, and the body as envelopes.
+/* The receiver's side of Event Grid's deliveries, for the projection and the gateway: secret, handshakes
+ * (CloudEvents' OPTIONS and Event Grid's own validation event), media types, and the body as envelopes.
  *
  * Everything happens on the loop of the exchange. Open the HTTP server with body_limit GRID_WEBHOOK_BODY. */
 #pragma once
@@ -19,7 +19,8 @@ typedef struct GridBadEvent {
 typedef struct GridDelivery {
     Events__V1__Envelope **events; /* in memory of the arena, like all that hangs on them */
     size_t count;
-    GridBadEvent *bad; /* events of the batch that nobody can read: dead letters, not a reason to refuse the rest */
+    GridBadEvent
+        *bad; /* events of the batch that nobody can read: dead letters, not a reason to refuse the rest */
     size_t bad_count;
     HttpExchange *exchange; /* http_body() has the bytes as they came */
     Arena *arena;           /* the receiver may use it */
@@ -39,10 +40,12 @@ GridWebhook *grid_webhook_free(GridWebhook *webhook); /* after every delivery ha
 AUTO_FREE(GridWebhook, grid_webhook_free)
 
 /* Takes the exchange when its path is GRID_WEBHOOK_PATH (and answers it, now or by grid_delivery_answer());
- * false, and nothing has happened, for any other path. Reads only immutable state: the loops may share a webhook. */
+ * false, and nothing has happened, for any other path. Reads only immutable state: the loops may share a
+ * webhook. */
 bool grid_webhook_handle(GridWebhook *webhook, HttpExchange *exchange);
-/* status: 200 where the events are safe, 503 where they may be later (Event Grid never retries 400, 401, 403, 413, so
- * nothing else is meant to be said here). On the exchange's loop. Frees the delivery with all its envelopes. */
+/* status: 200 where the events are safe, 503 where they may be later (Event Grid never retries 400, 401, 403,
+ * 413, so nothing else is meant to be said here). On the exchange's loop. Frees the delivery with all its
+ * envelopes. */
 void grid_delivery_answer(GridDelivery *delivery, int status);
 
 /* Is `given` one of the comma-separated secrets? Takes the same time wherever they differ. */

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "main/eventsctl_files.h"
 #include "wire/json.h"
-#include <jwt.h>
 #include <limits.h>
 #include <stdio.h>
 
@@ -65,13 +64,10 @@ Session *session_free(Session *s) {
 }
 
 static bool read_tenant(Session *s, Span token, Err *err) {
-    AUTO_TEXT copy = must(strndup(token.at, token.len));
-    jwt_t *jwt = NULL;
-    bool ok = jwt_decode(&jwt, copy, NULL, 0) == 0;
-    const char *tenant = ok ? jwt_get_grant(jwt, "tid") : NULL;
-    ok = tenant && span_copy(span_of(tenant), s->tenant, sizeof s->tenant);
-    jwt_free(jwt);
-    return ok || err_set(err, &ERR_UNAVAILABLE, "the gateway's token names no tenant");
+    Span tenant;
+    return (client_token_tenant(token, s->arena, &tenant) &&
+            span_copy(tenant, s->tenant, sizeof s->tenant)) ||
+           err_set(err, &ERR_UNAVAILABLE, "the gateway's token names no tenant");
 }
 
 static bool take_tokens(Session *s, Span body, Err *err) {

@@ -1,4 +1,5 @@
-/* events-grid - a stand-in for an Event Grid topic on one machine: durable, at least once, with the same wire contract.
+/* events-grid - a stand-in for an Event Grid topic on one machine: durable, at least once, with the same wire
+ * contract.
  *
  * Main thread: an event loop with the topic's two listeners, and the doorbell. One thread writes the database
  * (app/grid_journal), one per subscription delivers (app/grid_sender).
@@ -15,7 +16,8 @@
 enum { SUBSCRIPTIONS_MAX = 2, DRAIN_STEP_MS = 10, DRAIN_STEPS = 1000 };
 static const struct {
     const char *name, *listen;
-} SUBSCRIPTIONS[SUBSCRIPTIONS_MAX] = {{"projection", "EVENTS_PROJECTION_LISTEN"}, {"gateway", "EVENTS_LISTEN_PLAIN"}};
+} SUBSCRIPTIONS[SUBSCRIPTIONS_MAX] = {{"projection", "EVENTS_PROJECTION_LISTEN"},
+                                      {"gateway", "EVENTS_LISTEN_PLAIN"}};
 
 typedef struct Grid {
     Service *service;
@@ -97,8 +99,8 @@ static void webhook_url(const char *listen, char *url, size_t size) {
     const char *colon = strrchr(listen, ':');
     Span host = {address.at, colon ? (size_t)(colon - listen) : address.len};
     bool any = span_is(host, "0.0.0.0") || span_is(host, "[::]") || span_is(host, "*") || !host.len;
-    snprintf(url, size, "http://%.*s%s/api/events/webhook", any ? 9 : (int)host.len, any ? "127.0.0.1" : host.at,
-             colon ? colon : "");
+    snprintf(url, size, "http://%.*s%s/api/events/webhook", any ? 9 : (int)host.len,
+             any ? "127.0.0.1" : host.at, colon ? colon : "");
 }
 
 /* The first of the secrets is the one in use; the second only stays valid during rotation. */
@@ -144,10 +146,12 @@ static bool open_servers(Grid *g, Err *err) {
         return false;
     g->topic = grid_topic_new(&(GridTopicOptions){.keys = keys, .publish = on_publication, .user = g});
     HttpServerOptions options = {.on_request = on_request, .user = g, .body_limit = GRID_TOPIC_BODY};
-    if (!http_server_open(g->loop, config_text(config, "EVENTS_GRID_LISTEN_PLAIN"), false, &options, &g->servers[0], err))
+    if (!http_server_open(g->loop, config_text(config, "EVENTS_GRID_LISTEN_PLAIN"), false, &options,
+                          &g->servers[0], err))
         return false;
     options.tls = g->tls;
-    return http_server_open(g->loop, config_text(config, "EVENTS_GRID_LISTEN"), false, &options, &g->servers[1], err);
+    return http_server_open(g->loop, config_text(config, "EVENTS_GRID_LISTEN"), false, &options,
+                            &g->servers[1], err);
 }
 
 static bool open_bell(Grid *g, Err *err) {
@@ -164,7 +168,8 @@ static bool open_grid(Grid *g, Err *err) {
            open_bell(g, err);
 }
 
-/* Senders first: they read the journal. Its last answers are posted to the loop, which runs them when it is freed. */
+/* Senders first: they read the journal. Its last answers are posted to the loop, which runs them when it is
+ * freed. */
 static void close_grid(Grid *g) {
     service_on_stop(g->service, NULL, NULL);
     service_on_reload(g->service, NULL, NULL);

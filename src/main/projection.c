@@ -1,9 +1,10 @@
 /* events-projection - applies deliveries of events to the read database.
  *
- * Main thread: an event loop with the webhook, the doorbell and a timer. Writer thread (a Batcher): everything that
- * touches the projector, in the order of arrival; deliveries that wait together share one transaction. What the loop
- * wants of the projector (an announcement has come, a hole is due) is handed over as work like a delivery is.
- * After each commit: 200 to the topic, `held` to the relay and the gateway, `repair` where a hole is due. */
+ * Main thread: an event loop with the webhook, the doorbell and a timer. Writer thread (a Batcher):
+ * everything that touches the projector, in the order of arrival; deliveries that wait together share one
+ * transaction. What the loop wants of the projector (an announcement has come, a hole is due) is handed over
+ * as work like a delivery is. After each commit: 200 to the topic, `held` to the relay and the gateway,
+ * `repair` where a hole is due. */
 #include "app/projector.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -38,6 +39,7 @@ typedef struct Program {
     Watch bell_watch;
     Timer due;
     size_t in_flight; /* work handed to the writer; the loop's */
+    bool ready;       /* as told last; the loop's */
     Task stop;
     Timer drain;
     unsigned drain_steps;
@@ -101,7 +103,8 @@ static void ring_held(Program *p, bool asked) {
     const char *epoch = projector_epoch(p->projector);
     int64_t held = projector_held(p->projector);
     bool changed = held != p->told_held || strcmp(epoch, p->told_epoch) != 0;
-    if (changed || asked) doorbell_ring(p->bell, "relay", "held %s %lld", *epoch ? epoch : "-", (long long)held);
+    if (changed || asked)
+        doorbell_ring(p->bell, "relay", "held %s %lld", *epoch ? epoch : "-", (long long)held);
     if (changed && *epoch) doorbell_ring(p->bell, "gateway", "held %s %lld", epoch, (long long)held);
     snprintf(p->told_epoch, sizeof p->told_epoch, "%s", epoch);
     p->told_held = held;
@@ -140,7 +143,7 @@ static void work_done(BatchItem *item) {
     if (work->delivery) grid_delivery_answer(work->delivery, work->events.status);
     free(work);
     p->in_flight--;
-    service_ready(p->service, atomic_load(&p->healthy));
+    if (p->ready != atomic_load(&p->healthy)) service_ready(p->service, p->ready = !p->ready);
     set_due(p);
 }
 
@@ -180,7 +183,9 @@ static void on_request(void *user, HttpExchange *x) {
     if (!grid_webhook_handle(p->webhook, x)) http_respond(x, &(HttpAnswer){.status = 404});
 }
 
-static void on_due(Timer *timer) { submit(CONTAINER(timer, Program, due), work_new(WORK_DUE)); }
+static void on_due(Timer *timer) {
+    submit(CONTAINER(timer, Program, due), work_new(WORK_DUE));
+}
 
 /* "last EPOCH N" */
 static void take_ring(Program *p, const char *ring) {
@@ -230,7 +235,8 @@ static bool open_database(Program *p, Err *err) {
     const Config *config = service_config(p->service);
     char url[600];
     const char *given = config_text(config, "EVENTS_READ_DB");
-    snprintf(url, sizeof url, "%s%s", *given ? "" : "sqlite:", *given ? given : config_path(config, "db/read.db"));
+    snprintf(url, sizeof url, "%s%s",
+             *given ? "" : "sqlite:", *given ? given : config_path(config, "db/read.db"));
     return service_folder(config_path(config, "db"), err) && db_open(url, (DbOptions){0}, &p->db, err) &&
            read_migrate(p->db, err) && projector_open(p->db, clock_mono_us(), &p->projector, err);
 }
@@ -239,20 +245,24 @@ static bool open_webhook(Program *p, Err *err) {
     const Config *config = service_config(p->service);
     const char *secrets;
     if (!config_secret(config, "EVENTS_WEBHOOK_SECRET", "webhook", &secrets, err)) return false;
-    p->webhook = grid_webhook_new(&(GridWebhookOptions){.secrets = secrets, .deliver = on_delivery, .user = p});
+    p->webhook =
+        grid_webhook_new(&(GridWebhookOptions){.secrets = secrets, .deliver = on_delivery, .user = p});
     const HttpServerOptions options = {.on_request = on_request, .user = p, .body_limit = GRID_WEBHOOK_BODY};
-    return http_server_open(p->loop, config_text(config, "EVENTS_PROJECTION_LISTEN"), false, &options, &p->server, err);
+    return http_server_open(p->loop, config_text(config, "EVENTS_PROJECTION_LISTEN"), false, &options,
+                            &p->server, err);
 }
 
 static bool open_all(Program *p, Err *err) {
-    const BatcherOptions writer = {.name = "writer", .most = BATCH, .bound = WAITING_MAX, .run = run, .user = p};
+    const BatcherOptions writer = {
+        .name = "writer", .most = BATCH, .bound = WAITING_MAX, .run = run, .user = p};
     p->told_held = -1; /* the first run says what is held, whatever it is */
     p->bell_watch.ready = on_bell;
     p->due.expired = on_due;
     p->drain.expired = on_drain;
     p->stop.run = begin_drain;
     if (!loop_open(&p->loop, err) || !open_database(p, err) ||
-        !doorbell_open(service_home(p->service), "projection", &p->bell, err) || !batcher_open(&writer, &p->writer, err))
+        !doorbell_open(service_home(p->service), "projection", &p->bell, err) ||
+        !batcher_open(&writer, &p->writer, err))
         return false;
     p->bell_watch.fd = doorbell_fd(p->bell);
     return loop_watch(p->loop, &p->bell_watch, EPOLLIN, err) && open_webhook(p, err);

@@ -1,5 +1,6 @@
-/* events-prospects - takes commands from the queue and turns them into entities and events (app/command_loop).
- * One thread. It binds its bell, then looks; the gateway rings it after each commit, and it rings the relay. */
+/* events-prospects - takes commands from the queue and turns them into entities and events
+ * (app/command_loop). One thread. It binds its bell, then looks; the gateway rings it after each commit, and
+ * it rings the relay. */
 #include "app/command_loop.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -20,7 +21,9 @@ typedef struct Prospects {
     Metric *commands, *events;
 } Prospects;
 
-static void ring_relay(Prospects *p) { p->relay_deaf = !doorbell_ring(p->bell, "relay", "work"); }
+static void ring_relay(Prospects *p) {
+    p->relay_deaf = !doorbell_ring(p->bell, "relay", "work");
+}
 
 static void events_written(void *user, size_t events) {
     Prospects *p = user;
@@ -28,7 +31,9 @@ static void events_written(void *user, size_t events) {
     ring_relay(p);
 }
 
-static void interrupt(void *bell) { doorbell_interrupt(bell); }
+static void interrupt(void *bell) {
+    doorbell_interrupt(bell);
+}
 
 /* queue.db is made by the gateway, which may start later. */
 static bool open_receiver(Prospects *p, Err *err) {
@@ -43,8 +48,9 @@ static bool open_receiver(Prospects *p, Err *err) {
 static bool open_engines(Prospects *p, Err *err) {
     const Config *config = service_config(p->service);
     if (!service_folder(config_path(config, "db"), err) ||
-        !db_open(config_text(config, "EVENTS_WRITE_DB"), (DbOptions){0}, &p->db, err) || !write_migrate(p->db, err) ||
-        !doorbell_open(service_home(p->service), "prospects", &p->bell, err) || !open_receiver(p, err))
+        !db_open(config_text(config, "EVENTS_WRITE_DB"), (DbOptions){0}, &p->db, err) ||
+        !write_migrate(p->db, err) || !doorbell_open(service_home(p->service), "prospects", &p->bell, err) ||
+        !open_receiver(p, err))
         return false;
     p->loop = command_loop_new(&(CommandLoopOptions){
         .receiver = p->receiver, .db = p->db, .events_written = events_written, .user = p});

@@ -1,7 +1,8 @@
 /* events-relay - carries committed events from the outbox to the topic.
  *
- * One thread, which sleeps at its bell: a ring, a deadline of the relay's own, or the fall-back poll wakes it; then it
- * takes turns until there is nothing left to do. Rings are all read before a turn, so that many make one turn. */
+ * One thread, which sleeps at its bell: a ring, a deadline of the relay's own, or the fall-back poll wakes
+ * it; then it takes turns until there is nothing left to do. Rings are all read before a turn, so that many
+ * make one turn. */
 #include "app/relay.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -19,6 +20,7 @@ typedef struct Program {
     Doorbell *bell;
     Relay *relay;
     int64_t poll_ms;
+    bool ready; /* as told last */
 } Program;
 
 static GridAnswer publish(void *user, const Span *packed, size_t count) {
@@ -60,7 +62,8 @@ static bool open_outbox(Program *p, Err *err) {
     const Config *config = service_config(p->service);
     char url[600];
     const char *given = config_text(config, "EVENTS_WRITE_DB");
-    snprintf(url, sizeof url, "%s%s", *given ? "" : "sqlite:", *given ? given : config_path(config, "db/write.db"));
+    snprintf(url, sizeof url, "%s%s",
+             *given ? "" : "sqlite:", *given ? given : config_path(config, "db/write.db"));
     for (int64_t waited = 0; !try_outbox(p, url, err); waited += LOOK_MS) {
         if (waited >= WAIT_AT_START_MS || service_stopping(p->service)) return false;
         err_clear(err);
@@ -86,7 +89,8 @@ static bool open_all(Program *p, Err *err) {
     int64_t poll;
     if (!config_number(service_config(p->service), "EVENTS_POLL_SECONDS", 1, 86400, &poll, err)) return false;
     p->poll_ms = poll * 1000;
-    if (!doorbell_open(service_home(p->service), "relay", &p->bell, err) || !open_publisher(p, err)) return false;
+    if (!doorbell_open(service_home(p->service), "relay", &p->bell, err) || !open_publisher(p, err))
+        return false;
     service_on_stop(p->service, on_stop, p);
     if (!open_numbers(p, err) || !open_outbox(p, err)) return false;
     const RelayOptions options = {
@@ -108,7 +112,7 @@ static void close_all(Program *p) {
 static void hear_all(Program *p) {
     char text[RING_MAX];
     while (doorbell_take(p->bell, text)) relay_hear(p->relay, text, clock_mono_us());
-    service_ready(p->service, relay_healthy(p->relay));
+    if (p->ready != relay_healthy(p->relay)) service_ready(p->service, p->ready = !p->ready);
 }
 
 /* How long a database that fails is left alone: longer and longer. */
@@ -116,7 +120,8 @@ static int64_t after_failure(Program *p, unsigned failures, const Err *why) {
     Err err = {0};
     int64_t wait = FAILURE_MS;
     log_warn("turn failed", LOG_INT("failures", failures), LOG_ERR(why));
-    if (!db_recover(p->numbers, &err) || !db_recover(p->outbox, &err)) log_warn("database is down", LOG_ERR(&err));
+    if (!db_recover(p->numbers, &err) || !db_recover(p->outbox, &err))
+        log_warn("database is down", LOG_ERR(&err));
     for (unsigned i = 1; i < failures && wait < FAILURE_MAX_MS; i++) wait *= 2;
     return wait < FAILURE_MAX_MS ? wait : FAILURE_MAX_MS;
 }

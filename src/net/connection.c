@@ -15,7 +15,6 @@
 
 #include "base/log.h"
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <sys/epoll.h>
@@ -41,7 +40,7 @@ static const unsigned MAY_GO[CONNECTION_PHASES] = {
 };
 
 static void go(Connection *c, ConnectionPhase to) {
-    assert(MAY_GO[c->phase] & BIT(to));
+    if (!(MAY_GO[c->phase] & BIT(to))) abort(); /* a mistake of ours */
     c->phase = (uint8_t)to;
 }
 
@@ -231,12 +230,12 @@ static bool write_out(Connection *c) {
             connection_kill(c);
             return false;
         }
-        if (put == 0 || total > WRITE_PER_TURN) {
+        output_taken(&c->out, (size_t)put);
+        total += (size_t)put;
+        if (put == 0 || (total > WRITE_PER_TURN && c->out.bytes)) {
             block(c);
             break;
         }
-        output_taken(&c->out, (size_t)put);
-        total += (size_t)put;
     }
     return !c->out.bytes;
 }

@@ -44,6 +44,7 @@ struct HttpExchange {
         Blob *blob;
         const char *out;
         size_t left; /* of the answer's body */
+        size_t read_away; /* of a request that has been refused */
         HttpExchange *next, *previous; /* among its connection's */
     } stream;
 

@@ -58,7 +58,8 @@ void h2_stream_deadline(H2 *h, HttpExchange *x, int64_t ms) {
 static void stream_late(H2 *h, HttpExchange *x) {
     x->stream.limit_us = 0;
     if (x->part == EXCHANGE_READING) h2_refuse(h, x, 408, "The request took too long to arrive.");
-    else nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, x->stream.id, NGHTTP2_CANCEL);
+    else nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, x->stream.id,
+                                   x->stream.left ? NGHTTP2_CANCEL : NGHTTP2_NO_ERROR);
 }
 
 /* The nearest deadline of all streams, 0: none. Those that have passed are acted upon. */

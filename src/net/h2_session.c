@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 
-enum { CONTINUATIONS_MAX = 8, OTHERS_PER_SECOND = 10000 };
+enum { CONTINUATIONS_MAX = 8, OTHERS_PER_SECOND = 10000, READ_AWAY_MAX = 4 << 20 };
 
 static HttpExchange *stream_of(nghttp2_session *session, int32_t id) {
     return id ? nghttp2_session_get_stream_user_data(session, id) : NULL;
@@ -99,12 +99,20 @@ static void head_done(H2 *h, HttpExchange *x, bool end) {
 
 /* --- the body --- */
 
+static void read_away(nghttp2_session *session, HttpExchange *x, size_t len) {
+    bool before = x->stream.read_away > READ_AWAY_MAX;
+    x->stream.read_away += len;
+    if (!before && x->stream.read_away > READ_AWAY_MAX)
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, x->stream.id, NGHTTP2_NO_ERROR);
+}
+
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes, size_t len, void *user) {
     (void)flags;
     H2 *h = user;
     HttpExchange *x = stream_of(session, id);
     if (!x || x->part != EXCHANGE_READING) {
         nghttp2_session_consume(session, id, len);
+        if (x) read_away(session, x, len);
         return 0;
     }
     if (len > h->c->server->options.body_limit - x->body_bytes.len) {
@@ -162,10 +170,10 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     if (frame->hd.type == NGHTTP2_DATA) h2_guard_earn(&h->guard, H2_COST_WINDOW);
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
+    /* A refusal is whole although the request is not. RFC 9113 section 8.1 would let us reset the stream at once, but
+     * some clients (libcurl 7.88) then lose the answer: so a part of the request is read away first. */
     HttpExchange *x = stream_of(session, frame->hd.stream_id);
-    /* The answer is whole although the request is not: no more of it, please (RFC 9113 section 8.1). */
-    if (x && !x->stream.remote_done)
-        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+    if (x && !x->stream.remote_done) h2_stream_deadline(h, x, h->c->server->options.body_ms);
     return 0;
 }
 

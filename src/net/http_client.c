@@ -1,9 +1,9 @@
 /* http_client.c - blocking calls over libcurl's multi interface.
  *
- * The multi interface is used, though there is one transfer at a time, because only curl_multi_wakeup() can end a wait
- * from another thread at once: a program that shuts down must not sit out a peer's 30 seconds. The connection lives in
- * the multi handle and is used again by the next call; where the peer has closed it in between, libcurl opens another
- * one by itself. */
+ * The multi interface is used, though there is one transfer at a time, because only curl_multi_wakeup() can
+ * end a wait from another thread at once: a program that shuts down must not sit out a peer's 30 seconds. The
+ * connection lives in the multi handle and is used again by the next call; where the peer has closed it in
+ * between, libcurl opens another one by itself. */
 #include "net/http_client.h"
 
 #include <curl/curl.h>
@@ -73,7 +73,8 @@ static void set_options(HttpClient *c) {
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* one request at a time gains nothing by h2 */
+    curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
+                     (long)CURL_HTTP_VERSION_1_1); /* one request at a time gains nothing by h2 */
     curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(o->connect_ms ? o->connect_ms : CONNECT_MS));
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)(o->total_ms ? o->total_ms : TOTAL_MS));
@@ -83,7 +84,8 @@ static void set_options(HttpClient *c) {
     curl_easy_setopt(e, CURLOPT_WRITEDATA, c);
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(e, CURLOPT_HEADERDATA, c);
-    if (c->ca_file) curl_easy_setopt(e, CURLOPT_CAINFO, c->ca_file); /* the system's stay trusted by CURLOPT_CAPATH */
+    if (c->ca_file)
+        curl_easy_setopt(e, CURLOPT_CAINFO, c->ca_file); /* the system's stay trusted by CURLOPT_CAPATH */
 }
 
 /* A proxy of the environment is for the outside, never for this machine's own programs. */
@@ -126,10 +128,13 @@ void http_client_interrupt(HttpClient *c) {
     curl_multi_wakeup(c->multi);
 }
 
-static void auto_lines(struct curl_slist **lines) { curl_slist_free_all(*lines); }
+static void auto_lines(struct curl_slist **lines) {
+    curl_slist_free_all(*lines);
+}
 
 static struct curl_slist *header_lines(const char *const *headers) {
-    /* without the first of these, libcurl waits up to a second for "100 Continue" before it sends a large body */
+    /* without the first of these, libcurl waits up to a second for "100 Continue" before it sends a large
+     * body */
     struct curl_slist *lines = must(curl_slist_append(NULL, "Expect:"));
     lines = must(curl_slist_append(lines, "User-Agent: events"));
     for (; headers && *headers; headers++) lines = must(curl_slist_append(lines, *headers));
@@ -140,7 +145,8 @@ static bool has_body(const char *method, Span body) {
     return body.len || !strcmp(method, "POST") || !strcmp(method, "PUT");
 }
 
-static void set_request(HttpClient *c, const char *method, const char *url, struct curl_slist *lines, Span body) {
+static void set_request(HttpClient *c, const char *method, const char *url, struct curl_slist *lines,
+                        Span body) {
     CURL *e = c->easy;
     curl_easy_setopt(e, CURLOPT_URL, url);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, lines);
@@ -171,8 +177,8 @@ static CURLcode transfer(HttpClient *c) {
     return result;
 }
 
-bool http_client_call(HttpClient *c, const char *method, const char *url, const char *const *headers, Span body,
-                      const HttpReply **ret, Err *err) {
+bool http_client_call(HttpClient *c, const char *method, const char *url, const char *const *headers,
+                      Span body, const HttpReply **ret, Err *err) {
     Buf kept = c->reply.body;
     c->reply = (HttpReply){.body = kept};
     buf_clear(&c->reply.body);

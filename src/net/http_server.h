@@ -19,7 +19,7 @@ typedef struct HttpServerOptions {
     void (*on_request)(void *user, HttpExchange *x); /* whole request is here */
     void *user;
     HttpTls *tls;            /* NULL: plain */
-    size_t body_limit;       /* bytes; 0: 1 MiB; above: 413 without reading on */
+    size_t body_limit;       /* bytes; 0: 1 MiB; above: 413, nothing is kept */
     size_t header_limit;     /* bytes of all fields, name + value + 32 each; 0: 16 KiB; above: 431 */
     size_t connections_max;  /* 0: 10000 */
     size_t requests_max;     /* at a time per connection; 0: 100 */

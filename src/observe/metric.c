@@ -1,6 +1,7 @@
-/* Metrics are made at start and read seldom, so they stand in one list under a lock; counting is one atomic add.
- * A name may carry labels ("events_grid_delivered_total{subscription=\"gateway\"}"): all metrics of one family follow
- * each other in the list, as the text format (version 0.0.4) demands, below a single HELP and TYPE. */
+/* Metrics are made at start and read seldom, so they stand in one list under a lock; counting is one atomic
+ * add. A name may carry labels ("events_grid_delivered_total{subscription=\"gateway\"}"): all metrics of one
+ * family follow each other in the list, as the text format (version 0.0.4) demands, below a single HELP and
+ * TYPE. */
 #include "observe/metric.h"
 
 #include <pthread.h>
@@ -60,20 +61,30 @@ static Metric *metric_add_new(const char *name, const char *help, const char *ty
     return m;
 }
 
-Metric *metric_counter(const char *name, const char *help) { return metric_add_new(name, help, "counter"); }
-Metric *metric_gauge(const char *name, const char *help) { return metric_add_new(name, help, "gauge"); }
+Metric *metric_counter(const char *name, const char *help) {
+    return metric_add_new(name, help, "counter");
+}
+Metric *metric_gauge(const char *name, const char *help) {
+    return metric_add_new(name, help, "gauge");
+}
 
-void metric_add(Metric *m, int64_t amount) { atomic_fetch_add_explicit(&m->value, amount, memory_order_relaxed); }
-void metric_set(Metric *m, int64_t value) { atomic_store_explicit(&m->value, value, memory_order_relaxed); }
-int64_t metric_value(const Metric *m) { return atomic_load_explicit(&m->value, memory_order_relaxed); }
+void metric_add(Metric *m, int64_t amount) {
+    atomic_fetch_add_explicit(&m->value, amount, memory_order_relaxed);
+}
+void metric_set(Metric *m, int64_t value) {
+    atomic_store_explicit(&m->value, value, memory_order_relaxed);
+}
+int64_t metric_value(const Metric *m) {
+    return atomic_load_explicit(&m->value, memory_order_relaxed);
+}
 
 void metrics_write(Buf *out) {
     pthread_mutex_lock(&lock);
     const Metric *before = NULL;
     for (const Metric *m = metrics; m; before = m, m = m->next) {
         if (!before || !same_family(before, m))
-            buf_printf(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)m->family, m->name, m->help, (int)m->family, m->name,
-                       m->type);
+            buf_printf(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)m->family, m->name, m->help,
+                       (int)m->family, m->name, m->type);
         buf_printf(out, "%s %lld\n", m->name, (long long)metric_value(m));
     }
     pthread_mutex_unlock(&lock);

@@ -17,9 +17,9 @@ typedef enum QueueVerdict {
 /* Embedded in the caller's struct. Everything it points to must live until done(). */
 typedef struct QueueSend {
     Span tenant_id, issued_by, command_id, ordering_key;
-    Span body;                    /* packed CommandEnvelope */
-    uint64_t body_hash;           /* of the command's own message, without its id: what "the same" means */
-    const char *correlation_id;   /* in: of this request; out: of the first one where repeated (char[160]) */
+    Span body;                  /* packed CommandEnvelope */
+    uint64_t body_hash;         /* of the command's own message, without its id: what "the same" means */
+    const char *correlation_id; /* in: of this request; out: of the first one where repeated (char[160]) */
     char first_correlation_id[160];
     QueueVerdict verdict;
     Err err;
@@ -27,7 +27,8 @@ typedef struct QueueSend {
     void *reserved[8];
 } QueueSend;
 
-/* url: "sql:" (its own SQLite file <home>/db/queue.db) or "sql:DB". One sender per process, shared by its loops. */
+/* url: "sql:" (its own SQLite file <home>/db/queue.db) or "sql:DB". One sender per process, shared by its
+ * loops. */
 bool queue_sender_open(const char *url, const char *home, QueueSender **ret, Err *err);
 QueueSender *queue_sender_free(QueueSender *sender);
 AUTO_FREE(QueueSender, queue_sender_free)
@@ -51,10 +52,11 @@ enum { QUEUE_TRIES = 5, QUEUE_LANES = 64 };
 bool queue_receiver_open(const char *url, const char *home, QueueReceiver **ret, Err *err);
 QueueReceiver *queue_receiver_free(QueueReceiver *receiver);
 AUTO_FREE(QueueReceiver, queue_receiver_free)
-/* Locks up to `most` messages for lease_ms, in order within each ordering key (a key with a message waiting, or locked
- * by an earlier claim, is passed over). A message that was locked when its process died comes alone, so that one that
- * kills its handler takes no other with it. *ret lives until the next claim. */
-bool queue_claim(QueueReceiver *receiver, size_t most, int64_t lease_ms, QueueMessage **ret, size_t *count, Err *err);
+/* Locks up to `most` messages for lease_ms, in order within each ordering key (a key with a message waiting,
+ * or locked by an earlier claim, is passed over). A message that was locked when its process died comes
+ * alone, so that one that kills its handler takes no other with it. *ret lives until the next claim. */
+bool queue_claim(QueueReceiver *receiver, size_t most, int64_t lease_ms, QueueMessage **ret, size_t *count,
+                 Err *err);
 bool queue_complete(QueueReceiver *receiver, const int64_t *queue_ids, size_t count, Err *err);
 /* Back to the queue, visible again after delay_ms. counts: was this a try? (an engine's outage is none) */
 bool queue_release(QueueReceiver *receiver, int64_t queue_id, int64_t delay_ms, bool counts, Err *err);

@@ -1,7 +1,7 @@
-/* queue_files.c - queue.db has one writer, the gateway, and queue-marks.db one, the prospect service: two writers of
- * one SQLite file are served unfairly. Commands stay in command_queue after they are handled: it is also the record
- * of what was accepted. A mark exists only for a message that is locked, waiting, settled above the floor, or dead;
- * everything else at or below the floor is settled, everything above it is new. */
+/* queue_files.c - queue.db has one writer, the gateway, and queue-marks.db one, the prospect service: two
+ * writers of one SQLite file are served unfairly. Commands stay in command_queue after they are handled: it
+ * is also the record of what was accepted. A mark exists only for a message that is locked, waiting, settled
+ * above the floor, or dead; everything else at or below the floor is settled, everything above it is new. */
 #include "queue/queue_files.h"
 
 #include "db/migrate.h"
@@ -36,8 +36,12 @@ static const Migration MARKS_STEPS[] = {
         "INSERT INTO queue_floor (id, floor) VALUES (1, 0);\n"},
 };
 
-bool queue_migrate(Db *queue, Err *err) { return migrate(queue, QUEUE_STEPS, COUNT(QUEUE_STEPS), err); }
-bool queue_marks_migrate(Db *marks, Err *err) { return migrate(marks, MARKS_STEPS, COUNT(MARKS_STEPS), err); }
+bool queue_migrate(Db *queue, Err *err) {
+    return migrate(queue, QUEUE_STEPS, COUNT(QUEUE_STEPS), err);
+}
+bool queue_marks_migrate(Db *marks, Err *err) {
+    return migrate(marks, MARKS_STEPS, COUNT(MARKS_STEPS), err);
+}
 
 bool queue_has_table(Db *db, const char *table, Err *err) {
     Stmt *s = db_statement(db, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?");
@@ -51,15 +55,18 @@ bool queue_has_table(Db *db, const char *table, Err *err) {
 static bool in_home(const char *home, QueueFiles *ret, Err *err) {
     char folder[512];
     int len = snprintf(folder, sizeof folder, "%s/db", home);
-    if (len < 0 || (size_t)len > sizeof folder - 40) return err_set(err, &ERR_CONFIG, "the home's path is too long");
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST) return err_set_errno(err, &ERR_CONFIG, errno, "folder db");
+    if (len < 0 || (size_t)len > sizeof folder - 40)
+        return err_set(err, &ERR_CONFIG, "the home's path is too long");
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+        return err_set_errno(err, &ERR_CONFIG, errno, "folder db");
     snprintf(ret->queue, sizeof ret->queue, "sqlite:%.480s/queue.db", folder);
     snprintf(ret->marks, sizeof ret->marks, "sqlite:%.480s/queue-marks.db", folder);
     return true;
 }
 
 bool queue_files(const char *url, const char *home, QueueFiles *ret, Err *err) {
-    if (strncmp(url, "sql:", 4) != 0) return err_set(err, &ERR_CONFIG, "EVENTS_QUEUE: this engine is not built in");
+    if (strncmp(url, "sql:", 4) != 0)
+        return err_set(err, &ERR_CONFIG, "EVENTS_QUEUE: this engine is not built in");
     const char *db = url + 4;
     if (!*db) return in_home(home, ret, err);
     if (strncmp(db, "sqlite:", 7) != 0)

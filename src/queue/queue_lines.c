@@ -1,9 +1,10 @@
 /* queue_lines.c - the order of work, kept in memory so that a claim costs no search through a backlog.
  *
- * Tickets stand twice: in a ring in order of queue_id (its head gives the floor: settled ones leave there), and in
- * the line of their ordering key. A line whose first ticket could be taken stands in the list of runnable lines; an
- * entry there may be out of date and is checked when it comes up. Few tickets are locked or waiting at any time, so
- * their times are an unsorted array that is only looked through when the earliest of them has come. */
+ * Tickets stand twice: in a ring in order of queue_id (its head gives the floor: settled ones leave there),
+ * and in the line of their ordering key. A line whose first ticket could be taken stands in the list of
+ * runnable lines; an entry there may be out of date and is checked when it comes up. Few tickets are locked
+ * or waiting at any time, so their times are an unsorted array that is only looked through when the earliest
+ * of them has come. */
 #include "queue/queue_lines.h"
 
 #include "base/map.h"
@@ -45,7 +46,9 @@ static void line_free(Line *line) {
     free(line);
 }
 
-static Ticket **slot(const Lines *l, size_t index) { return &l->ring[(l->head + index) & (l->ring_size - 1)]; }
+static Ticket **slot(const Lines *l, size_t index) {
+    return &l->ring[(l->head + index) & (l->ring_size - 1)];
+}
 
 Lines *lines_free(Lines *l) {
     if (!l) return NULL;
@@ -64,14 +67,18 @@ Lines *lines_free(Lines *l) {
     return NULL;
 }
 
-Span line_key(const Line *line) { return span_bytes(line->key, line->key_len); }
+Span line_key(const Line *line) {
+    return span_bytes(line->key, line->key_len);
+}
 
 static void runnable_push(Lines *l, Line *line) {
     if (line->runnable) return;
     line->runnable = true;
     line->next_runnable = NULL;
-    if (l->last_runnable) l->last_runnable->next_runnable = line;
-    else l->first_runnable = line;
+    if (l->last_runnable)
+        l->last_runnable->next_runnable = line;
+    else
+        l->first_runnable = line;
     l->last_runnable = line;
 }
 
@@ -103,8 +110,10 @@ Ticket *lines_add(Lines *l, int64_t queue_id, Span key, int deliveries, bool sus
     }
     Ticket *t = must(calloc(1, sizeof *t));
     *t = (Ticket){.queue_id = queue_id, .deliveries = deliveries, .suspect = suspect, .line = line};
-    if (line->last) line->last->next = t;
-    else line->first = t;
+    if (line->last)
+        line->last->next = t;
+    else
+        line->first = t;
     line->last = t;
     if (l->count == l->ring_size) ring_grow(l);
     *slot(l, l->count++) = t;
@@ -113,21 +122,29 @@ Ticket *lines_add(Lines *l, int64_t queue_id, Span key, int deliveries, bool sus
     return t;
 }
 
-void lines_skip(Lines *l, int64_t queue_id) { l->last = queue_id; }
-int64_t lines_last(const Lines *l) { return l->last; }
+void lines_skip(Lines *l, int64_t queue_id) {
+    l->last = queue_id;
+}
+int64_t lines_last(const Lines *l) {
+    return l->last;
+}
 
 Ticket *lines_find(const Lines *l, int64_t queue_id) {
     for (size_t low = 0, high = l->count; low < high;) {
         size_t middle = (low + high) / 2;
         Ticket *t = *slot(l, middle);
         if (t->queue_id == queue_id) return t->state == TICKET_SETTLED ? NULL : t;
-        if (t->queue_id < queue_id) low = middle + 1;
-        else high = middle;
+        if (t->queue_id < queue_id)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return NULL;
 }
 
-bool lines_full(const Lines *l) { return l->count >= LINES_MOST; }
+bool lines_full(const Lines *l) {
+    return l->count >= LINES_MOST;
+}
 
 static void timed_add(Lines *l, Ticket *t, int64_t until) {
     t->until = until;
@@ -172,7 +189,9 @@ static Ticket *takeable(const Lines *l, const Line *line) {
     return t && t->state == TICKET_READY ? t : NULL;
 }
 
-bool lines_may_take(const Lines *l, const Ticket *t) { return takeable(l, t->line) == t; }
+bool lines_may_take(const Lines *l, const Ticket *t) {
+    return takeable(l, t->line) == t;
+}
 
 Ticket *lines_next(Lines *l) {
     while (l->first_runnable) {
@@ -226,7 +245,9 @@ void lines_settle(Lines *l, Ticket *t) {
     }
 }
 
-int64_t lines_floor(const Lines *l) { return l->count ? (*slot(l, 0))->queue_id - 1 : l->last; }
+int64_t lines_floor(const Lines *l) {
+    return l->count ? (*slot(l, 0))->queue_id - 1 : l->last;
+}
 
 int64_t lines_next_due(const Lines *l) {
     int64_t due = -1;

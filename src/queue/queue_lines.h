@@ -1,5 +1,5 @@
-/* Who may be handled next: messages that have been read but are not settled, in one line per ordering key. Pure: no
- * I/O and no clock. Inside queue/ only. */
+/* Who may be handled next: messages that have been read but are not settled, in one line per ordering key.
+ * Pure: no I/O and no clock. Inside queue/ only. */
 #pragma once
 #include "base/auto.h"
 #include "base/span.h"
@@ -29,14 +29,15 @@ AUTO_FREE(Lines, lines_free)
 Ticket *lines_add(Lines *l, int64_t queue_id, Span key, int deliveries, bool suspect);
 /* An id that needs no ticket: it is settled already. */
 void lines_skip(Lines *l, int64_t queue_id);
-int64_t lines_last(const Lines *l); /* the highest id added or skipped */
+int64_t lines_last(const Lines *l);                   /* the highest id added or skipped */
 Ticket *lines_find(const Lines *l, int64_t queue_id); /* not settled; NULL where there is none */
 bool lines_full(const Lines *l);
 Span line_key(const Line *line); /* lives as long as the line has tickets */
 
 /* A claim begins: leases and waits that are over by `now` end. */
 void lines_begin(Lines *l, int64_t now);
-/* May this claim take the ticket? Not while one of its line before it is ready, waiting, or locked by another claim. */
+/* May this claim take the ticket? Not while one of its line before it is ready, waiting, or locked by another
+ * claim. */
 bool lines_may_take(const Lines *l, const Ticket *t);
 /* The next one among those passed over so far; NULL where there is none. */
 Ticket *lines_next(Lines *l);
@@ -44,5 +45,5 @@ void lines_lock(Lines *l, Ticket *t, int64_t until);
 void lines_wait(Lines *l, Ticket *t, int64_t until); /* gives it back; until 0: ready at once */
 void lines_settle(Lines *l, Ticket *t);
 
-int64_t lines_floor(const Lines *l); /* every id up to this one is settled */
+int64_t lines_floor(const Lines *l);    /* every id up to this one is settled */
 int64_t lines_next_due(const Lines *l); /* of the waiting ones; -1 where none waits */

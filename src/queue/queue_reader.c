@@ -1,5 +1,5 @@
-/* queue_reader.c - looks into the queue without touching it. The marks are another program's file, which may not be
- * there yet: then nothing can be dead. */
+/* queue_reader.c - looks into the queue without touching it. The marks are another program's file, which may
+ * not be there yet: then nothing can be dead. */
 #include "queue/queue.h"
 
 #include "queue/queue_files.h"

@@ -1,14 +1,14 @@
 /* queue_receiver.c - peek-lock over two SQLite files: reads queue.db, writes queue-marks.db.
  *
- * Promise:  every accepted command is delivered until it is settled, at least once, in order within its key. The marks
- *           are written without fsync: one lost in a power cut means a delivery more, which command_done absorbs.
- * Order:    queue_lines.c decides; this file moves rows in and out. Ids appear in order (queue.db has one writer), so
- *           reading goes on behind the last id, and a claim costs the same with a backlog of any size.
- * Crash:    a message whose mark says "locked" at start was being handled when the process died. It is a suspect and
- *           comes alone, with its count of deliveries, so that one that kills its handler reaches the dead letter
- *           after its tries and takes no neighbour with it.
- * Faults:   memory leads, marks follow: a settle whose mark could not be written stays settled here, and is delivered
- *           again only after a restart. A claim whose marks could not be written is given back whole. */
+ * Promise:  every accepted command is delivered until it is settled, at least once, in order within its key.
+ * The marks are written without fsync: one lost in a power cut means a delivery more, which command_done
+ * absorbs. Order:    queue_lines.c decides; this file moves rows in and out. Ids appear in order (queue.db
+ * has one writer), so reading goes on behind the last id, and a claim costs the same with a backlog of any
+ * size. Crash:    a message whose mark says "locked" at start was being handled when the process died. It is
+ * a suspect and comes alone, with its count of deliveries, so that one that kills its handler reaches the
+ * dead letter after its tries and takes no neighbour with it. Faults:   memory leads, marks follow: a settle
+ * whose mark could not be written stays settled here, and is delivered again only after a restart. A claim
+ * whose marks could not be written is given back whole. */
 #include "queue/queue.h"
 
 #include "base/clock.h"
@@ -70,8 +70,8 @@ bool queue_receiver_open(const char *url, const char *home, QueueReceiver **ret,
     if (!queue_files(url, home, &files, err) ||
         !db_open(files.queue, (DbOptions){.read_only = true}, &r->queue, err) ||
         !queue_has_table(r->queue, "command_queue", err) ||
-        !db_open(files.marks, (DbOptions){.relaxed = true}, &r->marks, err) || !queue_marks_migrate(r->marks, err) ||
-        !load(r, err))
+        !db_open(files.marks, (DbOptions){.relaxed = true}, &r->marks, err) ||
+        !queue_marks_migrate(r->marks, err) || !load(r, err))
         return false;
     *ret = r;
     r = NULL;
@@ -103,7 +103,8 @@ static const Known *known_of(QueueReceiver *r, int64_t queue_id) {
 /* Columns of both queries below. */
 #define COLUMNS "queue_id, tenant_id, ordering_key, body, body_hash, accepted_at"
 
-/* Takes the row that the statement stands on. False where the bodies fill the arena: the ticket stays for later. */
+/* Takes the row that the statement stands on. False where the bodies fill the arena: the ticket stays for
+ * later. */
 static bool take(QueueReceiver *r, Ticket *t, Stmt *s, int64_t until) {
     QueueMessage m = {.queue_id = t->queue_id, .deliveries = t->deliveries + 1};
     Span body = stmt_blob(s, 3);
@@ -147,7 +148,8 @@ static bool take_passed_over(QueueReceiver *r, size_t most, int64_t until, bool 
 static bool take_new(QueueReceiver *r, Stmt *s, int64_t until) {
     int64_t queue_id = stmt_int(s, 0);
     const Known *known = known_of(r, queue_id);
-    if (known && (known->state == MARK_SETTLED || known->state == MARK_DEAD)) return lines_skip(r->lines, queue_id), true;
+    if (known && (known->state == MARK_SETTLED || known->state == MARK_DEAD))
+        return lines_skip(r->lines, queue_id), true;
     char text[512]; /* key: tenants cannot stand in each other's lines */
     Span tenant = stmt_text(s, 1), ordering = stmt_text(s, 2);
     size_t len = 0;
@@ -178,11 +180,11 @@ static bool read_new(QueueReceiver *r, size_t most, int64_t until, Err *err) {
     return true;
 }
 
-#define ROW "(?, 0, ?, ?)"
+#define ROW    "(?, 0, ?, ?)"
 #define ROWS_8 ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW
-#define LOCK(rows)                                                                                                     \
-    "INSERT INTO queue_mark (queue_id, state, deliveries, locked_until) VALUES " rows                                  \
-    " ON CONFLICT (queue_id) DO UPDATE SET state = 0, deliveries = excluded.deliveries,"                               \
+#define LOCK(rows)                                                                                           \
+    "INSERT INTO queue_mark (queue_id, state, deliveries, locked_until) VALUES " rows                        \
+    " ON CONFLICT (queue_id) DO UPDATE SET state = 0, deliveries = excluded.deliveries,"                     \
     " locked_until = excluded.locked_until"
 static const struct {
     size_t rows;
@@ -224,7 +226,8 @@ static void make_room(QueueReceiver *r, size_t most) {
     r->taken = must(realloc(r->taken, most * sizeof(Ticket *)));
 }
 
-bool queue_claim(QueueReceiver *r, size_t most, int64_t lease_ms, QueueMessage **ret, size_t *count, Err *err) {
+bool queue_claim(QueueReceiver *r, size_t most, int64_t lease_ms, QueueMessage **ret, size_t *count,
+                 Err *err) {
     *count = 0;
     if (!recover(r, err)) return false;
     make_room(r, most);
@@ -250,10 +253,11 @@ bool queue_claim(QueueReceiver *r, size_t most, int64_t lease_ms, QueueMessage *
 /* --- settling --- */
 
 static bool set_mark(QueueReceiver *r, const Ticket *t, int state, const char *reason, Err *err) {
-    Stmt *s = db_statement(r->marks, "INSERT INTO queue_mark (queue_id, state, deliveries, locked_until, reason)"
-                                     " VALUES (?, ?, ?, ?, ?) ON CONFLICT (queue_id) DO UPDATE SET"
-                                     " state = excluded.state, deliveries = excluded.deliveries,"
-                                     " locked_until = excluded.locked_until, reason = excluded.reason");
+    Stmt *s =
+        db_statement(r->marks, "INSERT INTO queue_mark (queue_id, state, deliveries, locked_until, reason)"
+                               " VALUES (?, ?, ?, ?, ?) ON CONFLICT (queue_id) DO UPDATE SET"
+                               " state = excluded.state, deliveries = excluded.deliveries,"
+                               " locked_until = excluded.locked_until, reason = excluded.reason");
     stmt_bind_int(s, 1, t->queue_id);
     stmt_bind_int(s, 2, state);
     stmt_bind_int(s, 3, t->deliveries);
@@ -288,8 +292,10 @@ static bool write_settled(QueueReceiver *r, const int64_t *queue_ids, size_t cou
 static bool follow(QueueReceiver *r, const int64_t *queue_ids, size_t count, Err *err) {
     bool ok = recover(r, err) && db_begin(r->marks, err) && write_settled(r, queue_ids, count, err) &&
               db_commit(r->marks, err);
-    if (ok) r->floor = lines_floor(r->lines);
-    else db_rollback(r->marks);
+    if (ok)
+        r->floor = lines_floor(r->lines);
+    else
+        db_rollback(r->marks);
     if (!ok) r->broken = true;
     return ok;
 }
@@ -310,7 +316,8 @@ bool queue_release(QueueReceiver *r, int64_t queue_id, int64_t delay_ms, bool co
         t->suspect = false;
     }
     lines_wait(r->lines, t, delay_ms > 0 ? clock_now_us() + delay_ms * 1000 : 0);
-    if (r->broken) return err_set(err, &ERR_DB_DOWN, "queue: marks cannot be written"); /* not 256 time-outs in a row */
+    if (r->broken)
+        return err_set(err, &ERR_DB_DOWN, "queue: marks cannot be written"); /* not 256 time-outs in a row */
     if (set_mark(r, t, MARK_RELEASED, "", err)) return true;
     r->broken = true;
     return false;
@@ -319,7 +326,8 @@ bool queue_release(QueueReceiver *r, int64_t queue_id, int64_t delay_ms, bool co
 bool queue_dead_letter(QueueReceiver *r, int64_t queue_id, const char *reason, Err *err) {
     Ticket *t = lines_find(r->lines, queue_id);
     if (!t) return true;
-    if (!recover(r, err) || !set_mark(r, t, MARK_DEAD, reason, err)) { /* its reason must not be lost: try again later */
+    if (!recover(r, err) ||
+        !set_mark(r, t, MARK_DEAD, reason, err)) { /* its reason must not be lost: try again later */
         r->broken = true;
         lines_wait(r->lines, t, clock_now_us() + 1000000);
         return false;

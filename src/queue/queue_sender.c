@@ -1,8 +1,8 @@
 /* queue_sender.c - commands that arrive together share one commit.
  *
- * Promise:  QUEUE_ACCEPTED is said after a durable commit (synchronous=FULL), never before; so is every other verdict
- *           that speaks of a stored command, because a repeat may stand in the same batch as its first.
- * Shape:    one batcher thread owns the connection. A chunk of commands is one INSERT ... ON CONFLICT DO NOTHING; only
+ * Promise:  QUEUE_ACCEPTED is said after a durable commit (synchronous=FULL), never before; so is every other
+ * verdict that speaks of a stored command, because a repeat may stand in the same batch as its first. Shape:
+ * one batcher thread owns the connection. A chunk of commands is one INSERT ... ON CONFLICT DO NOTHING; only
  *           where fewer rows went in than were sent are the keys looked up to tell repeats from conflicts.
  * Crash:    a command that is stored but not answered is sent again by its client and found as a repeat. */
 #include "queue/queue.h"
@@ -34,11 +34,12 @@ static QueueSend *send_of(BatchItem *item) {
     return CONTAINER((void *)CONTAINER(item, Sending, item), QueueSend, reserved);
 }
 
-#define ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#define ROW    "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #define ROWS_8 ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW
-#define INSERT(rows)                                                                                                   \
-    "INSERT INTO command_queue (tenant_id, issued_by, command_id, body_hash, ordering_key, lane, body,"               \
-    " correlation_id, accepted_at) VALUES " rows " ON CONFLICT (tenant_id, issued_by, command_id) DO NOTHING"
+#define INSERT(rows)                                                                                         \
+    "INSERT INTO command_queue (tenant_id, issued_by, command_id, body_hash, ordering_key, lane, body,"      \
+    " correlation_id, accepted_at) VALUES " rows                                                             \
+    " ON CONFLICT (tenant_id, issued_by, command_id) DO NOTHING"
 
 /* A few fixed sizes, so that each is prepared once; largest first. */
 static const struct {
@@ -72,8 +73,8 @@ static bool same_key(const QueueSend *a, const QueueSend *b) {
            span_equal(a->tenant_id, b->tenant_id);
 }
 
-/* Tells the verdict of sends[at] by the row that now holds its key. A row above `before` came from this chunk: it is
- * that of the first send with this key. */
+/* Tells the verdict of sends[at] by the row that now holds its key. A row above `before` came from this
+ * chunk: it is that of the first send with this key. */
 static bool judge(Db *db, QueueSend **sends, size_t at, int64_t before, Err *err) {
     QueueSend *send = sends[at];
     Stmt *s = db_statement(db, "SELECT queue_id, body_hash, correlation_id FROM command_queue"
@@ -153,7 +154,8 @@ bool queue_send(QueueSender *sender, Loop *home, QueueSend *send, Err *err) {
 bool queue_sender_open(const char *url, const char *home, QueueSender **ret, Err *err) {
     QueueFiles files;
     AUTO(QueueSender) sender = must(calloc(1, sizeof *sender));
-    BatcherOptions options = {.name = "queue", .most = BATCH_MOST, .bound = BATCH_BOUND, .run = run_batch, .user = sender};
+    BatcherOptions options = {
+        .name = "queue", .most = BATCH_MOST, .bound = BATCH_BOUND, .run = run_batch, .user = sender};
     if (!queue_files(url, home, &files, err) || !db_open(files.queue, (DbOptions){0}, &sender->db, err) ||
         !queue_migrate(sender->db, err) || !batcher_open(&options, &sender->batcher, err))
         return false;

@@ -16,14 +16,15 @@ struct Health {
 static void answer(HttpExchange *x, int status, const char *type, Span body, const char *allow) {
     const HttpField fields[] = {
         {"content-type", span_of(type)}, {"cache-control", SPAN("no-store")}, {"allow", span_of(allow)}};
-    http_respond(x, &(HttpAnswer){
-                        .status = status, .fields = fields, .field_count = allow ? 3 : 2, .body = body});
+    http_respond(
+        x, &(HttpAnswer){.status = status, .fields = fields, .field_count = allow ? 3 : 2, .body = body});
 }
 
 /* RFC 9457. The few problems of this address are constant, so they need no writer. */
 static void answer_problem(HttpExchange *x, const ErrKind *kind, const char *title, const char *allow) {
     AUTO_BUF body = {0};
-    buf_printf(&body, "{\"type\":\"/problems/%s\",\"title\":\"%s\",\"status\":%d}", kind->code, title, kind->http);
+    buf_printf(&body, "{\"type\":\"/problems/%s\",\"title\":\"%s\",\"status\":%d}", kind->code, title,
+               kind->http);
     answer(x, kind->http, "application/problem+json", buf_view(&body), allow);
 }
 
@@ -77,7 +78,8 @@ bool health_open(const char *address, const atomic_bool *ready, Health **ret, Er
     h->ready = ready;
     const HttpServerOptions options = {
         .on_request = on_request, .user = h, .body_limit = 64 << 10, .connections_max = 64, .idle_ms = 30000};
-    if (!loop_open(&h->loop, err) || !http_server_open(h->loop, address, false, &options, &h->server, err)) return false;
+    if (!loop_open(&h->loop, err) || !http_server_open(h->loop, address, false, &options, &h->server, err))
+        return false;
     int failed = pthread_create(&h->thread, NULL, admin_thread, h);
     if (failed) return err_set_errno(err, &ERR_UNAVAILABLE, failed, "admin thread");
     h->started = true;
@@ -99,4 +101,6 @@ Health *health_free(Health *h) {
     return NULL;
 }
 
-unsigned health_port(const Health *h) { return http_server_port(h->server); }
+unsigned health_port(const Health *h) {
+    return http_server_port(h->server);
+}

@@ -1,5 +1,5 @@
-/* The admin address: GET /health/live, /health/ready, /metrics; everything answered from memory on a loop of its own,
- * so that it works while the program's other threads are stuck. */
+/* The admin address: GET /health/live, /health/ready, /metrics; everything answered from memory on a loop of
+ * its own, so that it works while the program's other threads are stuck. */
 #pragma once
 #include "base/auto.h"
 #include "base/err.h"

@@ -8,10 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The predecessor unlinks the file while it holds the lock: a lock on a file without a name is worth nothing. */
+/* The predecessor unlinks the file while it holds the lock: a lock on a file without a name is worth nothing.
+ */
 static bool still_named(const char *path, int fd) {
     struct stat named, held;
-    return !stat(path, &named) && !fstat(fd, &held) && named.st_ino == held.st_ino && named.st_dev == held.st_dev;
+    return !stat(path, &named) && !fstat(fd, &held) && named.st_ino == held.st_ino &&
+           named.st_dev == held.st_dev;
 }
 
 static int try_lock(const char *path) {

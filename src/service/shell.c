@@ -1,8 +1,8 @@
 /* shell.c - what surrounds each program's own work.
  *
- * Order matters: settings first (they say where the log level and the home are), then signals (every thread made later
- * inherits the blocked mask), then the lock on the pid file (nobody else works on this home), then the admin address
- * (a supervisor sees "live, not ready" while the engines open). */
+ * Order matters: settings first (they say where the log level and the home are), then signals (every thread
+ * made later inherits the blocked mask), then the lock on the pid file (nobody else works on this home), then
+ * the admin address (a supervisor sees "live, not ready" while the engines open). */
 #include "service/shell.h"
 
 #include "base/log.h"
@@ -129,15 +129,25 @@ Service *service_free(Service *s) {
     return NULL;
 }
 
-const Config *service_config(const Service *s) { return s->config; }
-const char *service_home(const Service *s) { return config_text(s->config, "EVENTS_HOME"); }
+const Config *service_config(const Service *s) {
+    return s->config;
+}
+const char *service_home(const Service *s) {
+    return config_text(s->config, "EVENTS_HOME");
+}
 void service_ready(Service *s, bool ready) {
     atomic_store(&s->ready, ready && !atomic_load(&s->stopping));
     if (ready) log_info("ready");
 }
-bool service_stopping(const Service *s) { return atomic_load(&s->stopping); }
-void service_stop(Service *s) { signals_stop(s->signals); }
-unsigned service_admin_port(const Service *s) { return health_port(s->health); }
+bool service_stopping(const Service *s) {
+    return atomic_load(&s->stopping);
+}
+void service_stop(Service *s) {
+    signals_stop(s->signals);
+}
+unsigned service_admin_port(const Service *s) {
+    return health_port(s->health);
+}
 
 void service_on_stop(Service *s, void (*stop)(void *user), void *user) {
     pthread_mutex_lock(&s->lock);

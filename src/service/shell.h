@@ -1,4 +1,5 @@
-/* What is the same for every program: settings, log, signals, the admin address (health, metrics), orderly end.
+/* What is the same for every program: settings, log, signals, the admin address (health, metrics), orderly
+ * end.
  *
  *     int main(int argc, char **argv) {
  *         Err err = {0};
@@ -17,9 +18,9 @@
 
 typedef struct Service Service;
 
-/* Reads the settings, starts the log, blocks signals for all threads made later and handles them in one of its own
- * (SIGTERM, SIGINT: stop; SIGHUP: reload), ignores SIGPIPE, and serves the admin address from a thread of its own:
- * GET /health/live, /health/ready (503 until service_ready(true)), /metrics. */
+/* Reads the settings, starts the log, blocks signals for all threads made later and handles them in one of
+ * its own (SIGTERM, SIGINT: stop; SIGHUP: reload), ignores SIGPIPE, and serves the admin address from a
+ * thread of its own: GET /health/live, /health/ready (503 until service_ready(true)), /metrics. */
 bool service_open(const char *program, int argc, char **argv, Service **ret, int *exit_code, Err *err);
 Service *service_free(Service *service);
 AUTO_FREE(Service, service_free)
@@ -28,7 +29,8 @@ const Config *service_config(const Service *service);
 const char *service_home(const Service *service);
 void service_ready(Service *service, bool ready);
 bool service_stopping(const Service *service); /* any thread */
-/* Called once on the signal thread when the service shall stop, e.g. to interrupt a wait. At once if it has begun. */
+/* Called once on the signal thread when the service shall stop, e.g. to interrupt a wait. At once if it has
+ * begun. */
 void service_on_stop(Service *service, void (*stop)(void *user), void *user);
 /* NULL instead of a function forgets what was registered (before what `user` points to is freed). */
 void service_on_reload(Service *service, void (*reload)(void *user), void *user);

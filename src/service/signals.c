@@ -52,8 +52,8 @@ static void take_signal(Signals *s, int number) {
         s->options.reload(s->options.user);
         return;
     }
-    /* A terminal's Ctrl-C reaches the whole group and its leader then sends SIGTERM: only the same signal again means
-     * that somebody has lost patience. */
+    /* A terminal's Ctrl-C reaches the whole group and its leader then sends SIGTERM: only the same signal
+     * again means that somebody has lost patience. */
     if (s->stopping_since_us && s->first == number) end_by_force(s, number, "second signal");
     begin_stop(s, number);
     s->first = s->first ? s->first : number;

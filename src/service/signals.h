@@ -1,7 +1,7 @@
 /* The process's signals, taken by a thread of their own, so that handlers may lock and allocate.
  *
- * SIGTERM and SIGINT ask for an orderly stop; the same one again, or drain_ms without an end, ends the process at once
- * (as killed by that signal). SIGHUP reloads. */
+ * SIGTERM and SIGINT ask for an orderly stop; the same one again, or drain_ms without an end, ends the
+ * process at once (as killed by that signal). SIGHUP reloads. */
 #pragma once
 #include "base/auto.h"
 #include "base/err.h"

@@ -18,9 +18,11 @@ bool command_done_find(Db *db, const CommandKey *key, bool *found, uint64_t *bod
     return !fault.kind || err_set(err, fault.kind, "%s", fault.why);
 }
 
-bool command_done_add(Db *db, const CommandKey *key, uint64_t body_hash, Span event_id, int64_t done_at, Err *err) {
-    Stmt *s = db_statement(db, "INSERT INTO command_done (tenant_id, issued_by, command_id, body_hash, event_id, done_at)"
-                               " VALUES (?, ?, ?, ?, ?, ?)");
+bool command_done_add(Db *db, const CommandKey *key, uint64_t body_hash, Span event_id, int64_t done_at,
+                      Err *err) {
+    Stmt *s = db_statement(
+        db, "INSERT INTO command_done (tenant_id, issued_by, command_id, body_hash, event_id, done_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)");
     bind_key(s, key);
     stmt_bind_int(s, 4, (int64_t)body_hash);
     stmt_bind_text(s, 5, event_id);

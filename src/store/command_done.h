@@ -8,4 +8,5 @@ typedef struct CommandKey {
 
 /* *found: it was done before, with the body of *body_hash. */
 bool command_done_find(Db *db, const CommandKey *key, bool *found, uint64_t *body_hash, Err *err);
-bool command_done_add(Db *db, const CommandKey *key, uint64_t body_hash, Span event_id, int64_t done_at, Err *err);
+bool command_done_add(Db *db, const CommandKey *key, uint64_t body_hash, Span event_id, int64_t done_at,
+                      Err *err);

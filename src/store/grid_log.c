@@ -35,8 +35,12 @@ GridLog *grid_log_free(GridLog *log) {
     return NULL;
 }
 
-bool grid_log_begin(GridLog *log, Err *err) { return db_begin(log->db, err); }
-bool grid_log_commit(GridLog *log, Err *err) { return db_commit(log->db, err); }
+bool grid_log_begin(GridLog *log, Err *err) {
+    return db_begin(log->db, err);
+}
+bool grid_log_commit(GridLog *log, Err *err) {
+    return db_commit(log->db, err);
+}
 void grid_log_rollback(GridLog *log) {
     Err ignored = {0};
     db_rollback(log->db);
@@ -99,8 +103,9 @@ bool grid_log_delete(GridLog *log, int64_t position, Err *err) {
 }
 
 bool grid_log_bury(GridLog *log, const GridDeadLetter *letter, Err *err) {
-    Stmt *s = db_statement(log->db, "INSERT INTO grid_dead_letter (subscription, position, body, reason, last_outcome,"
-                                    " attempts, dead_at) VALUES (?, ?, ?, ?, ?, ?, ?)");
+    Stmt *s = db_statement(log->db,
+                           "INSERT INTO grid_dead_letter (subscription, position, body, reason, last_outcome,"
+                           " attempts, dead_at) VALUES (?, ?, ?, ?, ?, ?, ?)");
     stmt_bind_text(s, 1, letter->subscription);
     stmt_bind_int(s, 2, letter->position);
     stmt_bind_text(s, 3, letter->body);

@@ -1,8 +1,9 @@
-/* The events that events-grid has accepted and not yet delivered to everybody, a cursor for each subscription, and dead
- * letters. Positions are dense: 1, 2, 3 ... also across restarts.
+/* The events that events-grid has accepted and not yet delivered to everybody, a cursor for each
+ * subscription, and dead letters. Positions are dense: 1, 2, 3 ... also across restarts.
  *
- * A log belongs to one thread. One writer; readers open their own with grid_log_open_reader(). What changes something
- * runs inside the caller's transaction (grid_log_begin() ... grid_log_commit()), so that many share one. */
+ * A log belongs to one thread. One writer; readers open their own with grid_log_open_reader(). What changes
+ * something runs inside the caller's transaction (grid_log_begin() ... grid_log_commit()), so that many share
+ * one. */
 #pragma once
 #include "db/db.h"
 

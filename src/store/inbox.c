@@ -3,16 +3,35 @@
 #include "base/map.h"
 #include <stdio.h>
 
-bool inbox_add(Db *db, Span event_id, int64_t sequence, int64_t now_us, bool *fresh, Err *err) {
-    int64_t changed = 0;
-    Stmt *s = db_statement(db, "INSERT INTO inbox (event_id, sequence, received_at) VALUES (?, ?, ?)"
-                               " ON CONFLICT (event_id) DO NOTHING");
-    stmt_bind_text(s, 1, event_id);
-    stmt_bind_int(s, 2, sequence);
-    stmt_bind_int(s, 3, now_us);
-    if (!stmt_run(s, &changed, err)) return false;
-    *fresh = changed == 1;
+enum { GROUP = 32 };
+#define MARKS8 "?, ?, ?, ?, ?, ?, ?, ?"
+static const char SELECT_GROUP[] =
+    "SELECT event_id FROM inbox WHERE event_id IN (" MARKS8 ", " MARKS8 ", " MARKS8 ", " MARKS8 ")";
+static const char SELECT_ONE[] = "SELECT event_id FROM inbox WHERE event_id = ?";
+
+bool inbox_known(Db *db, const Span *event_ids, size_t count, void (*known)(void *user, Span event_id),
+                 void *user, Err *err) {
+    for (size_t done = 0; done < count;) {
+        size_t group = count - done >= GROUP ? GROUP : 1;
+        Stmt *s = db_statement(db, group == GROUP ? SELECT_GROUP : SELECT_ONE);
+        for (size_t i = 0; i < group; i++) stmt_bind_text(s, (int)i + 1, event_ids[done++]);
+        if (!stmt_run(s, NULL, err)) return false;
+        while (stmt_row(s, err)) known(user, stmt_text(s, 0));
+        if (err->kind) return false;
+    }
     return true;
+}
+
+const RowShape INBOX_ROWS = {
+    .insert = "INSERT INTO inbox (event_id, sequence, received_at) VALUES ",
+    .conflict = " ON CONFLICT (event_id) DO NOTHING",
+    .columns = 3,
+};
+
+void inbox_add(Rows *rows, Span event_id, int64_t sequence, int64_t now_us) {
+    rows_text(rows, event_id);
+    rows_int(rows, sequence);
+    rows_int(rows, now_us);
 }
 
 bool waiting_add(Db *db, int64_t sequence, Span body, int64_t now_us, Err *err) {
@@ -54,17 +73,20 @@ bool waiting_each(Db *db, void (*each)(void *user, int64_t sequence), void *user
 
 /* An unreadable event has no id to tell it by; its bytes do. */
 static void dedupe_key(const DeadEvent *event, char *out, size_t size) {
-    snprintf(out, size, "%lld:%016llx:%zu", (long long)event->sequence, (unsigned long long)hash_stable(event->body),
-             event->index);
+    snprintf(out, size, "%lld:%016llx:%zu", (long long)event->sequence,
+             (unsigned long long)hash_stable(event->body), event->index);
 }
 
-static Span or_empty(Span s) { return s.at ? s : SPAN(""); }
+static Span or_empty(Span s) {
+    return s.at ? s : SPAN("");
+}
 
 bool dead_event_add(Db *db, const DeadEvent *event, int64_t now_us, Err *err) {
     char key[80];
     dedupe_key(event, key, sizeof key);
-    Stmt *s = db_statement(db, "INSERT INTO event_dead_letter (dedupe_key, sequence, event_id, event_type, reason, body,"
-                               " dead_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dedupe_key) DO NOTHING");
+    Stmt *s = db_statement(
+        db, "INSERT INTO event_dead_letter (dedupe_key, sequence, event_id, event_type, reason, body,"
+            " dead_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dedupe_key) DO NOTHING");
     stmt_bind_text(s, 1, span_of(key));
     stmt_bind_int(s, 2, event->sequence);
     stmt_bind_text(s, 3, or_empty(event->event_id));

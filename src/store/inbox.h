@@ -1,11 +1,15 @@
-/* What the projection has received (read.db): events applied, events that came before their predecessors, and events
- * that nobody can read. All inside the caller's transaction, by the thread that owns the connection. */
+/* What the projection has received (read.db): events applied, events that came before their predecessors, and
+ * events that nobody can read. All inside the caller's transaction, by the thread that owns the connection.
+ */
 #pragma once
 #include "base/arena.h"
-#include "db/db.h"
+#include "store/rows.h"
 
-/* Remembers the event id. *fresh is false where it has been applied before (under whatever number). */
-bool inbox_add(Db *db, Span event_id, int64_t sequence, int64_t now_us, bool *fresh, Err *err);
+/* Calls known() for those of the ids that have been applied before, under whatever number. */
+bool inbox_known(Db *db, const Span *event_ids, size_t count, void (*known)(void *user, Span event_id),
+                 void *user, Err *err);
+extern const RowShape INBOX_ROWS;
+void inbox_add(Rows *rows, Span event_id, int64_t sequence, int64_t now_us);
 
 /* body: packed Envelope with numbers. The same number again changes nothing. */
 bool waiting_add(Db *db, int64_t sequence, Span body, int64_t now_us, Err *err);
@@ -16,11 +20,11 @@ bool waiting_remove(Db *db, int64_t from, int64_t to, Err *err);
 bool waiting_each(Db *db, void (*each)(void *user, int64_t sequence), void *user, Err *err);
 
 typedef struct DeadEvent {
-    int64_t sequence;            /* 0 where not known */
-    Span event_id, event_type;   /* may be empty */
-    Span body;                   /* packed Envelope, or the delivery's bytes where it is none */
+    int64_t sequence;          /* 0 where not known */
+    Span event_id, event_type; /* may be empty */
+    Span body;                 /* packed Envelope, or the delivery's bytes where it is none */
     const char *reason;
-    size_t index;                /* place in the delivery, tells bad events of one body apart */
+    size_t index; /* place in the delivery, tells bad events of one body apart */
 } DeadEvent;
 /* Keeps it for an operator. The same again changes nothing. */
 bool dead_event_add(Db *db, const DeadEvent *event, int64_t now_us, Err *err);

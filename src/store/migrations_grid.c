@@ -2,7 +2,8 @@
 
 #include "db/migrate.h"
 
-/* position: the number of accepted events, dense within this topic; it has nothing to do with an event's sequence. */
+/* position: the number of accepted events, dense within this topic; it has nothing to do with an event's
+ * sequence. */
 static const Migration STEPS[] = {
     {1, "CREATE TABLE grid_event ("
         " position INTEGER PRIMARY KEY,"
@@ -22,4 +23,6 @@ static const Migration STEPS[] = {
         " dead_at BIGINT NOT NULL);\n"},
 };
 
-bool grid_migrate(Db *db, Err *err) { return migrate(db, STEPS, COUNT(STEPS), err); }
+bool grid_migrate(Db *db, Err *err) {
+    return migrate(db, STEPS, COUNT(STEPS), err);
+}

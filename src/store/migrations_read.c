@@ -13,13 +13,15 @@ static const Migration STEPS[] = {
      "CREATE INDEX prospect_summary_updated ON prospect_summary (tenant_id, updated_at, prospect_id);\n"
      "CREATE INDEX prospect_summary_name ON prospect_summary (tenant_id, last_name_key, prospect_id);\n"
      "CREATE INDEX prospect_summary_email ON prospect_summary (tenant_id, email_key, prospect_id);\n"
-     "CREATE TABLE command_outcome (tenant_id TEXT NOT NULL, issued_by TEXT NOT NULL, command_id TEXT NOT NULL,"
+     "CREATE TABLE command_outcome (tenant_id TEXT NOT NULL, issued_by TEXT NOT NULL, command_id TEXT NOT "
+     "NULL,"
      " status INTEGER NOT NULL, subject TEXT NOT NULL, event_id TEXT NOT NULL, code TEXT NOT NULL,"
      " errors TEXT NOT NULL, correlation_id TEXT NOT NULL, sequence BIGINT NOT NULL,"
      " PRIMARY KEY (tenant_id, issued_by, command_id)) WITHOUT ROWID;\n"
      /* every event under its number, as it is sent to clients */
      "CREATE TABLE replay_log (sequence INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, subject TEXT NOT NULL,"
-     " subject_version BIGINT NOT NULL, event_type TEXT NOT NULL, issued_by TEXT NOT NULL, body BLOB NOT NULL,"
+     " subject_version BIGINT NOT NULL, event_type TEXT NOT NULL, issued_by TEXT NOT NULL, body BLOB NOT "
+     "NULL,"
      " occurred_at BIGINT NOT NULL);\n"
      "CREATE INDEX replay_log_tenant ON replay_log (tenant_id, sequence);\n"
      "CREATE INDEX replay_log_subject ON replay_log (tenant_id, subject, sequence);\n"
@@ -27,7 +29,8 @@ static const Migration STEPS[] = {
      "CREATE TABLE inbox (event_id TEXT PRIMARY KEY, sequence BIGINT NOT NULL, received_at BIGINT NOT NULL)"
      " WITHOUT ROWID;\n"
      "CREATE TABLE waiting (sequence INTEGER PRIMARY KEY, body BLOB NOT NULL, received_at BIGINT NOT NULL);\n"
-     "CREATE TABLE event_dead_letter (dead_letter_id INTEGER PRIMARY KEY AUTOINCREMENT, dedupe_key TEXT NOT NULL UNIQUE,"
+     "CREATE TABLE event_dead_letter (dead_letter_id INTEGER PRIMARY KEY AUTOINCREMENT, dedupe_key TEXT NOT "
+     "NULL UNIQUE,"
      " sequence BIGINT NOT NULL, event_id TEXT NOT NULL, event_type TEXT NOT NULL, reason TEXT NOT NULL,"
      " body BLOB NOT NULL, dead_at BIGINT NOT NULL);\n"
      "CREATE TABLE projection_state (id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT NOT NULL,"
@@ -35,4 +38,6 @@ static const Migration STEPS[] = {
      "INSERT INTO projection_state (id, epoch, prefix) VALUES (1, '', 0);\n"},
 };
 
-bool read_migrate(Db *db, Err *err) { return migrate(db, STEPS, COUNT(STEPS), err); }
+bool read_migrate(Db *db, Err *err) {
+    return migrate(db, STEPS, COUNT(STEPS), err);
+}

@@ -1,4 +1,5 @@
-/* read.db: read model, command outcomes, replay log, and the projection's own state. Written by the projection. */
+/* read.db: read model, command outcomes, replay log, and the projection's own state. Written by the
+ * projection. */
 #pragma once
 #include "db/db.h"
 

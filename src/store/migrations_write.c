@@ -37,4 +37,6 @@ static const Migration STEPS[] = {
         " created_at BIGINT NOT NULL);\n"},
 };
 
-bool write_migrate(Db *db, Err *err) { return migrate(db, STEPS, COUNT(STEPS), err); }
+bool write_migrate(Db *db, Err *err) {
+    return migrate(db, STEPS, COUNT(STEPS), err);
+}

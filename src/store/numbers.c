@@ -18,7 +18,8 @@ static bool first_state(Db *db, Err *err) {
 }
 
 static bool read_state(Db *db, NumbersState *ret, bool *found, Err *err) {
-    Stmt *s = db_statement(db, "SELECT epoch, last_sequence, last_outbox_id, published FROM relay_state WHERE id = 1");
+    Stmt *s = db_statement(
+        db, "SELECT epoch, last_sequence, last_outbox_id, published FROM relay_state WHERE id = 1");
     if (!stmt_run(s, NULL, err)) return false;
     *found = stmt_row(s, err);
     if (!*found) return !err->kind;
@@ -54,7 +55,8 @@ static bool insert_rows(Db *db, int64_t last, const int64_t *outbox_ids, size_t 
 }
 
 static bool write_state(Db *db, const NumbersState *state, Err *err) {
-    Stmt *s = db_statement(db, "UPDATE relay_state SET last_sequence = ?, last_outbox_id = ?, published = ? WHERE id = 1");
+    Stmt *s = db_statement(
+        db, "UPDATE relay_state SET last_sequence = ?, last_outbox_id = ?, published = ? WHERE id = 1");
     stmt_bind_int(s, 1, state->last);
     stmt_bind_int(s, 2, state->last_outbox_id);
     stmt_bind_int(s, 3, state->published);
@@ -75,7 +77,9 @@ bool numbers_give(Db *db, NumbersState *state, const int64_t *outbox_ids, size_t
     return done;
 }
 
-bool numbers_mark(Db *db, const NumbersState *state, Err *err) { return write_state(db, state, err); }
+bool numbers_mark(Db *db, const NumbersState *state, Err *err) {
+    return write_state(db, state, err);
+}
 
 bool numbers_read(Db *db, int64_t from, int64_t to, NumberedRow *rows, size_t most, size_t *count, Err *err) {
     Stmt *s = db_statement(db, "SELECT n.sequence, n.outbox_id, s.sequence FROM numbered n"

@@ -8,8 +8,9 @@ bool outbox_append(Db *db, const Events__V1__Envelope *envelope, int64_t created
     char *at = buf_reserve(&body, size);
     if (!at) return err_set(err, &ERR_TOO_LARGE, "an event of %zu bytes", size);
     body.len = events__v1__envelope__pack(envelope, (uint8_t *)at);
-    Stmt *s = db_statement(db, "INSERT INTO outbox (event_id, tenant_id, subject, subject_version, body, created_at)"
-                               " VALUES (?, ?, ?, ?, ?, ?)");
+    Stmt *s = db_statement(
+        db, "INSERT INTO outbox (event_id, tenant_id, subject, subject_version, body, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)");
     stmt_bind_text(s, 1, span_of(envelope->event_id));
     stmt_bind_text(s, 2, span_of(envelope->tenant_id));
     stmt_bind_text(s, 3, span_of(envelope->subject));

@@ -13,8 +13,8 @@ static bool take_rows(Stmt *s, size_t most, Arena *arena, OutboxRow *rows, size_
     return !err->kind;
 }
 
-bool outbox_read(Db *db, int64_t after, int64_t upto, size_t most, Arena *arena, OutboxRow **rows, size_t *count,
-                 Err *err) {
+bool outbox_read(Db *db, int64_t after, int64_t upto, size_t most, Arena *arena, OutboxRow **rows,
+                 size_t *count, Err *err) {
     *count = 0;
     *rows = arena_alloc(arena, most * sizeof **rows);
     if (!*rows) return err_set(err, &ERR_TOO_LARGE, "outbox: %zu rows do not fit in memory", most);

@@ -9,7 +9,7 @@ typedef struct OutboxRow {
 } OutboxRow;
 
 /* Rows with after < outbox_id <= upto, ascending, at most `most`. Rows and bodies live in the arena.
- * On an engine with a single writer (SQLite) rows appear in the order of their ids, so that reading on from the last
- * one numbered finds them all. */
-bool outbox_read(Db *db, int64_t after, int64_t upto, size_t most, Arena *arena, OutboxRow **rows, size_t *count,
-                 Err *err);
+ * On an engine with a single writer (SQLite) rows appear in the order of their ids, so that reading on from
+ * the last one numbered finds them all. */
+bool outbox_read(Db *db, int64_t after, int64_t upto, size_t most, Arena *arena, OutboxRow **rows,
+                 size_t *count, Err *err);

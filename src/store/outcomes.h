@@ -1,7 +1,8 @@
-/* The writing side of command outcomes (read.db). Inside the caller's transaction. */
+/* The writing side of command outcomes (read.db). */
 #pragma once
-#include "db/db.h"
 #include "domain/projection.h"
+#include "store/rows.h"
 
 /* The first outcome of a command stays; only a failed command (dead letter) may still get another one. */
-bool outcome_add(Db *db, const OutcomeRow *row, Err *err);
+extern const RowShape OUTCOME_ROWS;
+void outcome_add(Rows *rows, const OutcomeRow *row);

@@ -6,8 +6,9 @@ static const char *copy(Arena *arena, Stmt *s, int column) {
 }
 
 bool prospects_load(Db *db, int64_t prospect_id, Arena *arena, Prospect *ret, bool *found, Err *err) {
-    Stmt *s = db_statement(db, "SELECT tenant_id, first_name, last_name, email, phone, notes, version, created_at,"
-                               " updated_at FROM prospect WHERE prospect_id = ?");
+    Stmt *s =
+        db_statement(db, "SELECT tenant_id, first_name, last_name, email, phone, notes, version, created_at,"
+                         " updated_at FROM prospect WHERE prospect_id = ?");
     stmt_bind_int(s, 1, prospect_id);
     if (!stmt_run(s, NULL, err)) return false;
     Err fault = {0};
@@ -37,7 +38,8 @@ static bool one_number(Stmt *s, int64_t *ret, Err *err) {
 }
 
 bool prospects_email_owner(Db *db, Span tenant_id, Span email_key, int64_t *owner, Err *err) {
-    Stmt *s = db_statement(db, "SELECT prospect_id FROM prospect_email WHERE tenant_id = ? AND email_key = ?");
+    Stmt *s =
+        db_statement(db, "SELECT prospect_id FROM prospect_email WHERE tenant_id = ? AND email_key = ?");
     stmt_bind_text(s, 1, tenant_id);
     stmt_bind_text(s, 2, email_key);
     *owner = 0;
@@ -46,11 +48,13 @@ bool prospects_email_owner(Db *db, Span tenant_id, Span email_key, int64_t *owne
 
 bool prospects_next_id(Db *db, int64_t *ret, Err *err) {
     *ret = 1;
-    return one_number(db_statement(db, "SELECT seq + 1 FROM sqlite_sequence WHERE name = 'prospect'"), ret, err);
+    return one_number(db_statement(db, "SELECT seq + 1 FROM sqlite_sequence WHERE name = 'prospect'"), ret,
+                      err);
 }
 
 static bool take_email(Db *db, const Prospect *p, Span email_key, Err *err) {
-    Stmt *s = db_statement(db, "INSERT INTO prospect_email (tenant_id, email_key, prospect_id) VALUES (?, ?, ?)");
+    Stmt *s =
+        db_statement(db, "INSERT INTO prospect_email (tenant_id, email_key, prospect_id) VALUES (?, ?, ?)");
     stmt_bind_text(s, 1, span_of(p->tenant_id));
     stmt_bind_text(s, 2, email_key);
     stmt_bind_int(s, 3, p->prospect_id);
@@ -58,7 +62,8 @@ static bool take_email(Db *db, const Prospect *p, Span email_key, Err *err) {
 }
 
 static bool give_email_back(Db *db, const Prospect *p, Span email_key, Err *err) {
-    Stmt *s = db_statement(db, "DELETE FROM prospect_email WHERE tenant_id = ? AND email_key = ? AND prospect_id = ?");
+    Stmt *s = db_statement(
+        db, "DELETE FROM prospect_email WHERE tenant_id = ? AND email_key = ? AND prospect_id = ?");
     stmt_bind_text(s, 1, span_of(p->tenant_id));
     stmt_bind_text(s, 2, email_key);
     stmt_bind_int(s, 3, p->prospect_id);
@@ -77,8 +82,9 @@ static void bind_state(Stmt *s, int at, const Prospect *p) {
 }
 
 bool prospects_insert(Db *db, const Prospect *p, Span email_key, Err *err) {
-    Stmt *s = db_statement(db, "INSERT INTO prospect (first_name, last_name, email, phone, notes, version, updated_at,"
-                               " created_at, tenant_id, prospect_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    Stmt *s = db_statement(
+        db, "INSERT INTO prospect (first_name, last_name, email, phone, notes, version, updated_at,"
+            " created_at, tenant_id, prospect_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     bind_state(s, 1, p);
     stmt_bind_int(s, 8, p->created_at);
     stmt_bind_text(s, 9, span_of(p->tenant_id));
@@ -87,8 +93,9 @@ bool prospects_insert(Db *db, const Prospect *p, Span email_key, Err *err) {
 }
 
 bool prospects_update(Db *db, const Prospect *p, Span old_key, Span email_key, Err *err) {
-    Stmt *s = db_statement(db, "UPDATE prospect SET first_name = ?, last_name = ?, email = ?, phone = ?, notes = ?,"
-                               " version = ?, updated_at = ? WHERE prospect_id = ? AND version = ?");
+    Stmt *s =
+        db_statement(db, "UPDATE prospect SET first_name = ?, last_name = ?, email = ?, phone = ?, notes = ?,"
+                         " version = ?, updated_at = ? WHERE prospect_id = ? AND version = ?");
     int64_t changed = 0;
     bind_state(s, 1, p);
     stmt_bind_int(s, 8, p->prospect_id);

@@ -1,7 +1,8 @@
-/* The writing side of the read model (read.db). Inside the caller's transaction. */
+/* The writing side of the read model (read.db). */
 #pragma once
-#include "db/db.h"
 #include "domain/projection.h"
+#include "store/rows.h"
 
 /* Inserts the row, or replaces it if this version is newer; a row of another tenant is never touched. */
-bool read_model_prospect(Db *db, const ProspectSummary *row, Err *err);
+extern const RowShape PROSPECT_ROWS;
+void read_model_prospect(Rows *rows, const ProspectSummary *row);

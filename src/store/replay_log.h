@@ -2,7 +2,7 @@
  *
  * The projection appends, inside its transaction; readers use connections of their own. */
 #pragma once
-#include "db/db.h"
+#include "store/rows.h"
 
 typedef struct ReplayRow {
     int64_t sequence, subject_version, occurred_at;
@@ -10,7 +10,8 @@ typedef struct ReplayRow {
     Span body; /* packed Envelope with numbers */
 } ReplayRow;
 
-bool replay_log_append(Db *db, const ReplayRow *row, Err *err);
+extern const RowShape REPLAY_ROWS;
+void replay_log_append(Rows *rows, const ReplayRow *row);
 
 /* Of the projection: epoch "" where not known yet; head: its prefix, up to which the log is complete. */
 typedef struct ReplayHead {
@@ -24,8 +25,10 @@ bool replay_log_set_head(Db *db, const ReplayHead *head, Err *err);
 bool replay_log_oldest(Db *db, int64_t *ret, Err *err);
 
 typedef struct ReplayVisitor {
-    bool (*row)(void *user, const ReplayRow *row); /* false ends the reading early; the spans live until the return */
+    bool (*row)(void *user,
+                const ReplayRow *row); /* false ends the reading early; the spans live until the return */
     void *user;
 } ReplayVisitor;
 /* Rows with after < sequence <= upto, ascending, at most limit. */
-bool replay_log_read(Db *db, int64_t after, int64_t upto, int64_t limit, const ReplayVisitor *visitor, Err *err);
+bool replay_log_read(Db *db, int64_t after, int64_t upto, int64_t limit, const ReplayVisitor *visitor,
+                     Err *err);

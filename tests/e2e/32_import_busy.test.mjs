@@ -18,7 +18,7 @@ function importFile(gateway, text, ...more) {
   writeFileSync(file, text);
   return new Promise((done) => {
     const child = execFile(path.join(BUILD, 'eventsctl'),
-      ['import', file, '--json', '--url', gateway.url, '--password-stdin', '--rejected', path.join(folder, 'rejected.csv'), ...more],
+      ['import', file, '--json', '--url', gateway.url, '--password-stdin', '--rejected', path.join(folder, 'rejected.csv'), '--wait', '20', ...more],
       { env: { ...process.env, EVENTS_HOME: folder }, cwd: folder },
       (error, stdout, stderr) => done({ code: error ? error.code ?? -1 : 0, stderr, stdout, report: stdout.includes('{') ? JSON.parse(stdout.trimEnd().split('\n').at(-1)) : null }));
     child.stdin.end('password\n');

@@ -45,8 +45,12 @@ void test_web_stop(TestWeb *web) {
     free(web);
 }
 
-unsigned test_web_port(const TestWeb *web) { return web->port; }
-Loop *test_web_loop(TestWeb *web) { return web->loop; }
+unsigned test_web_port(const TestWeb *web) {
+    return web->port;
+}
+Loop *test_web_loop(TestWeb *web) {
+    return web->loop;
+}
 
 const char *test_web_url(TestWeb *web, const char *path) {
     snprintf(web->url, sizeof web->url, "http://127.0.0.1:%u%s", web->port, path);

@@ -1,4 +1,5 @@
-/* A real HTTP server on a free port of loopback, with a loop and thread of its own, for tests of what talks to one. */
+/* A real HTTP server on a free port of loopback, with a loop and thread of its own, for tests of what talks
+ * to one. */
 #pragma once
 #include "net/http_server.h"
 

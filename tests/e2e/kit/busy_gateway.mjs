@@ -25,15 +25,18 @@ export class BusyGateway {
   static async start(plan) {
     const it = new BusyGateway(plan);
     const onRequest = (request, reply) => it.#take(request, reply);
-    const h1 = http.createServer(onRequest), h2 = http2.createServer(onRequest);
+    it.inner = [http.createServer(onRequest), http2.createServer(onRequest)];
+    for (const server of it.inner) await new Promise((done) => server.listen(0, '127.0.0.1', done));
     it.server = net.createServer((socket) => {
       it.#sockets.add(socket);
       socket.on('close', () => it.#sockets.delete(socket)).on('error', () => {});
       socket.once('data', (first) => {
-        socket.pause();
-        (first.toString('latin1', 0, 3) === 'PRI' ? h2 : h1).emit('connection', socket);
-        socket.unshift(first);
-        socket.resume();
+        const server = it.inner[first.toString('latin1', 0, 3) === 'PRI' ? 1 : 0];
+        const other = net.connect(server.address().port, '127.0.0.1').on('error', () => socket.destroy());
+        socket.on('close', () => other.destroy());
+        other.on('close', () => socket.destroy());
+        other.write(first);
+        socket.pipe(other).pipe(socket);
       });
     });
     await new Promise((done) => it.server.listen(0, '127.0.0.1', done));
@@ -42,8 +45,8 @@ export class BusyGateway {
   }
 
   stop() {
-    this.server.close();
-    for (const socket of this.#sockets) socket.destroy();
+    for (const server of [this.server, ...this.inner]) server.close();
+    this.cutAll();
   }
 
   cutAll() {

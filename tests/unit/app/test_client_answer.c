@@ -54,4 +54,24 @@ static void tokens(void) {
     CHECK(got.expires_in == 900);
 }
 
-SUITE("client_answer", TEST(answers), TEST(tokens));
+static void tenants(void) {
+    static const struct {
+        const char *token, *tenant; /* NULL: none */
+    } CASES[] = {
+        {"eyJhIjoxfQ.eyJzdWIiOiJ4IiwidGlkIjoiZGVtbyJ9.c2ln", "demo"}, /* {"sub":"x","tid":"demo"} */
+        {"eyJhIjoxfQ.eyJ0aWQiOiJ-fz8ifQ.", "~\x7f?"}, /* the two letters of base64url: {"tid":"~.?"} */
+        {"eyJhIjoxfQ.eyJzdWIiOiJ4In0.c2ln", NULL},
+        {"eyJhIjoxfQ.W10.c2ln", NULL},
+        {"eyJhIjoxfQ", NULL},
+        {"", NULL},
+        {"a.*.b", NULL},
+    };
+    AUTO(Arena) arena = arena_new(0);
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        Span tenant = SPAN_NONE;
+        CHECK(client_token_tenant(span_of(CASES[i].token), arena, &tenant) == !!CASES[i].tenant);
+        if (CASES[i].tenant) CHECK_SPAN(tenant, CASES[i].tenant);
+    }
+}
+
+SUITE("client_answer", TEST(answers), TEST(tokens), TEST(tenants));

@@ -1,5 +1,5 @@
-/* events-grid's inside, whole: a topic behind a real HTTP server, the journal on a real database, senders, and webhooks
- * that fail in the ways that webhooks do. */
+/* events-grid's inside, whole: a topic behind a real HTTP server, the journal on a real database, senders,
+ * and webhooks that fail in the ways that webhooks do. */
 #include "kit/test.h"
 #include "kit/web.h"
 
@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#define KEY "key-of-the-topic"
+#define KEY   "key-of-the-topic"
 #define EVENT "{\"id\":\"%d\",\"source\":\"/s\",\"specversion\":\"1.0\",\"type\":\"T\",\"data\":{\"n\":%d}}"
 
 /* --- a webhook that notes the numbers of what it takes --- */
@@ -21,7 +21,7 @@ typedef struct Hook {
     pthread_mutex_t lock;
     int answers[40]; /* statuses of the first deliveries; then 200 */
     size_t posts, handshakes;
-    int poison;   /* a batch with this number is answered poison_status */
+    int poison; /* a batch with this number is answered poison_status */
     int poison_status;
     int seen[HOOK_MOST];
     size_t count;
@@ -292,7 +292,9 @@ static void delivered_rows_are_deleted(void) {
 static int call(Grid *g, HttpClient *client, const char *path, const char *const *headers, const char *body) {
     const HttpReply *reply = NULL;
     Err err = {0};
-    if (!CHECK_OK(http_client_call(client, "POST", test_web_url(g->web, path), headers, span_of(body), &reply, &err), &err))
+    if (!CHECK_OK(http_client_call(client, "POST", test_web_url(g->web, path), headers, span_of(body), &reply,
+                                   &err),
+                  &err))
         return 0;
     Span text = buf_view(&reply->body);
     CHECK(reply->status == 200 ? !text.len : span_starts(text, SPAN("{\"error\":{\"code\":\"")));
@@ -313,7 +315,8 @@ static void the_topic_checks_requests(void) {
         {EVENTS, "aeg-sas-key: wrong", "application/cloudevents+json", ONE, 401},
         {EVENTS, "x: y", "application/cloudevents+json", ONE, 401},
         {EVENTS, "aeg-sas-token: r=a&e=b&s=c", "application/cloudevents+json", ONE, 401},
-        {EVENTS, "Authorization: SharedAccessSignature r=a&e=b&s=c", "application/cloudevents+json", ONE, 401},
+        {EVENTS, "Authorization: SharedAccessSignature r=a&e=b&s=c", "application/cloudevents+json", ONE,
+         401},
         {"/api/events", "aeg-sas-key: " KEY, "application/cloudevents+json", ONE, 400},
         {"/api/events?api-version=2020", "aeg-sas-key: " KEY, "application/cloudevents+json", ONE, 400},
         {EVENTS, "aeg-sas-key: " KEY, "application/json", "[]", 400},
@@ -337,12 +340,14 @@ static void the_topic_checks_requests(void) {
     buf_text(&large, "[" ONE "]");
     while (large.len <= 1 << 20) buf_byte(&large, ' ');
     buf_byte(&large, 0);
-    const char *const headers[] = {"aeg-sas-key: " KEY, "Content-Type: application/cloudevents-batch+json", NULL};
+    const char *const headers[] = {"aeg-sas-key: " KEY, "Content-Type: application/cloudevents-batch+json",
+                                   NULL};
     CHECK(call(g, client, EVENTS, headers, large.at) == 413);
     CHECK(hook_gets(hook, 3));
     stop_grid(g);
     stop_hook(hook);
 }
 
-SUITE("grid_delivery", TEST(outages_lose_nothing), TEST(restarts_keep_the_cursor), TEST(the_guilty_event_is_buried),
-      TEST(the_receiver_may_be_away), TEST(delivered_rows_are_deleted), TEST(the_topic_checks_requests));
+SUITE("grid_delivery", TEST(outages_lose_nothing), TEST(restarts_keep_the_cursor),
+      TEST(the_guilty_event_is_buried), TEST(the_receiver_may_be_away), TEST(delivered_rows_are_deleted),
+      TEST(the_topic_checks_requests));

@@ -9,8 +9,11 @@
 #include "store/migrations_write.h"
 #include "wire/envelope.h"
 #include "wire/message.h"
+#include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A home with queue, marks and write.db. Commands are put into queue.db as the gateway's sender would. */
 typedef struct World {
@@ -21,15 +24,19 @@ typedef struct World {
     size_t events; /* told by events_written */
 } World;
 
-static void events_written(void *user, size_t events) { ((World *)user)->events += events; }
+static void events_written(void *user, size_t events) {
+    ((World *)user)->events += events;
+}
 
 static void open_service(World *w) {
     Err err = {0};
     char url[256];
     snprintf(url, sizeof url, "sqlite:%s/db/write.db", w->home);
-    REQUIRE(CHECK_OK(db_open(url, (DbOptions){.busy_ms = 100}, &w->db, &err) && write_migrate(w->db, &err), &err));
+    REQUIRE(CHECK_OK(db_open(url, (DbOptions){.busy_ms = 100}, &w->db, &err) && write_migrate(w->db, &err),
+                     &err));
     REQUIRE(CHECK_OK(queue_receiver_open("sql:", w->home, &w->receiver, &err), &err));
-    CommandLoopOptions options = {.receiver = w->receiver, .db = w->db, .events_written = events_written, .user = w};
+    CommandLoopOptions options = {
+        .receiver = w->receiver, .db = w->db, .events_written = events_written, .user = w};
     w->loop = command_loop_new(&options);
 }
 
@@ -68,7 +75,8 @@ static void put_raw(World *w, const char *id, const char *key, Span body, uint64
     REQUIRE(CHECK_OK(stmt_run(s, NULL, &err), &err));
 }
 
-static void put(World *w, const char *id, const char *type, const char *tenant, const ProtobufCMessage *message) {
+static void put(World *w, const char *id, const char *type, const char *tenant,
+                const ProtobufCMessage *message) {
     AUTO_BUF data = {0}, body = {0};
     message_pack(message, &data);
     Events__V1__CommandEnvelope e = EVENTS__V1__COMMAND_ENVELOPE__INIT;
@@ -121,7 +129,8 @@ static int64_t number(Db *db, const char *sql) {
     return n;
 }
 
-/* "ProspectCreated prospect/1 1; CommandRejected command/x 0 duplicate_email email; " in order of outbox_id */
+/* "ProspectCreated prospect/1 1; CommandRejected command/x 0 duplicate_email email; " in order of outbox_id
+ */
 static void history(World *w, Buf *out) {
     AUTO(Arena) arena = arena_new(0);
     Err err = {0};
@@ -141,7 +150,8 @@ static void history(World *w, Buf *out) {
         if (!strcmp(e->event_type, "CommandRejected")) {
             const Events__V1__CommandRejected *r = (const void *)m;
             buf_printf(out, " %s", r->code);
-            for (size_t i = 0; i < r->n_errors; i++) buf_printf(out, " %s:%s", r->errors[i]->field, r->errors[i]->code);
+            for (size_t i = 0; i < r->n_errors; i++)
+                buf_printf(out, " %s:%s", r->errors[i]->field, r->errors[i]->code);
             CHECK(strcmp(r->command_id, e->causation_id) == 0);
         }
         buf_text(out, "; ");
@@ -169,12 +179,14 @@ static void one_batch(void) {
     CHECK(turn(&w) == 9);
     CHECK(turn(&w) == 0);
     CHECK(w.events == 9);
-    expect_history(&w, "ProspectCreated prospect/1 1; CommandRejected command/c2 0 duplicate_email email:duplicate_email; "
-                       "ProspectUpdated prospect/1 2; CommandRejected command/c4 0 version_conflict; "
-                       "CommandRejected command/c5 0 not_found; CommandRejected command/c6 0 not_found; "
-                       "CommandRejected command/c7 0 invalid lastName:required email:invalid_email; "
-                       "ProspectCreated prospect/2 1; "
-                       "CommandRejected command/c9 0 duplicate_email email:duplicate_email; ");
+    expect_history(
+        &w,
+        "ProspectCreated prospect/1 1; CommandRejected command/c2 0 duplicate_email email:duplicate_email; "
+        "ProspectUpdated prospect/1 2; CommandRejected command/c4 0 version_conflict; "
+        "CommandRejected command/c5 0 not_found; CommandRejected command/c6 0 not_found; "
+        "CommandRejected command/c7 0 invalid lastName:required email:invalid_email; "
+        "ProspectCreated prospect/2 1; "
+        "CommandRejected command/c9 0 duplicate_email email:duplicate_email; ");
     CHECK(number(w.db, "SELECT count(*) FROM command_done") == 9);
     CHECK(number(w.db, "SELECT count(*) FROM prospect WHERE email = 'ada@example.org' AND version = 2") == 1);
     world_close(&w);
@@ -209,8 +221,9 @@ static void hopeless(void) {
     AUTO(Db) marks = NULL;
     Err err = {0};
     REQUIRE(CHECK_OK(db_open(url, (DbOptions){.read_only = true}, &marks, &err), &err));
-    static const char *const REASONS[] = {"undecodable_envelope", "unknown_command_type", "unknown_command_type",
-                                          "undecodable_command", "undecodable_envelope"};
+    static const char *const REASONS[] = {"undecodable_envelope", "unknown_command_type",
+                                          "unknown_command_type", "undecodable_command",
+                                          "undecodable_envelope"};
     Stmt *s = db_statement(marks, "SELECT reason FROM queue_mark WHERE state = 2 ORDER BY queue_id");
     REQUIRE(stmt_run(s, NULL, &err));
     size_t i = 0;
@@ -219,7 +232,8 @@ static void hopeless(void) {
     world_close(&w);
 }
 
-/* The crash between write.db's commit and the queue's marks: the batch comes again and has no second effect. */
+/* The crash between write.db's commit and the queue's marks: the batch comes again and has no second effect.
+ */
 static void crash_before_settling(void) {
     World w = world_open();
     create(&w, "c1", "Lovelace", "ada@example.org");
@@ -233,13 +247,16 @@ static void crash_before_settling(void) {
     AUTO(Handlers) h = handlers_new(w.db);
     Handled results[2];
     CHECK_OK(handlers_run(h, m, count, results, &err), &err);
-    CHECK(results[0].as == HANDLED_DONE && results[0].event && results[1].as == HANDLED_DONE && results[1].event);
+    CHECK(results[0].as == HANDLED_DONE && results[0].event && results[1].as == HANDLED_DONE &&
+          results[1].event);
     h = handlers_free(h);
     close_service(&w); /* nothing was completed */
     open_service(&w);
     while (turn(&w)) continue;
     CHECK(w.events == 0);
-    expect_history(&w, "ProspectCreated prospect/1 1; CommandRejected command/c2 0 duplicate_email email:duplicate_email; ");
+    expect_history(
+        &w,
+        "ProspectCreated prospect/1 1; CommandRejected command/c2 0 duplicate_email email:duplicate_email; ");
     close_service(&w);
     open_service(&w);
     CHECK(turn(&w) == 0);
@@ -251,11 +268,13 @@ static void same_id_other_body(void) {
     create(&w, "c1", "Lovelace", "ada@example.org");
     open_service(&w);
     CHECK(turn(&w) == 1);
-    /* as a queue would deliver it that cannot look for ids: the key of the row differs, the command's id does not */
+    /* as a queue would deliver it that cannot look for ids: the key of the row differs, the command's id does
+     * not */
     Events__V1__CreateProspect c = EVENTS__V1__CREATE_PROSPECT__INIT;
     c.first_name = c.last_name = (char *)"Other";
     c.email = (char *)"other@example.org";
-    REQUIRE(db_execute(w.queue, "UPDATE command_queue SET command_id = 'moved' WHERE command_id = 'c1'", NULL));
+    REQUIRE(
+        db_execute(w.queue, "UPDATE command_queue SET command_id = 'moved' WHERE command_id = 'c1'", NULL));
     put(&w, "c1", "CreateProspect", "t", &c.base);
     CHECK(turn(&w) == 1);
     expect_history(&w, "ProspectCreated prospect/1 1; CommandRejected command/c1 0 idempotency_conflict; ");
@@ -265,13 +284,15 @@ static void same_id_other_body(void) {
 
 static void poison(World *w) {
     Err err = {0};
-    REQUIRE(CHECK_OK(db_execute(w->db, "CREATE TRIGGER poison BEFORE INSERT ON prospect_email"
-                                       " WHEN NEW.email_key LIKE 'poison%' BEGIN SELECT RAISE(ABORT, 'no'); END",
+    REQUIRE(CHECK_OK(db_execute(w->db,
+                                "CREATE TRIGGER poison BEFORE INSERT ON prospect_email"
+                                " WHEN NEW.email_key LIKE 'poison%' BEGIN SELECT RAISE(ABORT, 'no'); END",
                                 &err),
                      &err));
 }
 
-/* A command that fails by itself: undone whole, tried five times within two seconds, then dead; others go on. */
+/* A command that fails by itself: undone whole, tried five times within two seconds, then dead; others go on.
+ */
 static void failing_command(void) {
     World w = world_open();
     create(&w, "c1", "Lovelace", "ada@example.org");
@@ -288,9 +309,12 @@ static void failing_command(void) {
         int64_t wait;
         bool only_wait;
         size_t handled = command_loop_turn(w.loop, &wait, &only_wait);
-        if (handled) tries++;
-        else if (wait < 0) break;
-        else clock_sleep_ms(wait > 0 ? wait : 1);
+        if (handled)
+            tries++;
+        else if (wait < 0)
+            break;
+        else
+            clock_sleep_ms(wait > 0 ? wait : 1);
     }
     CHECK(tries == QUEUE_TRIES);
     CHECK(clock_mono_us() - start < 2000000);
@@ -348,8 +372,41 @@ static void outage(void) {
     world_close(&w);
 }
 
+/* kill -9 at any moment, again and again: every command has exactly one effect. */
+static void killed(void) {
+    enum { COMMANDS = 3000, KILLS = 8 };
+    World w = world_open();
+    REQUIRE(db_begin(w.queue, NULL));
+    for (int i = 0; i < COMMANDS; i++) {
+        char id[48], email[48];
+        snprintf(id, sizeof id, "c%d", i);
+        snprintf(email, sizeof email, "person.%d@example.org", i);
+        create(&w, id, "Lovelace", email);
+    }
+    REQUIRE(db_commit(w.queue, NULL));
+    for (int i = 0; i < KILLS; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            open_service(&w);
+            while (turn(&w)) continue;
+            pause();
+        }
+        clock_sleep_ms(15 + i * 7 % 40);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
+    open_service(&w);
+    while (turn(&w)) continue;
+    CHECK(number(w.db, "SELECT count(*) FROM prospect") == COMMANDS);
+    CHECK(number(w.db, "SELECT count(*) FROM prospect_email") == COMMANDS);
+    CHECK(number(w.db, "SELECT count(*) FROM command_done") == COMMANDS);
+    CHECK(number(w.db, "SELECT count(DISTINCT subject) FROM outbox WHERE subject_version = 1") == COMMANDS);
+    CHECK(number(w.db, "SELECT count(*) FROM outbox") == COMMANDS);
+    world_close(&w);
+}
+
 static void throughput(void) {
-    enum { COMMANDS = 20000 };
+    enum { COMMANDS = 5000 };
     World w = world_open();
     REQUIRE(db_begin(w.queue, NULL));
     for (int i = 0; i < COMMANDS; i++) {
@@ -366,10 +423,10 @@ static void throughput(void) {
     for (size_t n; (n = turn(&w));) done += n;
     double seconds = (double)(clock_mono_us() - start) / 1e6;
     CHECK(done == COMMANDS && w.events == COMMANDS);
-    printf("\n    receiver and handlers, one thread: %.0f commands/s, %.0f us of processor each", COMMANDS / seconds,
-           (double)(clock() - processor) * 1e6 / CLOCKS_PER_SEC / COMMANDS);
+    printf("\n    receiver and handlers, one thread: %.0f commands/s, %.0f us of processor each",
+           COMMANDS / seconds, (double)(clock() - processor) * 1e6 / CLOCKS_PER_SEC / COMMANDS);
     world_close(&w);
 }
 
 SUITE("handlers", TEST(one_batch), TEST(hopeless), TEST(crash_before_settling), TEST(same_id_other_body),
-      TEST(failing_command), TEST(order_behind_a_failing_one), TEST(outage), TEST(throughput));
+      TEST(failing_command), TEST(order_behind_a_failing_one), TEST(outage), TEST(killed), TEST(throughput));

@@ -95,7 +95,8 @@ static void apply(World *w, bool good) {
     w->count = 0;
 }
 
-/* What arrives (each entry is a transaction; numbers in it arrive together), the prefix and what waits afterwards. */
+/* What arrives (each entry is a transaction; numbers in it arrive together), the prefix and what waits
+ * afterwards. */
 static const struct {
     const char *name;
     struct {
@@ -116,7 +117,8 @@ static void any_order_of_arrival(void) {
             snprintf(name, sizeof name, "order%zu-%d", i, crashes);
             AUTO(World) w = world_new(name);
             for (size_t k = 0; k < 5 && ARRIVALS[i].steps[k].numbers[0]; k++) {
-                for (const int64_t *n = ARRIVALS[i].steps[k].numbers; *n; n++) add(w, event_new(w, *n, 1, *n));
+                for (const int64_t *n = ARRIVALS[i].steps[k].numbers; *n; n++)
+                    add(w, event_new(w, *n, 1, *n));
                 apply(w, true);
                 if (crashes) start(w);
                 int64_t held = ARRIVALS[i].steps[k].held;
@@ -137,8 +139,9 @@ static void a_failed_transaction_has_done_nothing(void) {
     add(w, event_new(w, 1, 1, 1));
     add(w, event_new(w, 3, 1, 3));
     apply(w, true);
-    REQUIRE(db_execute(w->db, "CREATE TRIGGER broken BEFORE INSERT ON replay_log WHEN new.sequence = 3"
-                              " BEGIN SELECT raise(ABORT, 'broken'); END",
+    REQUIRE(db_execute(w->db,
+                       "CREATE TRIGGER broken BEFORE INSERT ON replay_log WHEN new.sequence = 3"
+                       " BEGIN SELECT raise(ABORT, 'broken'); END",
                        &err));
     add(w, event_new(w, 2, 1, 2));
     apply(w, false);
@@ -164,7 +167,8 @@ static void bad_events_stop_nobody(void) {
     CHECK(number_of(w, "SELECT count(*) FROM prospect_summary") == 2);
     CHECK(number_of(w, "SELECT count(*) FROM replay_log") == 4);
     CHECK(number_of(w, "SELECT count(*) FROM event_dead_letter") == 4);
-    CHECK(number_of(w, "SELECT count(*) FROM event_dead_letter WHERE sequence = 2 AND length(body) > 0") == 1);
+    CHECK(number_of(w, "SELECT count(*) FROM event_dead_letter WHERE sequence = 2 AND length(body) > 0") ==
+          1);
     CHECK(number_of(w, "SELECT count(*) FROM command_outcome") == 3);
 }
 
@@ -237,6 +241,7 @@ static void the_epoch_is_learnt_once(void) {
     CHECK(projector_held(w->projector) == 2);
 }
 
-SUITE("projector", TEST(any_order_of_arrival), TEST(a_failed_transaction_has_done_nothing), TEST(bad_events_stop_nobody),
-      TEST(a_requeued_event_changes_nothing_twice), TEST(a_skipped_event_moves_the_prefix),
-      TEST(holes_and_the_tail_are_asked_for), TEST(the_epoch_is_learnt_once));
+SUITE("projector", TEST(any_order_of_arrival), TEST(a_failed_transaction_has_done_nothing),
+      TEST(bad_events_stop_nobody), TEST(a_requeued_event_changes_nothing_twice),
+      TEST(a_skipped_event_moves_the_prefix), TEST(holes_and_the_tail_are_asked_for),
+      TEST(the_epoch_is_learnt_once));

@@ -15,9 +15,9 @@ typedef struct World {
     Db *numbers, *outbox;
     Relay *relay;
     int64_t now;
-    int64_t bad;         /* number that is refused with 400; 0: none */
-    size_t most;         /* events that fit into a request; 0: any */
-    unsigned down;       /* requests that fail before the next good one */
+    int64_t bad;   /* number that is refused with 400; 0: none */
+    size_t most;   /* events that fit into a request; 0: any */
+    unsigned down; /* requests that fail before the next good one */
     unsigned requests;
     int64_t seen[SEEN_MAX];
     size_t seen_count, skipped;
@@ -91,9 +91,10 @@ static World *world_new(const char *name) {
     REQUIRE(CHECK_OK(relay_migrate(w->numbers, &err), &err));
     snprintf(url, sizeof url, "sqlite:%s/%s-write.db", test_folder(), name);
     REQUIRE(CHECK_OK(db_open(url, (DbOptions){0}, &w->outbox, &err), &err));
-    REQUIRE(CHECK_OK(db_execute(w->outbox, "CREATE TABLE outbox (outbox_id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB)",
-                                &err),
-                     &err));
+    REQUIRE(CHECK_OK(
+        db_execute(w->outbox, "CREATE TABLE outbox (outbox_id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB)",
+                   &err),
+        &err));
     start(w);
     return w;
 }
@@ -136,7 +137,8 @@ static void turn(World *w) {
 }
 
 static void check_seen(World *w, int64_t from, int64_t to) {
-    if (w->seen_count != (size_t)(to - from + 1)) printf("%zu seen, not %lld to %lld\n", w->seen_count, (long long)from, (long long)to);
+    if (w->seen_count != (size_t)(to - from + 1))
+        printf("%zu seen, not %lld to %lld\n", w->seen_count, (long long)from, (long long)to);
     CHECK(w->seen_count == (size_t)(to - from + 1));
     for (size_t i = 0; i < w->seen_count; i++) CHECK(w->seen[i] == from + (int64_t)i);
     w->seen_count = 0;
@@ -330,5 +332,6 @@ static void a_start_waits_for_the_projection(void) {
 
 SUITE("relay", TEST(publishes_in_order_and_announces), TEST(a_topic_that_is_down_loses_nothing),
       TEST(unpublished_events_go_out_after_a_crash), TEST(what_is_published_is_stored_when_it_gets_quiet),
-      TEST(a_refused_event_gives_its_number_away), TEST(big_batches_are_split), TEST(repairs_are_merged_and_clipped),
-      TEST(a_contradiction_stops_publishing), TEST(a_start_waits_for_the_projection));
+      TEST(a_refused_event_gives_its_number_away), TEST(big_batches_are_split),
+      TEST(repairs_are_merged_and_clipped), TEST(a_contradiction_stops_publishing),
+      TEST(a_start_waits_for_the_projection));

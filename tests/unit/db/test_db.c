@@ -17,7 +17,9 @@ static Db *open_file(const char *folder, const char *file, DbOptions options) {
     return db;
 }
 
-static Db *open_new(void) { return open_file(test_folder(), "a.db", (DbOptions){0}); }
+static Db *open_new(void) {
+    return open_file(test_folder(), "a.db", (DbOptions){0});
+}
 
 static void run(Db *db, const char *sql) {
     Err err = {0};
@@ -56,11 +58,13 @@ static void values_round_trip(void) {
     AUTO(Db) db = open_new();
     run(db, "CREATE TABLE v (id INTEGER PRIMARY KEY, n BIGINT, t TEXT, b BLOB)");
     static const int64_t NUMBERS[] = {0, -1, 1, INT64_MAX, INT64_MIN, 9007199254740993};
-    static const char *const TEXTS[] = {"", "a", "X'41'", "x'4142'", "\xf0\x9f\x98\x80 \xc3\xa9", "0", "it's"};
+    static const char *const TEXTS[] = {"",  "a",   "X'41'", "x'4142'", "\xf0\x9f\x98\x80 \xc3\xa9",
+                                        "0", "it's"};
     AUTO_BUF large = {0};
     for (int i = 0; i < 300000; i++) buf_byte(&large, (char)(i * 7));
-    const Span blobs[] = {span_bytes("", 0), span_bytes("\0\1\xff\0", 4), SPAN("X'41'"), buf_view(&large),
-                          span_bytes(large.at, 2047), span_bytes(large.at, 2048), span_bytes(large.at, 2049)};
+    const Span blobs[] = {span_bytes("", 0),         span_bytes("\0\1\xff\0", 4), SPAN("X'41'"),
+                          buf_view(&large),          span_bytes(large.at, 2047),  span_bytes(large.at, 2048),
+                          span_bytes(large.at, 2049)};
     for (size_t i = 0; i < 7; i++) {
         Err err = {0};
         Stmt *s = db_statement(db, "INSERT INTO v (n, t, b) VALUES (?, ?, ?)");
@@ -273,7 +277,8 @@ static void attached(void) {
     err_clear(&err);
     CHECK_OK(db_recover(b, &err), &err);
     CHECK(number(b, "SELECT a FROM other.t") == 7);
-    /* the attached file keeps its own writer: our transaction takes no lock there, and we cannot write to it */
+    /* the attached file keeps its own writer: our transaction takes no lock there, and we cannot write to it
+     */
     run(b, "CREATE TABLE u (a INTEGER)");
     REQUIRE(CHECK_OK(db_begin(b, &err), &err));
     run(a, "INSERT INTO t VALUES (8)");
@@ -288,7 +293,8 @@ static void attached(void) {
     CHECK(number(c, "SELECT sum(a) FROM other.t") == 15);
 }
 
-/* A child that writes `count` rows, one transaction each, and tells by its exit code whether all of them went in. */
+/* A child that writes `count` rows, one transaction each, and tells by its exit code whether all of them went
+ * in. */
 static pid_t start_writer(const char *folder, int count, int first) {
     pid_t pid = fork();
     if (pid) return pid;
@@ -319,7 +325,8 @@ static void two_processes(void) {
     CHECK(number(db, "SELECT count(*) FROM t") == 600);
 }
 
-/* A lock that is freed in time is waited for; one that is not gives DB_BUSY after the time set, not after 100 s. */
+/* A lock that is freed in time is waited for; one that is not gives DB_BUSY after the time set, not after 100
+ * s. */
 static void busy_is_bounded(void) {
     const char *folder = test_folder();
     AUTO(Db) db = open_file(folder, "a.db", (DbOptions){0});
@@ -352,11 +359,12 @@ static void migrations(void) {
     CHECK(number(db, "SELECT max(number) FROM schema_step") == 2);
     CHECK(!migrate(db, STEPS, 3, &err));
     CHECK(!db_in_transaction(db));
-    CHECK(number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'b'") == 0); /* all of a run or nothing */
+    CHECK(number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'b'") ==
+          0); /* all of a run or nothing */
     err_clear(&err);
     CHECK(!migrate(db, STEPS, 1, &err) && err_is(&err, &ERR_CONFIG));
 }
 
 SUITE("db", TEST(settings), TEST(values_round_trip), TEST(long_texts), TEST(nulls), TEST(faults),
-      TEST(prepared_before_the_table), TEST(changed_rows), TEST(transactions), TEST(savepoints), TEST(attached),
-      TEST(two_processes), TEST(busy_is_bounded), TEST(migrations));
+      TEST(prepared_before_the_table), TEST(changed_rows), TEST(transactions), TEST(savepoints),
+      TEST(attached), TEST(two_processes), TEST(busy_is_bounded), TEST(migrations));

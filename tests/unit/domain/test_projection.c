@@ -11,7 +11,11 @@ static const struct {
     {{"  two  words ", "", ""}, " two words"},
     {{"", "", ""}, ""},
     {{"a1-2b", "-x-", "..."}, " a1-2b 2b -x- x ..."},
-    {{"\xc3\x89mile", "Stra\xc3\x9f" "e", ""}, " emile strasse"},
+    {{"\xc3\x89mile",
+      "Stra\xc3\x9f"
+      "e",
+      ""},
+     " emile strasse"},
 };
 
 static void search_words(void) {
@@ -89,7 +93,8 @@ static void outcomes_follow_from_events(void) {
 
     Events__V1__FieldError fault = EVENTS__V1__FIELD_ERROR__INIT, *faults[] = {&fault};
     Events__V1__CommandRejected rejected = EVENTS__V1__COMMAND_REJECTED__INIT;
-    fault.field = (char *)"email", fault.code = (char *)"duplicate_email", fault.message = (char *)"is \"taken\"";
+    fault.field = (char *)"email", fault.code = (char *)"duplicate_email",
+    fault.message = (char *)"is \"taken\"";
     rejected.command_id = (char *)"c2";
     rejected.code = (char *)"duplicate_email";
     rejected.n_errors = 1, rejected.errors = faults;
@@ -99,7 +104,8 @@ static void outcomes_follow_from_events(void) {
     CHECK_SPAN(row.command_id, "c2");
     CHECK_SPAN(row.code, "duplicate_email");
     CHECK_SPAN(row.subject, "");
-    CHECK_SPAN(row.errors, "[{\"field\":\"email\",\"code\":\"duplicate_email\",\"message\":\"is \\\"taken\\\"\"}]");
+    CHECK_SPAN(row.errors,
+               "[{\"field\":\"email\",\"code\":\"duplicate_email\",\"message\":\"is \\\"taken\\\"\"}]");
 }
 
 SUITE("projection", TEST(search_words), TEST(prospects_become_rows), TEST(outcomes_follow_from_events));

@@ -44,7 +44,8 @@ static void check_code(const char *name, const char *got, const char *want) {
 static void join(char *const *names, size_t count, char *to, size_t size) {
     size_t len = 0;
     to[0] = 0;
-    for (size_t i = 0; i < count; i++) len += (size_t)snprintf(to + len, size - len, "%s%s", i ? " " : "", names[i]);
+    for (size_t i = 0; i < count; i++)
+        len += (size_t)snprintf(to + len, size - len, "%s%s", i ? " " : "", names[i]);
 }
 
 static void updates(void) {

@@ -17,7 +17,8 @@ static void statuses_have_verdicts(void) {
         {413, 2, GRID_HALVE},     {413, 1, GRID_GIVE_UP},   {429, 1, GRID_LATER},     {500, 5, GRID_LATER},
         {503, 1, GRID_LATER},
     };
-    for (size_t i = 0; i < COUNT(CASES); i++) CHECK(grid_verdict(CASES[i].status, CASES[i].events) == CASES[i].want);
+    for (size_t i = 0; i < COUNT(CASES); i++)
+        CHECK(grid_verdict(CASES[i].status, CASES[i].events) == CASES[i].want);
 }
 
 static void pauses_follow_the_schedule(void) {
@@ -26,10 +27,10 @@ static void pauses_follow_the_schedule(void) {
         int status;
         int64_t least_s;
     } CASES[] = {
-        {0, 500, 10},      {1, 500, 10},     {2, 500, 30},      {3, 500, 60},     {4, 500, 300},   {5, 500, 600},
-        {6, 500, 1800},    {7, 500, 3600},   {8, 500, 10800},   {9, 500, 21600},  {10, 500, 43200}, {99, 500, 43200},
-        {1, 503, 30},      {2, 503, 30},     {3, 503, 60},      {1, 408, 120},    {4, 408, 300},   {1, 404, 300},
-        {1, 401, 300},     {1, 0, 5},        {30, 0, 5},
+        {0, 500, 10},   {1, 500, 10},   {2, 500, 30},    {3, 500, 60},    {4, 500, 300},    {5, 500, 600},
+        {6, 500, 1800}, {7, 500, 3600}, {8, 500, 10800}, {9, 500, 21600}, {10, 500, 43200}, {99, 500, 43200},
+        {1, 503, 30},   {2, 503, 30},   {3, 503, 60},    {1, 408, 120},   {4, 408, 300},    {1, 404, 300},
+        {1, 401, 300},  {1, 0, 5},      {30, 0, 5},
     };
     for (size_t i = 0; i < COUNT(CASES); i++) {
         int64_t least = CASES[i].least_s * 1000;
@@ -65,7 +66,10 @@ static void on_handshake(void *user, HttpExchange *x) {
     if (span_is(path, "/other")) origin = SPAN("example.org");
     const HttpField field = {"webhook-allowed-origin", origin};
     bool silent = span_is(path, "/silent"), refused = span_is(path, "/refused");
-    http_respond(x, &(HttpAnswer){.status = !asked ? 500 : refused ? 401 : 200, .fields = &field,
+    http_respond(x, &(HttpAnswer){.status = !asked    ? 500
+                                            : refused ? 401
+                                                      : 200,
+                                  .fields = &field,
                                   .field_count = !silent});
 }
 
@@ -74,7 +78,10 @@ static void handshakes_need_consent(void) {
         const char *path;
         bool consents;
         int status;
-    } CASES[] = {{"/same", true, 200}, {"/star", true, 200}, {"/other", false, 200}, {"/silent", false, 200},
+    } CASES[] = {{"/same", true, 200},
+                 {"/star", true, 200},
+                 {"/other", false, 200},
+                 {"/silent", false, 200},
                  {"/refused", false, 401}};
     TestWeb *web = test_web_start(on_handshake, NULL);
     for (size_t i = 0; i < COUNT(CASES); i++) {

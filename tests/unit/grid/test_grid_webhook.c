@@ -10,15 +10,18 @@
 #include <stdio.h>
 
 #define SECRETS "first-secret,second-secret"
-#define EVENT                                                                                                          \
-    "{\"specversion\":\"1.0\",\"id\":\"0198c0de-0000-7000-8000-000000000001\",\"source\":\"/services/S\","              \
-    "\"type\":\"EventSkipped\",\"time\":\"2026-01-01T00:00:00Z\",\"subject\":\"prospect/1\",\"tenantid\":\"demo\","      \
-    "\"schemaversion\":\"1.0\",\"sequence\":\"0000000000000000007\",\"watermark\":\"0000000000000000009\","              \
-    "\"subjectversion\":\"3\",\"correlationid\":\"c\",\"causationid\":\"a\",\"datacontenttype\":\"application/json\","   \
+#define EVENT                                                                                                \
+    "{\"specversion\":\"1.0\",\"id\":\"0198c0de-0000-7000-8000-000000000001\",\"source\":\"/services/S\","   \
+    "\"type\":\"EventSkipped\",\"time\":\"2026-01-01T00:00:00Z\",\"subject\":\"prospect/"                    \
+    "1\",\"tenantid\":\"demo\","                                                                             \
+    "\"schemaversion\":\"1.0\",\"sequence\":\"0000000000000000007\",\"watermark\":\"0000000000000000009\","  \
+    "\"subjectversion\":\"3\",\"correlationid\":\"c\",\"causationid\":\"a\",\"datacontenttype\":"            \
+    "\"application/json\","                                                                                  \
     "\"data\":{\"eventId\":\"e\",\"reason\":\"r\"}}"
-#define VALIDATION                                                                                                     \
-    "[{\"id\":\"1\",\"topic\":\"t\",\"subject\":\"\",\"eventType\":\"Microsoft.EventGrid.SubscriptionValidationEvent\"," \
-    "\"eventTime\":\"2026-01-01T00:00:00Z\",\"metadataVersion\":\"1\",\"dataVersion\":\"1\","                            \
+#define VALIDATION                                                                                           \
+    "[{\"id\":\"1\",\"topic\":\"t\",\"subject\":\"\",\"eventType\":\"Microsoft.EventGrid."                   \
+    "SubscriptionValidationEvent\","                                                                         \
+    "\"eventTime\":\"2026-01-01T00:00:00Z\",\"metadataVersion\":\"1\",\"dataVersion\":\"1\","                \
     "\"data\":{\"validationCode\":\"512d38b6\",\"validationUrl\":\"https://x.example/\"}}]"
 
 typedef struct Receiver {
@@ -69,8 +72,10 @@ static const Case CASES[] = {
     /* handshakes */
     {"OPTIONS", HOOK, "first-secret", "WebHook-Request-Origin: eventgrid.azure.net", CE, "", 200, 0, 0},
     {"OPTIONS", HOOK, "first-secret", NONE, CE, "", 400, 0, 0},
-    {"POST", HOOK, "first-secret", "aeg-event-type: SubscriptionValidation", "application/json", VALIDATION, 200, 0, 0},
-    {"POST", HOOK, "first-secret", "aeg-event-type: SubscriptionDeletion", "application/json", "[]", 200, 0, 0},
+    {"POST", HOOK, "first-secret", "aeg-event-type: SubscriptionValidation", "application/json", VALIDATION,
+     200, 0, 0},
+    {"POST", HOOK, "first-secret", "aeg-event-type: SubscriptionDeletion", "application/json", "[]", 200, 0,
+     0},
     /* bodies */
     {"POST", HOOK, "first-secret", NONE, BATCH, "[" EVENT "," EVENT "]", 200, 2, 0},
     {"POST", HOOK, "first-secret", NONE, BATCH, "[" EVENT ",{\"id\":\"x\"}," EVENT "]", 200, 2, 1},
@@ -86,7 +91,8 @@ static const Case CASES[] = {
 static const HttpReply *send_case(HttpClient *client, TestWeb *web, const Case *c) {
     char secret[128], type[128];
     snprintf(type, sizeof type, "Content-Type:%s%s", *c->type ? " " : "", c->type);
-    snprintf(secret, sizeof secret, "X-Events-Webhook-Secret%s %s", c->secret && *c->secret ? ":" : ";", c->secret ? c->secret : "");
+    snprintf(secret, sizeof secret, "X-Events-Webhook-Secret%s %s", c->secret && *c->secret ? ":" : ";",
+             c->secret ? c->secret : "");
     const char *const headers[] = {c->field, type, c->secret ? secret : NULL, NULL};
     const HttpReply *reply = NULL;
     Err err = {0};
@@ -97,7 +103,8 @@ static const HttpReply *send_case(HttpClient *client, TestWeb *web, const Case *
 
 static void tells_requests_apart(void) {
     Receiver r = {.answer = 200};
-    r.webhook = grid_webhook_new(&(GridWebhookOptions){.secrets = SECRETS, .deliver = on_delivery, .user = &r});
+    r.webhook =
+        grid_webhook_new(&(GridWebhookOptions){.secrets = SECRETS, .deliver = on_delivery, .user = &r});
     TestWeb *web = test_web_start(on_request, &r);
     AUTO(HttpClient) client = NULL;
     Err err = {0};
@@ -173,10 +180,10 @@ static void publishes_what_fits(void) {
         GridOutcome outcome;
         size_t taken;
     } CASES_OF_PUBLISH[] = {
-        {"", 200, 10, 10, GRID_PUBLISHED, 10},           {"/api/events", 200, 1, 10, GRID_PUBLISHED, 1},
-        {"/", 503, 10, 10, GRID_RETRY, 10},              {"", 413, 10, 10, GRID_SPLIT, 10},
-        {"", 400, 1, 10, GRID_BAD, 1},                   {"", 401, 3, 10, GRID_REFUSED, 3},
-        {"", 200, 5, 300000, GRID_PUBLISHED, 3},         {"", 200, 2, 1040000, GRID_PUBLISHED, 1},
+        {"", 200, 10, 10, GRID_PUBLISHED, 10},   {"/api/events", 200, 1, 10, GRID_PUBLISHED, 1},
+        {"/", 503, 10, 10, GRID_RETRY, 10},      {"", 413, 10, 10, GRID_SPLIT, 10},
+        {"", 400, 1, 10, GRID_BAD, 1},           {"", 401, 3, 10, GRID_REFUSED, 3},
+        {"", 200, 5, 300000, GRID_PUBLISHED, 3}, {"", 200, 2, 1040000, GRID_PUBLISHED, 1},
         {"", 200, 2, 1100000, GRID_BAD, 1},
     };
     Topic topic = {0};
@@ -187,14 +194,17 @@ static void publishes_what_fits(void) {
         Err err = {0};
         Span events[10];
         atomic_store(&topic.status, CASES_OF_PUBLISH[i].status);
-        const GridPublisherOptions options = {.endpoint = test_web_url(web, CASES_OF_PUBLISH[i].endpoint), .key = "the-key"};
+        const GridPublisherOptions options = {.endpoint = test_web_url(web, CASES_OF_PUBLISH[i].endpoint),
+                                              .key = "the-key"};
         REQUIRE(CHECK_OK(grid_publisher_open(&options, &publisher, &err), &err));
         pack_event(&packed, 1, CASES_OF_PUBLISH[i].large);
         for (size_t k = 0; k < COUNT(events); k++) events[k] = buf_view(&packed);
         GridAnswer answer = grid_publish(publisher, events, CASES_OF_PUBLISH[i].count);
-        bool right = answer.outcome == CASES_OF_PUBLISH[i].outcome && answer.taken == CASES_OF_PUBLISH[i].taken;
+        bool right =
+            answer.outcome == CASES_OF_PUBLISH[i].outcome && answer.taken == CASES_OF_PUBLISH[i].taken;
         CHECK(right);
-        if (!right) printf("\n    case %zu: %d taken %zu: %s", i, answer.outcome, answer.taken, answer.why.why);
+        if (!right)
+            printf("\n    case %zu: %d taken %zu: %s", i, answer.outcome, answer.taken, answer.why.why);
         CHECK((answer.outcome == GRID_PUBLISHED) == !answer.why.kind);
         CHECK_SPAN(span_of(topic.path), "/api/events");
         CHECK(atomic_load(&topic.key_seen));
@@ -206,9 +216,11 @@ static void unreadable_events_are_bad(void) {
     AUTO(GridPublisher) publisher = NULL;
     AUTO_BUF packed = {0};
     Err err = {0};
-    REQUIRE(grid_publisher_open(&(GridPublisherOptions){.endpoint = "http://127.0.0.1:1", .key = "k"}, &publisher, &err));
+    REQUIRE(grid_publisher_open(&(GridPublisherOptions){.endpoint = "http://127.0.0.1:1", .key = "k"},
+                                &publisher, &err));
     pack_event(&packed, 1, 10);
-    const Span bad_first[] = {SPAN("\xff\xff"), buf_view(&packed)}, bad_later[] = {buf_view(&packed), SPAN("\xff\xff")};
+    const Span bad_first[] = {SPAN("\xff\xff"), buf_view(&packed)},
+               bad_later[] = {buf_view(&packed), SPAN("\xff\xff")};
     GridAnswer answer = grid_publish(publisher, bad_first, 2);
     CHECK(answer.outcome == GRID_BAD && answer.taken == 1);
     answer = grid_publish(publisher, bad_later, 2);

@@ -14,7 +14,8 @@ static void answer_fields(HttpExchange *x) {
     static const HttpField FIELDS[] = {{"retry-after", {"7", 1}},
                                        {"content-type", {"application/json", 16}},
                                        {"webhook-allowed-origin", {"*", 1}}};
-    http_respond(x, &(HttpAnswer){.status = 503, .fields = FIELDS, .field_count = COUNT(FIELDS), .body = SPAN("{}")});
+    http_respond(
+        x, &(HttpAnswer){.status = 503, .fields = FIELDS, .field_count = COUNT(FIELDS), .body = SPAN("{}")});
 }
 
 static void answer_echo(HttpExchange *x) {
@@ -49,8 +50,11 @@ static void on_request(void *user, HttpExchange *x) {
     static const struct {
         const char *path;
         void (*answer)(HttpExchange *x);
-    } PATHS[] = {{"/echo", answer_echo},   {"/fields", answer_fields}, {"/large", answer_large},
-                 {"/moved", answer_moved}, {"/hold", hold}};
+    } PATHS[] = {{"/echo", answer_echo},
+                 {"/fields", answer_fields},
+                 {"/large", answer_large},
+                 {"/moved", answer_moved},
+                 {"/hold", hold}};
     (void)user;
     for (size_t i = 0; i < COUNT(PATHS); i++)
         if (span_is(http_path(x), PATHS[i].path)) {
@@ -71,8 +75,8 @@ static void carries_method_fields_body(void) {
     static const struct {
         const char *method, *body, *want;
     } CASES[] = {
-        {"GET", "", "GET|yes|"},        {"POST", "abc", "POST|yes|abc"}, {"OPTIONS", "", "OPTIONS|yes|"},
-        {"POST", "", "POST|yes|"},      {"PUT", "x", "PUT|yes|x"},       {"GET", "", "GET|yes|"},
+        {"GET", "", "GET|yes|"},       {"POST", "abc", "POST|yes|abc"}, {"OPTIONS", "", "OPTIONS|yes|"},
+        {"POST", "", "POST|yes|"},     {"PUT", "x", "PUT|yes|x"},       {"GET", "", "GET|yes|"},
         {"DELETE", "", "DELETE|yes|"},
     };
     const char *const headers[] = {"X-Mine: yes", NULL};
@@ -82,7 +86,9 @@ static void carries_method_fields_body(void) {
         const HttpReply *reply = NULL;
         Err err = {0};
         const char *url = test_web_url(web, "/echo");
-        if (!CHECK_OK(http_client_call(client, CASES[i].method, url, headers, span_of(CASES[i].body), &reply, &err), &err))
+        if (!CHECK_OK(
+                http_client_call(client, CASES[i].method, url, headers, span_of(CASES[i].body), &reply, &err),
+                &err))
             continue;
         CHECK(reply->status == 200);
         CHECK_SPAN(buf_view(&reply->body), CASES[i].want);
@@ -98,7 +104,9 @@ static void large_bodies_pass(void) {
     const HttpReply *reply = NULL;
     Err err = {0};
     int64_t began = clock_mono_us();
-    if (CHECK_OK(http_client_call(client, "POST", test_web_url(web, "/echo"), NULL, buf_view(&body), &reply, &err), &err))
+    if (CHECK_OK(
+            http_client_call(client, "POST", test_web_url(web, "/echo"), NULL, buf_view(&body), &reply, &err),
+            &err))
         CHECK(reply->body.len == body.len + 6);
     CHECK(clock_mono_us() - began < 900000); /* no wait for "100 Continue" */
     test_web_stop(web);
@@ -109,11 +117,13 @@ static void reads_fields(void) {
     AUTO(HttpClient) client = open_client((HttpClientOptions){0});
     const HttpReply *reply = NULL;
     Err err = {0};
-    REQUIRE(CHECK_OK(http_client_call(client, "GET", test_web_url(web, "/fields"), NULL, SPAN_NONE, &reply, &err), &err));
+    REQUIRE(CHECK_OK(
+        http_client_call(client, "GET", test_web_url(web, "/fields"), NULL, SPAN_NONE, &reply, &err), &err));
     CHECK(reply->status == 503 && reply->retry_after_ms == 7000);
     CHECK_SPAN(span_of(reply->content_type), "application/json");
     CHECK_SPAN(span_of(reply->allowed_origin), "*");
-    REQUIRE(CHECK_OK(http_client_call(client, "GET", test_web_url(web, "/moved"), NULL, SPAN_NONE, &reply, &err), &err));
+    REQUIRE(CHECK_OK(
+        http_client_call(client, "GET", test_web_url(web, "/moved"), NULL, SPAN_NONE, &reply, &err), &err));
     CHECK(reply->status == 302 && reply->retry_after_ms == 0 && !*reply->allowed_origin);
     test_web_stop(web);
 }
@@ -141,7 +151,8 @@ static void failures_are_errors(void) {
     }
     const HttpReply *reply = NULL; /* and the client works on */
     Err err = {0};
-    CHECK_OK(http_client_call(client, "GET", test_web_url(web, "/echo"), NULL, SPAN_NONE, &reply, &err), &err);
+    CHECK_OK(http_client_call(client, "GET", test_web_url(web, "/echo"), NULL, SPAN_NONE, &reply, &err),
+             &err);
     Task task = {.run = release};
     loop_post(test_web_loop(web), &task);
     test_web_stop(web);
@@ -177,10 +188,12 @@ static void reconnects_after_a_restart(void) {
     AUTO(HttpClient) client = open_client((HttpClientOptions){0});
     const HttpReply *reply = NULL;
     Err err = {0};
-    CHECK_OK(http_client_call(client, "POST", test_web_url(web, "/echo"), NULL, SPAN("1"), &reply, &err), &err);
+    CHECK_OK(http_client_call(client, "POST", test_web_url(web, "/echo"), NULL, SPAN("1"), &reply, &err),
+             &err);
     test_web_stop(web);
     web = test_web_start_at(port, on_request, NULL);
-    CHECK_OK(http_client_call(client, "POST", test_web_url(web, "/echo"), NULL, SPAN("2"), &reply, &err), &err);
+    CHECK_OK(http_client_call(client, "POST", test_web_url(web, "/echo"), NULL, SPAN("2"), &reply, &err),
+             &err);
     test_web_stop(web);
 }
 

@@ -29,7 +29,10 @@ typedef struct Later {
     void (*then)(HttpExchange *x);
 } Later;
 
+static atomic_int later_count; /* a server is stopped when all its work is done */
+
 static void on_later(Timer *timer) {
+    atomic_fetch_sub(&later_count, 1);
     Later *later = CONTAINER(timer, Later, timer);
     later->then(later->x);
     free(later);
@@ -38,6 +41,7 @@ static void on_later(Timer *timer) {
 static void answer_after(HttpExchange *x, int64_t ms, void (*then)(HttpExchange *x)) {
     Later *later = must(calloc(1, sizeof *later));
     *later = (Later){.timer.expired = on_later, .x = x, .then = then};
+    atomic_fetch_add(&later_count, 1);
     loop_timer_set(http_loop(x), &later->timer, ms);
 }
 
@@ -190,6 +194,7 @@ const char *test_server_ws_end(TestServer *s) { return atomic_load(&s->ws_end); 
 unsigned test_server_port(const TestServer *s) { return http_server_port(s->server); }
 
 void test_server_stop(TestServer *s) {
+    while (atomic_load(&later_count)) clock_sleep_ms(5);
     loop_stop(s->loop);
     pthread_join(s->thread, NULL);
     http_server_free(s->server);

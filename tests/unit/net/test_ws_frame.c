@@ -74,7 +74,7 @@ static void frames(void) {
             ws_reader_clear(&r);
         }
     }
-    CHECK(pool.count > 0 && pool.count < 4);
+    CHECK(pool.count <= 1); /* one at a time was enough */
     ws_pool_clear(&pool);
 }
 

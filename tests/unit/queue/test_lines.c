@@ -1,10 +1,11 @@
-#include "queue/queue_lines.h"
 #include "kit/test.h"
+#include "queue/queue_lines.h"
 
 #include <stdio.h>
 
-/* A script: "+1a" add id 1 with key a, "(" a claim begins, "?" takes all that may be taken and must give the ids that
- * follow up to ";", "=1" settle, "~1" give back at once, "w1" wait (until 100), "s+1a" add as suspect. */
+/* A script: "+1a" add id 1 with key a, "(" a claim begins, "?" takes all that may be taken and must give the
+ * ids that follow up to ";", "=1" settle, "~1" give back at once, "w1" wait (until 100), "s+1a" add as
+ * suspect. */
 static void take_all(Lines *l, char *got, size_t size) {
     size_t len = 0;
     got[0] = 0;
@@ -58,7 +59,8 @@ static void scripts(void) {
             case 'L': now = 1000; break;
             }
         }
-        if (lines_floor(l) != CASES[i].floor) printf("\n    %s: floor %d", CASES[i].name, (int)lines_floor(l));
+        if (lines_floor(l) != CASES[i].floor)
+            printf("\n    %s: floor %d", CASES[i].name, (int)lines_floor(l));
         CHECK(lines_floor(l) == CASES[i].floor);
     }
 }
@@ -76,7 +78,8 @@ static void due(void) {
     CHECK(lines_find(l, 4) == NULL);
 }
 
-/* Random work against the two rules: each id is taken in order within its key, and settled ones never come back. */
+/* Random work against the two rules: each id is taken in order within its key, and settled ones never come
+ * back. */
 static void random_work(void) {
     AUTO(Lines) l = lines_new(0);
     unsigned seed = 7;

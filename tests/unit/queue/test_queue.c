@@ -42,7 +42,8 @@ static void send_all(QueueSender *sender, Post *posts, size_t count) {
     Err err = {0};
     REQUIRE(CHECK_OK(loop_open(&loop, &err), &err));
     open_sends = count;
-    for (size_t i = 0; i < count; i++) REQUIRE(CHECK_OK(queue_send(sender, loop, &posts[i].send, &err), &err));
+    for (size_t i = 0; i < count; i++)
+        REQUIRE(CHECK_OK(queue_send(sender, loop, &posts[i].send, &err), &err));
     loop_run(loop);
     loop = loop_free(loop);
 }
@@ -98,7 +99,9 @@ static void complete(QueueReceiver *r, int64_t id) {
 }
 
 static size_t commits;
-static void count_commit(void *user) { (void)user, commits++; }
+static void count_commit(void *user) {
+    (void)user, commits++;
+}
 
 static void verdicts(void) {
     const char *home = test_folder();
@@ -263,9 +266,13 @@ static void backlog(void) {
     AUTO(Db) db = NULL;
     Err err = {0};
     REQUIRE(CHECK_OK(db_open(url, (DbOptions){0}, &db, &err), &err));
-    REQUIRE(CHECK_OK(db_execute(db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
-                                    " INSERT INTO command_queue SELECT i, 't', 'u', 'c' || i, i, 'k' || (i % 5000), 0,"
-                                    " x'0102', 'corr', 1 FROM n", &err), &err));
+    REQUIRE(CHECK_OK(
+        db_execute(db,
+                   "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+                   " INSERT INTO command_queue SELECT i, 't', 'u', 'c' || i, i, 'k' || (i % 5000), 0,"
+                   " x'0102', 'corr', 1 FROM n",
+                   &err),
+        &err));
     AUTO(QueueReceiver) r = open_receiver(home);
     int64_t start = clock_mono_us(), ids[256], done = 0;
     for (int round = 0; round < 40; round++) {
@@ -276,7 +283,8 @@ static void backlog(void) {
         CHECK_OK(queue_complete(r, ids, count, &err), &err);
     }
     CHECK(done == 40 * 256);
-    printf("\n    claim + complete, batches of 256: %.1f us a message", (double)(clock_mono_us() - start) / (40 * 256));
+    printf("\n    claim + complete, batches of 256: %.1f us a message",
+           (double)(clock_mono_us() - start) / (40 * 256));
 }
 
 /* kill -9 of the sender at a random moment: whatever it had been told is accepted is there. */
@@ -312,5 +320,5 @@ static void sender_killed(void) {
     CHECK(claim(r, 60000, &m) >= (size_t)accepted);
 }
 
-SUITE("queue", TEST(verdicts), TEST(batches_of_all_sizes), TEST(receiving), TEST(leases), TEST(restart), TEST(finding),
-      TEST(refusals), TEST(backlog), TEST(sender_killed));
+SUITE("queue", TEST(verdicts), TEST(batches_of_all_sizes), TEST(receiving), TEST(leases), TEST(restart),
+      TEST(finding), TEST(refusals), TEST(backlog), TEST(sender_killed));

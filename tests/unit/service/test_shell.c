@@ -16,11 +16,13 @@ typedef struct Child {
     unsigned port; /* of its admin address */
 } Child;
 
-static void note_reload(void *user) { creat(user, 0600); }
+static void note_reload(void *user) {
+    creat(user, 0600);
+}
 
 static _Noreturn void child_main(const char *home, enum Ending ending, int port_pipe) {
-    char *argv[] = {(char *)"events-relay", (char *)"--home", (char *)home, (char *)"--admin-listen",
-                    (char *)"127.0.0.1:0", NULL};
+    char *argv[] = {(char *)"events-relay",   (char *)"--home",      (char *)home,
+                    (char *)"--admin-listen", (char *)"127.0.0.1:0", NULL};
     char mark[128], become_ready[128];
     Err err = {0};
     int code, null = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -72,7 +74,8 @@ static bool appears(const char *home, const char *name) {
     return exists(home, name);
 }
 
-static int call(HttpClient *client, unsigned port, const char *method, const char *path, char *body, size_t size) {
+static int call(HttpClient *client, unsigned port, const char *method, const char *path, char *body,
+                size_t size) {
     char url[128];
     Err err = {0};
     const HttpReply *reply;
@@ -185,7 +188,8 @@ static void bad_settings_have_exit_codes(void) {
         }
         int status = end_of(child);
         CHECK(WIFEXITED(status) && WEXITSTATUS(status) == CASES[i].code);
-        if (WEXITSTATUS(status) != CASES[i].code) printf("\n    %s: exit %d", CASES[i].flag, WEXITSTATUS(status));
+        if (WEXITSTATUS(status) != CASES[i].code)
+            printf("\n    %s: exit %d", CASES[i].flag, WEXITSTATUS(status));
     }
 }
 

@@ -47,8 +47,11 @@ static void reads_in_order(void) {
         size_t limit, stop_at;
         int64_t first, last;
         size_t count;
-    } CASES[] = {{0, 100, 100, 1, 20, 20}, {0, 5, 100, 1, 5, 5},  {7, 100, 3, 8, 10, 3},
-                 {19, 9, 100, 20, 20, 1},  {20, 9, 100, 0, 0, 0}};
+    } CASES[] = {{0, 100, 100, 1, 20, 20},
+                 {0, 5, 100, 1, 5, 5},
+                 {7, 100, 3, 8, 10, 3},
+                 {19, 9, 100, 20, 20, 1},
+                 {20, 9, 100, 0, 0, 0}};
     for (size_t i = 0; i < COUNT(CASES); i++) {
         Seen seen = {.most = CASES[i].stop_at, .whole = true};
         Err err = {0};
@@ -92,8 +95,13 @@ static void rollback_leaves_nothing(void) {
     grid_log_rollback(log);
     err_clear(&err);
     CHECK(grid_log_last(log, &last, &err) && last == 2);
-    const GridDeadLetter letter = {.subscription = SPAN("gateway"), .body = SPAN("{}"), .reason = SPAN("NotAccepted"),
-                                   .last_outcome = SPAN("HTTP 400"), .position = 2, .attempts = 1, .dead_at_us = 5};
+    const GridDeadLetter letter = {.subscription = SPAN("gateway"),
+                                   .body = SPAN("{}"),
+                                   .reason = SPAN("NotAccepted"),
+                                   .last_outcome = SPAN("HTTP 400"),
+                                   .position = 2,
+                                   .attempts = 1,
+                                   .dead_at_us = 5};
     CHECK_OK(grid_log_bury(log, &letter, &err), &err);
     CHECK(grid_log_buried(log, &count, &err) && count == 1);
 }

@@ -39,7 +39,8 @@ static void numbers_are_dense_and_kept(void) {
     REQUIRE(CHECK_OK(numbers_read(db, 1, 1000, rows, COUNT(rows), &count, &err), &err));
     REQUIRE(count == (size_t)given);
     for (size_t i = 0; i < count; i++)
-        CHECK(rows[i].sequence == (int64_t)i + 1 && rows[i].outbox_id == 3 * rows[i].sequence && !rows[i].skipped);
+        CHECK(rows[i].sequence == (int64_t)i + 1 && rows[i].outbox_id == 3 * rows[i].sequence &&
+              !rows[i].skipped);
 }
 
 static void a_row_gets_one_number_only(void) {
@@ -54,7 +55,8 @@ static void a_row_gets_one_number_only(void) {
     CHECK(err_is(&err, &ERR_DUPLICATE));
     CHECK(state.last == before.last && state.last_outbox_id == before.last_outbox_id);
     err_clear(&err);
-    CHECK_OK(numbers_give(db, &state, (int64_t[]){3}, 1, &err), &err); /* the failed one left nothing behind */
+    CHECK_OK(numbers_give(db, &state, (int64_t[]){3}, 1, &err),
+             &err); /* the failed one left nothing behind */
     CHECK(state.last == 3);
 }
 
@@ -93,5 +95,5 @@ static void the_outbox_is_read_in_order(void) {
     CHECK(count == 2);
 }
 
-SUITE("numbers", TEST(numbers_are_dense_and_kept), TEST(a_row_gets_one_number_only), TEST(skipped_numbers_are_marked),
-      TEST(the_outbox_is_read_in_order));
+SUITE("numbers", TEST(numbers_are_dense_and_kept), TEST(a_row_gets_one_number_only),
+      TEST(skipped_numbers_are_marked), TEST(the_outbox_is_read_in_order));

@@ -42,7 +42,8 @@ static void insert_and_load(void) {
     bool found = false;
     CHECK_OK(prospects_load(db, 1, arena, &got, &found, &err), &err);
     REQUIRE(found);
-    CHECK(strcmp(got.email, p.email) == 0 && strcmp(got.notes, p.notes) == 0 && strcmp(got.tenant_id, "t") == 0);
+    CHECK(strcmp(got.email, p.email) == 0 && strcmp(got.notes, p.notes) == 0 &&
+          strcmp(got.tenant_id, "t") == 0);
     CHECK(strcmp(got.first_name, "Ada") == 0 && strcmp(got.phone, "") == 0);
     CHECK(got.version == 1 && got.created_at == 10 && got.updated_at == 20);
     CHECK_OK(prospects_load(db, 2, arena, &got, &found, &err), &err);
@@ -108,8 +109,9 @@ static void outbox(void) {
     e.subject_version = 4;
     e.data = (ProtobufCBinaryData){3, (uint8_t *)"\0\1\2"};
     CHECK_OK(outbox_append(db, &e, 77, &err), &err);
-    Stmt *s = db_statement(db, "SELECT outbox_id, event_id, tenant_id, subject, subject_version, body, created_at"
-                               " FROM outbox");
+    Stmt *s =
+        db_statement(db, "SELECT outbox_id, event_id, tenant_id, subject, subject_version, body, created_at"
+                         " FROM outbox");
     REQUIRE(stmt_run(s, NULL, &err) && stmt_row(s, &err));
     CHECK(stmt_int(s, 0) == 1);
     CHECK_SPAN(stmt_text(s, 1), "id");

@@ -1,0 +1,26 @@
+/* The gateway's own thread beside the loops: it hears the doorbell, starts the hub at the log's position, and fills the
+ * hub's holes from the log. */
+#pragma once
+#include "gateway/gateway.h"
+#include "io/doorbell.h"
+#include "service/shell.h"
+
+typedef struct Keeper Keeper;
+typedef struct KeeperOptions {
+    Gateway *gateway;
+    Service *service;
+    Doorbell *bell; /* its only listener; others may ring from it */
+    QueriesOptions queries;
+    int64_t poll_ms;
+} KeeperOptions;
+
+bool keeper_open(const KeeperOptions *options, Keeper **ret, Err *err); /* starts the thread */
+Keeper *keeper_free(Keeper *keeper);                                    /* ends and joins it */
+AUTO_FREE(Keeper, keeper_free)
+
+typedef struct HeldRing {
+    Span epoch;
+    int64_t position;
+} HeldRing;
+/* "held EPOCH N". Pure. */
+bool held_ring_read(Span ring, HeldRing *ret);

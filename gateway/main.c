@@ -1,0 +1,161 @@
+/* events-gateway: the edge. Loops that never block (server.h), threads for what blocks (readers, users), the queue's
+ * writer, and the keeper that hears the other programs. */
+#include "base/log.h"
+#include "gateway/keeper.h"
+#include "gateway/rest_auth.h"
+#include "gateway/server.h"
+#include "gateway/webhook.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { READERS = 4, READS_WAITING = 1024, USER_THREADS = 2, LOGINS_WAITING = 64 };
+
+/* Everything that lives as long as the process, beside the Gateway that points to it. */
+typedef struct Program {
+    Service *service;
+    const Config *config;
+    Gateway gateway;
+    HttpTls *tls;
+    Doorbell *bell;
+    Keeper *keeper;
+    QueriesOptions queries;
+    int64_t threads, poll_seconds;
+} Program;
+
+static bool is_loopback(const char *address) {
+    Span a = span_of(address);
+    return span_starts(a, SPAN("127.")) || span_starts(a, SPAN("[::1]:")) || span_starts(a, SPAN("localhost:"));
+}
+
+static bool read_settings(Program *p, Err *err) {
+    const Config *c = p->config;
+    Gateway *g = &p->gateway;
+    int64_t access, refresh;
+    if (!config_number(c, "EVENTS_THREADS", 0, 64, &p->threads, err) ||
+        !config_number(c, "EVENTS_POLL_SECONDS", 1, 3600, &p->poll_seconds, err) ||
+        !config_number(c, "EVENTS_ACCESS_TOKEN_SECONDS", 1, 86400, &access, err) ||
+        !config_number(c, "EVENTS_REFRESH_TOKEN_SECONDS", 1, 366 * 86400, &refresh, err))
+        return false;
+    g->access_us = access * 1000000;
+    g->refresh_us = refresh * 1000000;
+    g->allowed_origins = config_text(c, "EVENTS_ALLOWED_ORIGINS");
+    g->test_endpoints = config_flag(c, "EVENTS_TEST_ENDPOINTS");
+    p->queries = (QueriesOptions){config_text(c, "EVENTS_READ_DB"), config_text(c, "EVENTS_QUEUE"),
+                                  service_home(p->service)};
+    bool loopback = is_loopback(config_text(c, "EVENTS_LISTEN")) && is_loopback(config_text(c, "EVENTS_LISTEN_PLAIN"));
+    if (g->test_endpoints && !loopback)
+        return err_set(err, &ERR_CONFIG, "EVENTS_TEST_ENDPOINTS needs loopback addresses to listen on");
+    if (strcmp(config_text(c, "EVENTS_FANOUT"), "webhook:"))
+        return err_set(err, &ERR_CONFIG, "EVENTS_FANOUT can only be webhook:");
+    return true;
+}
+
+static void *reader_open(void *user) { return queries_new(user); }
+static void reader_close(void *context) { queries_free(context); }
+
+static bool open_threads(Program *p, Err *err) {
+    const char *users_url = config_text(p->config, "EVENTS_USERS_DB");
+    Users *users;
+    if (!users_open(users_url, &users, err)) return false; /* makes the tables, once, before the threads */
+    users_free(users);
+    PoolOptions readers = {"reader", READERS, READS_WAITING, reader_open, reader_close, &p->queries};
+    PoolOptions user_threads = {"users", USER_THREADS, LOGINS_WAITING, users_context_open, users_context_close,
+                                (void *)users_url};
+    return pool_open(&readers, &p->gateway.readers, err) && pool_open(&user_threads, &p->gateway.user_threads, err);
+}
+
+static void repair_needed(void *user) {
+    Program *p = user;
+    doorbell_interrupt(p->bell);
+}
+
+static void committed(void *user) {
+    Program *p = user;
+    doorbell_ring(p->bell, "prospects", "work"); /* nobody there: it looks by itself when it starts */
+}
+
+static bool open_parts(Program *p, Err *err) {
+    const Config *c = p->config;
+    Gateway *g = &p->gateway;
+    const char *secrets;
+    if (!config_secret(c, "EVENTS_WEBHOOK_SECRET", "webhook", &secrets, err) ||
+        !tokens_open(config_path(c, "keys"), &g->tokens, err) ||
+        !static_files_read(config_text(c, "EVENTS_WEB_ROOT"), &g->files, err) ||
+        !http_tls_open(config_path(c, "tls.crt"), config_path(c, "tls.key"), &p->tls, err) ||
+        !doorbell_open(service_home(p->service), "gateway", &p->bell, err) || !open_threads(p, err) ||
+        !queue_sender_open(config_text(c, "EVENTS_QUEUE"), service_home(p->service), &g->queue, err))
+        return false;
+    queue_on_commit(g->queue, committed, p);
+    g->attempts = attempts_new();
+    g->hub = hub_new(repair_needed, p);
+    g->webhook = webhook_new(g, secrets);
+    ServerOptions server = {g, (size_t)p->threads, config_text(c, "EVENTS_LISTEN"),
+                            config_text(c, "EVENTS_LISTEN_PLAIN"), p->tls};
+    return server_open(&server, &g->server, err);
+}
+
+static bool start(Program *p, Err *err) {
+    KeeperOptions keeper = {&p->gateway, p->service, p->bell, p->queries, p->poll_seconds * 1000};
+    if (server_run(p->gateway.server, err) && keeper_open(&keeper, &p->keeper, err)) return true;
+    server_drain(p->gateway.server);
+    server_join(p->gateway.server);
+    return false;
+}
+
+static void stop(void *user) {
+    Program *p = user;
+    atomic_store(&p->gateway.ready, false);
+    service_ready(p->service, false);
+    server_drain(p->gateway.server);
+}
+
+static void reload(void *user) {
+    Program *p = user;
+    Err err = {0};
+    bool ok = http_tls_reload(p->tls, &err) && tokens_reload(p->gateway.tokens, &err);
+    if (ok) log_info("certificate and keys reloaded");
+    else log_error("reload failed, the old ones stay", LOG_ERR(&err));
+}
+
+/* Threads first, so that everything they hand back reaches loops that still exist. */
+static void close_parts(Program *p) {
+    Gateway *g = &p->gateway;
+    p->keeper = keeper_free(p->keeper);
+    g->queue = queue_sender_free(g->queue);
+    g->readers = pool_free(g->readers);
+    g->user_threads = pool_free(g->user_threads);
+    if (!server_free(g->server)) return; /* something is still out: the process ends anyway */
+    g->webhook = grid_webhook_free(g->webhook);
+    g->hub = hub_free(g->hub);
+    g->attempts = attempts_free(g->attempts);
+    g->files = static_files_free(g->files);
+    g->tokens = tokens_free(g->tokens);
+    p->tls = http_tls_free(p->tls);
+    p->bell = doorbell_free(p->bell);
+}
+
+static int serve(Program *p) {
+    Err err = {0};
+    bool ok = read_settings(p, &err) && open_parts(p, &err) && start(p, &err);
+    if (ok) {
+        service_on_reload(p->service, reload, p);
+        service_on_stop(p->service, stop, p);
+        server_join(p->gateway.server);
+        service_on_stop(p->service, NULL, NULL);
+        service_on_reload(p->service, NULL, NULL);
+        log_info("stopped");
+    }
+    close_parts(p);
+    return ok ? 0 : service_failed(&err);
+}
+
+int main(int argc, char **argv) {
+    Err err = {0};
+    int code;
+    Program p = {0};
+    if (!service_open("gateway", argc, argv, &p.service, &code, &err)) return code;
+    p.config = service_config(p.service);
+    code = serve(&p);
+    service_free(p.service);
+    return code;
+}

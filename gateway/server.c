@@ -1,0 +1,185 @@
+#include "gateway/server.h"
+
+#include "base/log.h"
+#include "gateway/live.h"
+#include "gateway/reading.h"
+#include "gateway/routes.h"
+#include "gateway/session.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { THREADS_MAX = 64, DRAIN_MS = 15000, DRAIN_LOOK_MS = 20, SPARE_FILES = 256, TEST_BODY = 16 << 20 };
+
+typedef struct WorkerThread {
+    Worker worker;
+    pthread_t thread;
+    bool runs;
+    Task drain, held;
+    atomic_bool drain_posted, held_posted;
+    Timer drain_look;
+    int64_t drain_until_us;
+} WorkerThread;
+
+struct Server {
+    size_t count;
+    WorkerThread threads[THREADS_MAX];
+};
+
+/* --- opening --- */
+
+static size_t processors(void) {
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (size_t)n;
+}
+
+/* Each server may have its share of the descriptors; what is above is refused by it instead of by the kernel. */
+static size_t connections_max(size_t servers) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur < 2 * SPARE_FILES) return SPARE_FILES;
+    rlim_t share = files.rlim_cur == RLIM_INFINITY ? 100000 : (files.rlim_cur - SPARE_FILES) / servers;
+    return share > 100000 ? 100000 : (size_t)share;
+}
+
+static HttpServerOptions http_options(const ServerOptions *o, Worker *w, size_t servers, bool tls) {
+    return (HttpServerOptions){
+        .on_request = routes_dispatch,
+        .user = w,
+        .tls = tls ? o->tls : NULL,
+        .body_limit = o->gateway->test_endpoints ? TEST_BODY : GRID_WEBHOOK_BODY,
+        .connections_max = connections_max(servers),
+    };
+}
+
+/* With port 0 the first loop takes a free one and the others share it. */
+static bool address_of(const char *wanted, const HttpServer *first, char out[300], Err *err) {
+    const char *colon = strrchr(wanted, ':');
+    if (!colon) return err_set(err, &ERR_CONFIG, "%s is no host:port", wanted);
+    int len = first ? snprintf(out, 300, "%.*s:%u", (int)(colon - wanted), wanted, http_server_port(first))
+                    : snprintf(out, 300, "%s", wanted);
+    return len < 300 || err_set(err, &ERR_CONFIG, "an address is too long");
+}
+
+static bool listen_on(const ServerOptions *o, const Server *s, Worker *w, size_t threads, Err *err) {
+    char address[300];
+    const Worker *first = s->count > 1 ? &s->threads[0].worker : NULL;
+    HttpServerOptions tls = http_options(o, w, threads * 2, true), plain = http_options(o, w, threads * 2, false);
+    return address_of(o->listen, first ? first->tls : NULL, address, err) &&
+           http_server_open(w->loop, address, true, &tls, &w->tls, err) &&
+           address_of(o->listen_plain, first ? first->plain : NULL, address, err) &&
+           http_server_open(w->loop, address, true, &plain, &w->plain, err);
+}
+
+static bool worker_open(const ServerOptions *o, Server *s, size_t threads, Err *err) {
+    Worker *w = &s->threads[s->count++].worker;
+    w->gateway = o->gateway;
+    if (!loop_open(&w->loop, err)) return false;
+    w->tokens = token_cache_new(o->gateway->tokens);
+    w->parking = parking_new();
+    w->sessions = sessions_new(w);
+    return listen_on(o, s, w, threads, err);
+}
+
+bool server_open(const ServerOptions *o, Server **ret, Err *err) {
+    size_t threads = o->threads ? o->threads : processors();
+    if (threads > THREADS_MAX) return err_set(err, &ERR_CONFIG, "at most %d threads", THREADS_MAX);
+    Server *s = must(calloc(1, sizeof *s));
+    while (s->count < threads) {
+        if (worker_open(o, s, threads, err)) continue;
+        server_free(s);
+        return false;
+    }
+    log_info("listening", LOG_INT("port", http_server_port(s->threads[0].worker.tls)),
+             LOG_INT("plainPort", http_server_port(s->threads[0].worker.plain)), LOG_INT("loops", threads));
+    *ret = s;
+    return true;
+}
+
+/* --- running --- */
+
+static void *run(void *user) {
+    WorkerThread *t = user;
+    loop_run(t->worker.loop);
+    return NULL;
+}
+
+bool server_run(Server *s, Err *err) {
+    for (size_t i = 0; i < s->count; i++) {
+        int failed = pthread_create(&s->threads[i].thread, NULL, run, &s->threads[i]);
+        if (failed) return err_set_errno(err, &ERR_INTERNAL, failed, "loop thread");
+        s->threads[i].runs = true;
+    }
+    return true;
+}
+
+void server_join(Server *s) {
+    for (size_t i = 0; i < s->count; i++)
+        if (s->threads[i].runs) pthread_join(s->threads[i].thread, NULL);
+}
+
+static void held_on_loop(Task *task) {
+    WorkerThread *t = CONTAINER(task, WorkerThread, held);
+    atomic_store(&t->held_posted, false);
+    parking_held(t->worker.parking, atomic_load(&t->worker.gateway->held));
+}
+
+void server_held(Server *s) {
+    for (size_t i = 0; i < s->count; i++) {
+        s->threads[i].held.run = held_on_loop;
+        if (!atomic_exchange(&s->threads[i].held_posted, true)) loop_post(s->threads[i].worker.loop, &s->threads[i].held);
+    }
+}
+
+/* --- the end --- */
+
+static void look_at_drain(Timer *timer) {
+    WorkerThread *t = CONTAINER(timer, WorkerThread, drain_look);
+    Worker *w = &t->worker;
+    size_t left = http_server_connections(w->tls) + http_server_connections(w->plain) + w->in_flight;
+    if (left && loop_now_us(w->loop) < t->drain_until_us) {
+        loop_timer_set(w->loop, timer, DRAIN_LOOK_MS);
+        return;
+    }
+    if (left) log_warn("connections cut at the end", LOG_INT("left", left));
+    loop_stop(w->loop);
+}
+
+static void drain_on_loop(Task *task) {
+    WorkerThread *t = CONTAINER(task, WorkerThread, drain);
+    Worker *w = &t->worker;
+    http_server_drain(w->tls);
+    http_server_drain(w->plain);
+    sessions_drain(w->sessions);
+    t->drain_until_us = loop_now_us(w->loop) + (int64_t)DRAIN_MS * 1000;
+    t->drain_look.expired = look_at_drain;
+    loop_timer_set(w->loop, &t->drain_look, DRAIN_LOOK_MS);
+}
+
+void server_drain(Server *s) {
+    for (size_t i = 0; i < s->count; i++) {
+        if (!s->threads[i].runs || atomic_exchange(&s->threads[i].drain_posted, true)) continue;
+        s->threads[i].drain.run = drain_on_loop;
+        loop_post(s->threads[i].worker.loop, &s->threads[i].drain);
+    }
+}
+
+static void worker_free(Worker *w) {
+    w->tls = http_server_free(w->tls);
+    w->plain = http_server_free(w->plain);
+    if (w->sessions) live_stop(w->sessions);
+    w->loop = loop_free(w->loop);
+    w->sessions = sessions_free(w->sessions);
+    w->parking = parking_free(w->parking);
+    w->tokens = token_cache_free(w->tokens);
+}
+
+bool server_free(Server *s) {
+    if (!s) return true;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->threads[i].worker.in_flight) return false;
+    for (size_t i = 0; i < s->count; i++) worker_free(&s->threads[i].worker);
+    free(s);
+    return true;
+}

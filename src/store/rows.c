@@ -1,0 +1,100 @@
+#include "store/rows.h"
+
+#include "base/buf.h"
+
+/* A batch is cut into these, so that a handful of statement texts serve every count. */
+static const size_t GROUPS[] = {32, 8, 1};
+
+typedef struct Cell {
+    enum { CELL_INT, CELL_TEXT, CELL_BLOB } kind;
+    int64_t number;
+    Span bytes;
+} Cell;
+
+struct Rows {
+    const RowShape *shape;
+    char *sql[COUNT(GROUPS)];
+    Cell *cells;
+    size_t count, size;
+};
+
+static char *statement_of(const RowShape *shape, size_t rows) {
+    Buf sql = {0};
+    buf_text(&sql, shape->insert);
+    for (size_t i = 0; i < rows; i++) {
+        buf_text(&sql, i ? ", (?" : "(?");
+        for (int k = 1; k < shape->columns; k++) buf_text(&sql, ", ?");
+        buf_byte(&sql, ')');
+    }
+    buf_text(&sql, shape->conflict);
+    buf_byte(&sql, 0);
+    return must(sql.at);
+}
+
+Rows *rows_new(const RowShape *shape) {
+    Rows *rows = must(calloc(1, sizeof *rows));
+    rows->shape = shape;
+    for (size_t i = 0; i < COUNT(GROUPS); i++) rows->sql[i] = statement_of(shape, GROUPS[i]);
+    return rows;
+}
+
+Rows *rows_free(Rows *rows) {
+    if (!rows) return NULL;
+    for (size_t i = 0; i < COUNT(GROUPS); i++) free(rows->sql[i]);
+    free(rows->cells);
+    free(rows);
+    return NULL;
+}
+
+static void add(Rows *rows, Cell cell) {
+    if (rows->count == rows->size) {
+        rows->size = rows->size ? rows->size * 2 : 256;
+        rows->cells = must(realloc(rows->cells, rows->size * sizeof *rows->cells));
+    }
+    rows->cells[rows->count++] = cell;
+}
+
+static Span present(Span s) {
+    return s.at ? s : SPAN("");
+}
+
+void rows_int(Rows *rows, int64_t value) {
+    add(rows, (Cell){.kind = CELL_INT, .number = value});
+}
+void rows_text(Rows *rows, Span value) {
+    add(rows, (Cell){.kind = CELL_TEXT, .bytes = present(value)});
+}
+void rows_blob(Rows *rows, Span value) {
+    add(rows, (Cell){.kind = CELL_BLOB, .bytes = present(value)});
+}
+size_t rows_count(const Rows *rows) {
+    return rows->count / (size_t)rows->shape->columns;
+}
+void rows_clear(Rows *rows) {
+    rows->count = 0;
+}
+
+static bool insert_group(Rows *rows, size_t group, const Cell *cells, Db *db, Err *err) {
+    Stmt *s = db_statement(db, rows->sql[group]);
+    int parameters = (int)GROUPS[group] * rows->shape->columns;
+    for (int i = 0; i < parameters; i++) {
+        switch (cells[i].kind) {
+        case CELL_INT: stmt_bind_int(s, i + 1, cells[i].number); break;
+        case CELL_TEXT: stmt_bind_text(s, i + 1, cells[i].bytes); break;
+        case CELL_BLOB: stmt_bind_blob(s, i + 1, cells[i].bytes); break;
+        }
+    }
+    return stmt_run(s, NULL, err);
+}
+
+bool rows_flush(Rows *rows, Db *db, Err *err) {
+    size_t columns = (size_t)rows->shape->columns, done = 0, count = rows->count / columns;
+    for (size_t group = 0; group < COUNT(GROUPS); group++)
+        for (; count - done >= GROUPS[group]; done += GROUPS[group])
+            if (!insert_group(rows, group, rows->cells + done * columns, db, err)) {
+                rows_clear(rows);
+                return false;
+            }
+    rows_clear(rows);
+    return true;
+}

@@ -1,0 +1,259 @@
+/* Order of release, duplicates, holes, the ring's lower end, another epoch; filters and masks. */
+#include "gateway/filter.h"
+#include "gateway/hub.h"
+#include "gateway/mask.h"
+#include "gateway/session_frames.h"
+#include "base/clock.h"
+#include "events/v1/prospect.pb-c.h"
+#include "kit/test.h"
+#include <stdio.h>
+#include "wire/envelope.h"
+
+static unsigned repairs;
+static void repair_needed(void *user) {
+    (void)user;
+    repairs++;
+}
+
+static Events__V1__Envelope envelope(int64_t sequence, const char *type, const char *subject) {
+    Events__V1__Envelope e = EVENTS__V1__ENVELOPE__INIT;
+    e.event_id = (char *)"0190163d-8694-739b-aea5-966c26f8ad91";
+    e.event_type = (char *)type;
+    e.subject = (char *)subject;
+    e.tenant_id = (char *)"demo";
+    e.issued_by = (char *)"ada";
+    e.sequence = sequence;
+    return e;
+}
+
+static bool offer(Hub *hub, int64_t sequence) {
+    Events__V1__Envelope e = envelope(sequence, "ProspectCreated", "prospect/1");
+    return hub_offer(hub, &e);
+}
+
+/* What a loop at `after` gets, as text: "3 4 5 " */
+static HubTake take(Hub *hub, unsigned generation, int64_t after, size_t most, Buf *text) {
+    Event *events[64];
+    size_t count;
+    buf_clear(text);
+    HubTake outcome = hub_take(hub, generation, after, most, 1 << 20, events, &count);
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(text, "%lld ", (long long)event_sequence(events[i]));
+        event_unref(events[i]);
+    }
+    return outcome;
+}
+
+static void release_order(void) {
+    static const struct {
+        const char *name;
+        int64_t offered[8]; /* 0 ends */
+        const char *released;
+    } CASES[] = {
+        {"in order", {11, 12, 13}, "11 12 13 "},
+        {"reversed", {13, 12, 11}, "11 12 13 "},
+        {"a hole", {11, 13, 14}, "11 "},
+        {"a hole that fills", {11, 13, 14, 12}, "11 12 13 14 "},
+        {"doubled", {11, 11, 12, 11, 12}, "11 12 "},
+        {"early doubled", {13, 13, 11, 12}, "11 12 13 "},
+        {"old ones", {9, 10, 11}, "11 "},
+        {"far beyond the array", {11, 10 + 3 * RING_EVENTS, 12}, "11 12 "},
+    };
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        AUTO(Hub) hub = hub_new(repair_needed, NULL);
+        AUTO_BUF text = {0};
+        CHECK(!offer(hub, 11)); /* not started: it must come again */
+        hub_start(hub, &(ReplayHead){.epoch = "e", .head = 10});
+        for (size_t k = 0; CASES[i].offered[k]; k++) CHECK(offer(hub, CASES[i].offered[k]));
+        CHECK(take(hub, 1, 10, 64, &text) == HUB_TAKEN);
+        CHECK_SPAN(buf_view(&text), CASES[i].released);
+    }
+}
+
+static void ring_end(void) {
+    AUTO(Hub) hub = hub_new(repair_needed, NULL);
+    AUTO_BUF text = {0};
+    hub_start(hub, &(ReplayHead){.epoch = "e", .head = 0});
+    for (int64_t n = 1; n <= RING_EVENTS + 5; n++) REQUIRE(offer(hub, n));
+    CHECK(take(hub, 1, 0, 2, &text) == HUB_TOO_OLD);
+    CHECK(take(hub, 1, 4, 2, &text) == HUB_TOO_OLD);
+    CHECK(take(hub, 1, 5, 2, &text) == HUB_TAKEN);
+    CHECK_SPAN(buf_view(&text), "6 7 ");
+    CHECK(take(hub, 1, RING_EVENTS + 5, 2, &text) == HUB_TAKEN);
+    CHECK_SPAN(buf_view(&text), "");
+    CHECK(hub_position(hub, NULL).head == RING_EVENTS + 5);
+}
+
+static void holes(void) {
+    AUTO(Hub) hub = hub_new(repair_needed, NULL);
+    int64_t from, to, start = 1000000000;
+    clock_fake(start);
+    hub_start(hub, &(ReplayHead){.epoch = "e", .head = 0});
+    CHECK(hub_next_due_us(hub) == INT64_MAX);
+    repairs = 0;
+    offer(hub, 1);
+    offer(hub, 4);
+    CHECK(repairs == 1 && !hub_due_repair(hub, &from, &to));
+    clock_fake(start + 1100000);
+    REQUIRE(hub_due_repair(hub, &from, &to));
+    CHECK(from == 2 && to == 3);
+    offer(hub, 2);
+    offer(hub, 3);
+    CHECK(hub_position(hub, NULL).head == 4 && hub_next_due_us(hub) == INT64_MAX);
+    CHECK(!hub_held(hub, SPAN("other"), 9));
+    CHECK(hub_held(hub, SPAN("e"), 6)); /* the tail: nothing follows that would show the loss */
+    clock_fake(start + 2300000);
+    REQUIRE(hub_due_repair(hub, &from, &to));
+    CHECK(from == 5 && to == 6);
+    clock_fake(-1);
+}
+
+static void another_log(void) {
+    AUTO(Hub) hub = hub_new(repair_needed, NULL);
+    AUTO_BUF text = {0};
+    hub_start(hub, &(ReplayHead){.epoch = "e", .head = 5});
+    offer(hub, 6);
+    hub_start(hub, &(ReplayHead){.epoch = "e", .head = 3}); /* the same log: no effect */
+    CHECK(hub_position(hub, NULL).head == 6);
+    hub_start(hub, &(ReplayHead){.epoch = "f", .head = 3});
+    CHECK(take(hub, 1, 5, 9, &text) == HUB_RESTARTED);
+    CHECK(hub_position(hub, NULL).head == 3);
+    CHECK(offer(hub, 4));
+    CHECK(take(hub, 2, 3, 9, &text) == HUB_TAKEN);
+    CHECK_SPAN(buf_view(&text), "4 ");
+}
+
+/* --- filters --- */
+
+static const char *fault_of(char **types, size_t type_count, char **subjects, size_t subject_count, unsigned scopes) {
+    Events__V1__Subscribe s = EVENTS__V1__SUBSCRIBE__INIT;
+    Claims claims = {.scope_bits = scopes};
+    const char *code;
+    s.event_types = types, s.n_event_types = type_count;
+    s.subjects = subjects, s.n_subjects = subject_count;
+    AUTO(Filter) filter = filter_new(&s, &claims, &code);
+    return filter ? "" : code;
+}
+
+static void filter_faults(void) {
+    char *fine[] = {(char *)"prospect/1", (char *)"prospect/*"}, *star[] = {(char *)"*"}, *half[] = {(char *)"prospect/1*"};
+    char *deep[] = {(char *)"prospect/1/2"}, *bare[] = {(char *)"prospect"}, *types[] = {(char *)"ProspectCreated"};
+    char *rejected[] = {(char *)"CommandRejected"}, *many[FILTER_SUBJECTS_MAX + 1];
+    for (size_t i = 0; i < COUNT(many); i++) many[i] = fine[0];
+    CHECK_SPAN(span_of(fault_of(types, 1, fine, 2, SCOPE_READ)), "");
+    CHECK_SPAN(span_of(fault_of(NULL, 0, star, 1, SCOPE_READ)), "invalid_subject");
+    CHECK_SPAN(span_of(fault_of(NULL, 0, half, 1, SCOPE_READ)), "invalid_subject");
+    CHECK_SPAN(span_of(fault_of(NULL, 0, deep, 1, SCOPE_READ)), "invalid_subject");
+    CHECK_SPAN(span_of(fault_of(NULL, 0, bare, 1, SCOPE_READ)), "invalid_subject");
+    CHECK_SPAN(span_of(fault_of(NULL, 0, many, COUNT(many) - 1, SCOPE_READ)), "");
+    CHECK_SPAN(span_of(fault_of(NULL, 0, many, COUNT(many), SCOPE_READ)), "too_many");
+    CHECK_SPAN(span_of(fault_of(types, 1, NULL, 0, SCOPE_WRITE)), "forbidden");
+    CHECK_SPAN(span_of(fault_of(rejected, 1, NULL, 0, SCOPE_WRITE)), "");
+    CHECK_SPAN(span_of(fault_of(NULL, 0, NULL, 0, 0)), "");
+}
+
+static void filter_matching(void) {
+    static const struct {
+        const char *type, *subject, *wanted_type, *wanted_subject, *tenant, *user;
+        unsigned scopes;
+        bool match;
+    } CASES[] = {
+        {"ProspectCreated", "prospect/1", NULL, NULL, "demo", "bob", SCOPE_READ, true},
+        {"ProspectCreated", "prospect/1", NULL, NULL, "other", "ada", SCOPE_READ, false},
+        {"ProspectCreated", "prospect/1", NULL, NULL, "demo", "bob", SCOPE_WRITE, false},
+        {"ProspectCreated", "prospect/1", "ProspectUpdated", NULL, "demo", "bob", SCOPE_READ, false},
+        {"ProspectCreated", "prospect/1", "ProspectCreated", "prospect/1", "demo", "bob", SCOPE_READ, true},
+        {"ProspectCreated", "prospect/12", NULL, "prospect/1", "demo", "bob", SCOPE_READ, false},
+        {"ProspectCreated", "prospect/12", NULL, "prospect/*", "demo", "bob", SCOPE_READ, true},
+        {"ProspectCreated", "prospects/12", NULL, "prospect/*", "demo", "bob", SCOPE_READ, false},
+        {"CommandRejected", "command/9", "ProspectCreated", "prospect/1", "demo", "ada", 0, true},
+        {"CommandRejected", "command/9", NULL, NULL, "demo", "bob", SCOPE_READ, false},
+        {"CommandRejected", "command/9", NULL, NULL, "other", "ada", SCOPE_READ, false},
+        {"EventSkipped", "prospect/1", NULL, NULL, "demo", "ada", SCOPE_READ, false},
+    };
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        Events__V1__Envelope e = envelope(1, CASES[i].type, CASES[i].subject);
+        AUTO(Event) event = event_new(&e);
+        Events__V1__Subscribe s = EVENTS__V1__SUBSCRIBE__INIT;
+        char *type = (char *)CASES[i].wanted_type, *subject = (char *)CASES[i].wanted_subject;
+        Claims claims = {.scope_bits = CASES[i].scopes};
+        const char *code;
+        span_copy(span_of(CASES[i].tenant), claims.tenant_id, sizeof claims.tenant_id);
+        span_copy(span_of(CASES[i].user), claims.user_id, sizeof claims.user_id);
+        if (type) s.event_types = &type, s.n_event_types = 1;
+        if (subject) s.subjects = &subject, s.n_subjects = 1;
+        Claims asking = claims;
+        asking.scope_bits |= SCOPE_READ; /* a later token may have less than the one that subscribed */
+        AUTO(Filter) filter = filter_new(&s, &asking, &code);
+        REQUIRE(filter && event);
+        CHECK(filter_matches(filter, event, &claims) == CASES[i].match);
+    }
+}
+
+/* --- what leaves --- */
+
+static Event *created(int64_t sequence) {
+    Events__V1__ProspectCreated p = EVENTS__V1__PROSPECT_CREATED__INIT;
+    uint8_t data[256];
+    p.prospect_id = 7;
+    p.first_name = (char *)"Ada";
+    p.email = (char *)"ada@example.org";
+    p.version = 1;
+    Events__V1__Envelope e = envelope(sequence, "ProspectCreated", "prospect/7");
+    e.data = (ProtobufCBinaryData){events__v1__prospect_created__pack(&p, data), data};
+    return event_new(&e);
+}
+
+static void batch(bool personal, const char *first_name, const char *email) {
+    AUTO(Event) a = created(3);
+    AUTO(Event) b = created(4);
+    AUTO(Arena) arena = arena_new(0);
+    uint32_t id = 300;
+    AUTO(Blob) frame = frame_batch((Event *[]){a, b}, 2, personal, 4, &id);
+    REQUIRE(frame && frame->len > 4);
+    size_t head = (frame->bytes[1] & 127) == 126 ? 4 : 2; /* of the WebSocket frame */
+    Events__V1__ServerFrame *f = events__v1__server_frame__unpack(arena_protobuf(arena), frame->len - head,
+                                                                  (const uint8_t *)frame->bytes + head);
+    REQUIRE(f && f->frame_case == EVENTS__V1__SERVER_FRAME__FRAME_EVENTS);
+    CHECK(f->events->n_events == 2 && f->events->position == 4 && f->events->n_ids == 1 && f->events->ids[0] == 300);
+    CHECK(f->events->events[1]->sequence == 4);
+    ProtobufCBinaryData data = f->events->events[0]->data;
+    Events__V1__ProspectCreated *p =
+        events__v1__prospect_created__unpack(arena_protobuf(arena), data.len, data.data);
+    REQUIRE(p);
+    CHECK(p->prospect_id == 7 && p->version == 1);
+    CHECK_SPAN(span_of(p->first_name), first_name);
+    CHECK_SPAN(span_of(p->email), email);
+}
+
+static void batches(void) {
+    batch(true, "Ada", "ada@example.org");
+    batch(false, "", "");
+}
+
+static void client_frames(void) {
+    static const struct {
+        const char *name, *bytes;
+        size_t len;
+        FrameFault fault;
+    } CASES[] = {
+        {"ping", "\x22\x02\x08\x05", 4, FRAME_GOOD},
+        {"empty", "", 0, FRAME_UNKNOWN},
+        {"a frame of the future", "\x4a\x00", 2, FRAME_UNKNOWN},
+        {"two frames", "\x22\x00\x12\x00", 4, FRAME_UNKNOWN},
+        {"a frame and one of the future", "\x22\x00\x4a\x00", 4, FRAME_UNKNOWN},
+        {"cut off", "\x22\x05\x08", 3, FRAME_UNDECODABLE},
+        {"text that is not UTF-8", "\x0a\x05\x12\x03\xff\xff\xff", 7, FRAME_UNDECODABLE},
+        {"noise", "\xff\xff\xff\xff", 4, FRAME_UNDECODABLE},
+    };
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        AUTO(Arena) arena = arena_new(0);
+        Events__V1__ClientFrame *frame;
+        FrameFault fault = frame_read((Span){CASES[i].bytes, CASES[i].len}, arena, &frame);
+        if (fault != CASES[i].fault) printf("\n    %s", CASES[i].name);
+        CHECK(fault == CASES[i].fault);
+    }
+}
+
+SUITE("hub", TEST(release_order), TEST(ring_end), TEST(holes), TEST(another_log), TEST(filter_faults),
+      TEST(filter_matching), TEST(batches), TEST(client_frames));
