@@ -18,10 +18,12 @@ typedef struct Fields {
     char csp[CSP_MAX];
 } Fields;
 
-static void add(Fields *f, const char *name, Span value) { f->at[f->count++] = (HttpField){name, value}; }
+static void add(Fields *f, const char *name, Span value) {
+    f->at[f->count++] = (HttpField){name, value};
+}
 
-/* The authority comes from the client and goes into a header that lists sources: only what a host and port are made
- * of. */
+/* The authority comes from the client and goes into a header that lists sources: only what a host and port
+ * are made of. */
 static bool is_plain_authority(Span authority) {
     for (size_t i = 0; i < authority.len; i++) {
         char c = authority.at[i];
@@ -31,7 +33,8 @@ static bool is_plain_authority(Span authority) {
     return authority.len > 0 && authority.len < 128;
 }
 
-/* 'self' covers the stream's ws: and wss: in today's browsers but not in those of 2021; so its own address is named. */
+/* 'self' covers the stream's ws: and wss: in today's browsers but not in those of 2021; so its own address is
+ * named. */
 static void add_security(Fields *f, const HttpExchange *x) {
     Span authority = http_authority(x);
     char own[160] = "";
@@ -64,20 +67,25 @@ void answer_send(Request *r, Answer *a) {
     for (size_t i = 0; i < a->field_count; i++) add(&f, a->fields[i].name, a->fields[i].value);
     add_security(&f, r->x);
     add_cors(&f, r);
-    HttpAnswer answer = {.status = a->status ? a->status : 200, .fields = f.at, .field_count = f.count, .blob = a->blob};
+    HttpAnswer answer = {
+        .status = a->status ? a->status : 200, .fields = f.at, .field_count = f.count, .blob = a->blob};
     if (!a->blob) answer.body = buf_view(&a->body);
     if (a->body.failed) answer = (HttpAnswer){.status = 500, .fields = f.at, .field_count = f.count};
     http_respond(r->x, &answer);
     buf_free(&a->body);
 }
 
-void answer_status(Request *r, int status) { answer_send(r, &(Answer){.status = status}); }
+void answer_status(Request *r, int status) {
+    answer_send(r, &(Answer){.status = status});
+}
 
 void answer_message(const Request *r, Answer *a, const ProtobufCMessage *message) {
     bool binary = r->wants_protobuf;
     a->media_type = binary ? "application/x-protobuf" : "application/json";
-    if (binary) message_pack(message, &a->body);
-    else message_to_json(message, &a->body);
+    if (binary)
+        message_pack(message, &a->body);
+    else
+        message_to_json(message, &a->body);
 }
 
 void answer_faults(Request *r, int status, const char *code, const char *detail, const FieldFaults *faults) {

@@ -1,4 +1,5 @@
-/* Answers of REST calls: messages as JSON or protobuf, problems (RFC 9457), and the fields that every answer has. */
+/* Answers of REST calls: messages as JSON or protobuf, problems (RFC 9457), and the fields that every answer
+ * has. */
 #pragma once
 #include "gateway/request.h"
 #include "wire/message.h"
@@ -10,7 +11,7 @@ typedef struct Answer {
     HttpField fields[ANSWER_FIELDS]; /* values live until answer_send() */
     size_t field_count;
     Buf body;
-    Blob *blob; /* instead of body; borrowed */
+    Blob *blob;     /* instead of body; borrowed */
     bool cacheable; /* it says itself how; else no-store */
 } Answer;
 

@@ -1,5 +1,6 @@
-/* attempts.c - a table of fixed size. A pair that has no place of its own pushes out the one of its set that has been
- * quiet longest: the memory is bounded, and who is pushed out had most of his attempts back anyway. */
+/* attempts.c - a table of fixed size. A pair that has no place of its own pushes out the one of its set that
+ * has been quiet longest: the memory is bounded, and who is pushed out had most of his attempts back anyway.
+ */
 #include "gateway/attempts.h"
 
 #include "base/buf.h"
@@ -11,7 +12,7 @@
 enum { SETS = 1024, WAYS = 8 };
 
 typedef struct Meter {
-    uint64_t pair; /* 0: free */
+    uint64_t pair;       /* 0: free */
     int64_t empty_at_us; /* attempts move it into the future, time catches up */
 } Meter;
 

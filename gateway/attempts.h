@@ -1,4 +1,5 @@
-/* How often somebody may try a password: per user name and address, so that neither locks out the other. Any thread. */
+/* How often somebody may try a password: per user name and address, so that neither locks out the other. Any
+ * thread. */
 #pragma once
 #include "base/auto.h"
 #include "base/span.h"
@@ -9,7 +10,8 @@ enum { ATTEMPTS_BURST = 10, ATTEMPTS_REFILL_US = 6000000 }; /* ten at once, then
 Attempts *attempts_new(void);
 Attempts *attempts_free(Attempts *attempts);
 AUTO_FREE(Attempts, attempts_free)
-/* Counts an attempt. False where there were too many: *retry_after_s (at least 1) says when the next one may come. */
+/* Counts an attempt. False where there were too many: *retry_after_s (at least 1) says when the next one may
+ * come. */
 bool attempts_take(Attempts *attempts, Span name, Span address, int64_t now_us, int64_t *retry_after_s);
 /* The attempt was right: it and those before it are forgotten. */
 void attempts_forgive(Attempts *attempts, Span name, Span address);

@@ -1,5 +1,5 @@
-/* base64url without padding (RFC 4648, section 5), as JOSE and our cursors use it. Strict: other characters, padding
- * and non-zero trailing bits are refused, so that one value has one text. */
+/* base64url without padding (RFC 4648, section 5), as JOSE and our cursors use it. Strict: other characters,
+ * padding and non-zero trailing bits are refused, so that one value has one text. */
 #pragma once
 #include "base/buf.h"
 

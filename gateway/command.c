@@ -8,7 +8,8 @@
 #include "wire/proto_scan.h"
 
 static void *member(ProtobufCMessage *message, const char *name, ProtobufCType type) {
-    const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
+    const ProtobufCFieldDescriptor *f =
+        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
     if (!f || f->type != type || f->label == PROTOBUF_C_LABEL_REPEATED) return NULL;
     return (char *)message + f->offset;
 }
@@ -62,9 +63,12 @@ static ProtobufCMessage *decode_json(const CommandInput *in, Arena *arena, Field
     ProtobufCMessage *m = message_new(in->type, arena);
     JsonReader r = json_reader(in->body, arena);
     JsonToken first = json_next(&r);
-    if (!m) field_fault(faults, "", "too_large");
-    else if (first == JSON_ERROR) field_fault(faults, "", r.fault);
-    else if (first != JSON_OBJECT) field_fault(faults, "", "wrong_type");
+    if (!m)
+        field_fault(faults, "", "too_large");
+    else if (first == JSON_ERROR)
+        field_fault(faults, "", r.fault);
+    else if (first != JSON_OBJECT)
+        field_fault(faults, "", "wrong_type");
     else if (in->type->from_json(&r, m, arena, faults) && json_next(&r) != JSON_END)
         field_fault(faults, "", "invalid_json");
     return m;
@@ -77,8 +81,8 @@ static ProtobufCMessage *decode_protobuf(const CommandInput *in, Arena *arena, F
     return m;
 }
 
-/* As message_from_json() and message_from_protobuf(), but what REST has in the path and in If-Match is put in before
- * the rules are applied. */
+/* As message_from_json() and message_from_protobuf(), but what REST has in the path and in If-Match is put in
+ * before the rules are applied. */
 static ProtobufCMessage *decode_update(const CommandInput *in, Arena *arena, FieldFaults *faults) {
     ProtobufCMessage *m = in->protobuf ? decode_protobuf(in, arena, faults) : decode_json(in, arena, faults);
     for (size_t i = 0; i < faults->count; i++)
@@ -92,9 +96,12 @@ static ProtobufCMessage *decode_update(const CommandInput *in, Arena *arena, Fie
 
 static ProtobufCMessage *decode(const CommandInput *in, Arena *arena, FieldFaults *faults) {
     ProtobufCMessage *m = NULL;
-    if (in->prospect_id) m = decode_update(in, arena, faults);
-    else if (in->protobuf) message_from_protobuf(in->type, in->body, arena, &m, faults);
-    else message_from_json(in->type, in->body, arena, &m, faults);
+    if (in->prospect_id)
+        m = decode_update(in, arena, faults);
+    else if (in->protobuf)
+        message_from_protobuf(in->type, in->body, arena, &m, faults);
+    else
+        message_from_json(in->type, in->body, arena, &m, faults);
     return faults->count ? NULL : m;
 }
 
@@ -105,13 +112,15 @@ static Uuid id_of_key(const CommandInput *in) {
     return uuid_v5(&UUID_COMMANDS, parts, COUNT(parts));
 }
 
-/* The client's own id, or the one of its key, or a new one. Both, and not the same: nobody could say which one counts. */
+/* The client's own id, or the one of its key, or a new one. Both, and not the same: nobody could say which
+ * one counts. */
 static bool choose_id(const CommandInput *in, Span given, char out[UUID_TEXT], FieldFaults *faults) {
     Uuid own = {0}, of_key = {0};
     bool has_own = given.len > 0, has_key = in->idempotency_key.at;
     if (has_own && !uuid_parse(given, &own)) field_fault(faults, "commandId", "invalid_id");
     if (has_key) of_key = id_of_key(in);
-    if (has_own && has_key && memcmp(&own, &of_key, sizeof own)) field_fault(faults, "commandId", "invalid_id");
+    if (has_own && has_key && memcmp(&own, &of_key, sizeof own))
+        field_fault(faults, "commandId", "invalid_id");
     Uuid id = has_own ? own : has_key ? of_key : uuid_v7();
     uuid_format(&id, out);
     return !faults->count;
@@ -153,7 +162,8 @@ bool command_build(const CommandInput *in, Arena *arena, Command *c, FieldFaults
     *id = (char *)protobuf_c_empty_string;
     c->body_hash = hash_message(c->message);
     *id = c->command_id;
-    c->ordering_key = ordering_key(in->type, c->message, span_of(in->claims->tenant_id), span_of(c->command_id), arena);
+    c->ordering_key =
+        ordering_key(in->type, c->message, span_of(in->claims->tenant_id), span_of(c->command_id), arena);
     c->packed = pack_envelope(in, c, arena);
     return (c->ordering_key.at && c->packed.at) || err_set(err, &ERR_TOO_LARGE, "the command does not fit");
 }

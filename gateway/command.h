@@ -10,16 +10,16 @@ typedef struct Command {
     const MessageType *type;
     ProtobufCMessage *message; /* its command_id is set */
     char command_id[UUID_TEXT];
-    uint64_t body_hash;        /* of the message without its id: what "the same command" means */
+    uint64_t body_hash; /* of the message without its id: what "the same command" means */
     Span ordering_key;
-    Span packed;               /* the CommandEnvelope */
+    Span packed; /* the CommandEnvelope */
 } Command;
 
 typedef struct CommandInput {
     const MessageType *type;
     Span body;
     bool protobuf;
-    Span idempotency_key;      /* at == NULL where there is none */
+    Span idempotency_key; /* at == NULL where there is none */
     const char *correlation_id, *traceparent;
     const Claims *claims;
     /* Of UpdateProspect in REST, where they are no members of the body; 0: not set here. */
@@ -31,6 +31,8 @@ bool command_build(const CommandInput *in, Arena *arena, Command *ret, FieldFaul
 
 /* If-Match: "12" -> 12, * -> -1. False for anything else. */
 bool if_match_read(Span header, int64_t *ret);
-/* The ordering key: the subject that the command's type names ("prospect/{prospect_id}"); else, for what creates
- * something that has an e-mail, a hash of tenant and case-folded e-mail; else the command's own id. */
-Span ordering_key(const MessageType *type, const ProtobufCMessage *message, Span tenant, Span command_id, Arena *arena);
+/* The ordering key: the subject that the command's type names ("prospect/{prospect_id}"); else, for what
+ * creates something that has an e-mail, a hash of tenant and case-folded e-mail; else the command's own id.
+ */
+Span ordering_key(const MessageType *type, const ProtobufCMessage *message, Span tenant, Span command_id,
+                  Arena *arena);

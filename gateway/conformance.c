@@ -1,4 +1,5 @@
-/* conformance.c - endpoints for protocol test suites, with EVENTS_TEST_ENDPOINTS=on and on loopback only: no token. */
+/* conformance.c - endpoints for protocol test suites, with EVENTS_TEST_ENDPOINTS=on and on loopback only: no
+ * token. */
 #include "gateway/answer.h"
 #include "gateway/rest.h"
 #include "net/websocket.h"
@@ -30,7 +31,9 @@ static void echo_message(WebSocket *ws, void *user, bool text, Span bytes) {
     if (!websocket_send(ws, text ? 1 : 2, bytes)) websocket_close(ws, 1013, "read more often");
 }
 
-static void echo_closed(WebSocket *ws, void *user) { (void)ws, (void)user; }
+static void echo_closed(WebSocket *ws, void *user) {
+    (void)ws, (void)user;
+}
 
 void test_ws_echo(Request *r) {
     Err err = {0};

@@ -1,6 +1,6 @@
-/* Where a list goes on: opaque to clients, bound to the list (what was asked and how it was sorted), so that a cursor
- * of one list cannot lead astray in another. Not secret and not signed: it only moves within what the token may read
- * anyway. Pure. */
+/* Where a list goes on: opaque to clients, bound to the list (what was asked and how it was sorted), so that
+ * a cursor of one list cannot lead astray in another. Not secret and not signed: it only moves within what
+ * the token may read anyway. Pure. */
 #pragma once
 #include "base/buf.h"
 

@@ -1,8 +1,9 @@
-/* One event on its way to the clients: encoded once for each of the two views (with and without personal fields), then
- * shared by every session of every loop. Counted, immutable, any thread. */
+/* One event on its way to the clients: encoded once for each of the two views (with and without personal
+ * fields), then shared by every session of every loop. Counted, immutable, any thread. */
 #pragma once
 #include "base/blob.h"
 #include "events/v1/envelope.pb-c.h"
+#include "store/replay_log.h"
 
 typedef enum EventKind {
     EVENT_PLAIN,
@@ -14,8 +15,9 @@ typedef struct Event Event;
 
 /* Copies. NULL out of memory. */
 Event *event_new(const Events__V1__Envelope *envelope);
-/* From the replay log's bytes; NULL where malformed or out of memory. */
-Event *event_unpack(Span packed);
+/* Of the replay log, whose rows were checked when they were written: nothing is decoded. NULL out of memory.
+ */
+Event *event_of_row(const ReplayRow *row);
 Event *event_ref(Event *event);
 Event *event_unref(Event *event);
 AUTO_FREE(Event, event_unref)
@@ -27,6 +29,6 @@ Span event_type(const Event *event);
 Span event_subject(const Event *event);
 Span event_issued_by(const Event *event);
 size_t event_size(const Event *event); /* bytes of memory, about */
-/* The bytes of one `events` entry of an EventBatch (tag, length, envelope). personal false: personal fields empty. They
- * live as long as the event; NULL out of memory. */
+/* The bytes of one `events` entry of an EventBatch (tag, length, envelope). personal false: personal fields
+ * empty. They live as long as the event; NULL out of memory. */
 const Blob *event_entry(Event *event, bool personal);

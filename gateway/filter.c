@@ -58,7 +58,8 @@ static const char *fault(const Events__V1__Subscribe *s, const Claims *claims) {
     for (size_t i = 0; i < s->n_event_types; i++) {
         if (strlen(s->event_types[i]) > TYPE_MAX) return "too_many";
         /* who names what he may not read is told so; who names nothing gets what he may read */
-        if (strcmp(s->event_types[i], "CommandRejected") && !(claims->scope_bits & SCOPE_READ)) return "forbidden";
+        if (strcmp(s->event_types[i], "CommandRejected") && !(claims->scope_bits & SCOPE_READ))
+            return "forbidden";
     }
     return NULL;
 }

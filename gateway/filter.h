@@ -1,7 +1,8 @@
 /* Which events a subscription is for. Pure.
  *
- * The order of questions: tenant, then the token's scopes, then the subscription's types and subjects. CommandRejected
- * has a rule of its own: it goes to the user who sent the command, and to nobody else, whatever the filters are. */
+ * The order of questions: tenant, then the token's scopes, then the subscription's types and subjects.
+ * CommandRejected has a rule of its own: it goes to the user who sent the command, and to nobody else,
+ * whatever the filters are. */
 #pragma once
 #include "base/auto.h"
 #include "events/v1/stream.pb-c.h"
@@ -22,5 +23,6 @@ bool event_permitted(const Event *event, const Claims *claims);
 /* Does a subscription with this filter, of a connection with these claims, get the event? */
 bool filter_matches(const Filter *filter, const Event *event, const Claims *claims);
 
-/* "prospect/12345" or "prospect/STAR" with STAR an asterisk: an entity type, one slash, an id or the asterisk. */
+/* "prospect/12345" or "prospect/STAR" with STAR an asterisk: an entity type, one slash, an id or the
+ * asterisk. */
 bool subject_is_valid(Span subject, bool pattern);

@@ -1,5 +1,5 @@
-/* What the parts of the gateway share. Made by main.c before any loop runs, torn down after all of them have ended; in
- * between only what is atomic, or guards itself, changes. */
+/* What the parts of the gateway share. Made by main.c before any loop runs, torn down after all of them have
+ * ended; in between only what is atomic, or guards itself, changes. */
 #pragma once
 #include "app/queries.h"
 #include "gateway/attempts.h"

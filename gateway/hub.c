@@ -1,22 +1,22 @@
 /* hub.c - one mutex, one array.
  *
- * Events come from the webhook (Event Grid: at least once, any order, late) and from the replay log (repair). Each has
- * a number, numbers are dense, so "may this one go?" is arithmetic: an event is released when all lower numbers are
- * held (domain/prefix.h does the counting). Design section "Sent" would allow more: an event whose subject's previous
- * version has passed may go before a hole of another subject is filled. That shortens the wait behind a lost event from
- * about a second to nothing, for the price of positions that are no prefix; it comes with the issue that needs it.
+ * Events come from the webhook (Event Grid: at least once, any order, late) and from the replay log (repair).
+ * Each has a number, numbers are dense, so "may this one go?" is arithmetic: an event is released when all
+ * lower numbers are held (domain/prefix.h does the counting). Design section "Sent" would allow more: an
+ * event whose subject's previous version has passed may go before a hole of another subject is filled. That
+ * shortens the wait behind a lost event from about a second to nothing, for the price of positions that are
+ * no prefix; it comes with the issue that needs it.
  *
- * slots[] holds by number both the released events (the ring, up to `prefix`) and the early ones above the prefix. An
- * early event beyond the array or its bytes is dropped: it is then a hole, and the log has it. Nothing here is durable:
- * a gateway that restarts begins at the log's position.
+ * slots[] holds by number both the released events (the ring, up to `prefix`) and the early ones above the
+ * prefix. An early event beyond the array or its bytes is dropped: it is then a hole, and the log has it.
+ * Nothing here is durable: a gateway that restarts begins at the log's position.
  *
- * The loops pull. A release only posts one wake-up to each loop, and the loop takes references to what follows its own
- * position. So a slow loop costs no memory: if it falls behind the ring it is told so. */
+ * The loops pull. A release only posts one wake-up to each loop, and the loop takes references to what
+ * follows its own position. So a slow loop costs no memory: if it falls behind the ring it is told so. */
 #include "gateway/hub.h"
 
 #include "base/clock.h"
 #include "domain/prefix.h"
-#include "wire/envelope.h"
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -25,9 +25,9 @@ enum { SLOTS = RING_EVENTS + EARLY_EVENTS }; /* a power of two */
 struct Hub {
     pthread_mutex_t lock;
     char epoch[64];
-    unsigned generation;    /* 0: not started */
+    unsigned generation; /* 0: not started */
     Prefix *prefix;
-    int64_t low;            /* the ring holds low .. released */
+    int64_t low; /* the ring holds low .. released */
     int64_t released;
     size_t ring_bytes, early_bytes;
     Event *slots[SLOTS];
@@ -58,7 +58,9 @@ Hub *hub_free(Hub *hub) {
     return NULL;
 }
 
-static Event **slot(Hub *hub, int64_t number) { return &hub->slots[(uint64_t)number % SLOTS]; }
+static Event **slot(Hub *hub, int64_t number) {
+    return &hub->slots[(uint64_t)number % SLOTS];
+}
 
 static void run_listener(Task *task) {
     HubListener *listener = CONTAINER(task, HubListener, task);
@@ -123,7 +125,8 @@ static bool release(Hub *hub) {
         hub->early_bytes -= size;
         hub->ring_bytes += size;
     }
-    while (hub->released - hub->low + 1 > RING_EVENTS || (hub->ring_bytes > RING_BYTES && hub->low < hub->released))
+    while (hub->released - hub->low + 1 > RING_EVENTS ||
+           (hub->ring_bytes > RING_BYTES && hub->low < hub->released))
         drop_oldest(hub);
     return hub->released > before;
 }
@@ -135,7 +138,8 @@ static Kept keep(Hub *hub, Event *event) {
     int64_t number = event_sequence(event);
     bool next = number == hub->released + 1;
     if (number <= hub->released) return KEPT; /* a duplicate */
-    if (!next && (number > hub->released + EARLY_EVENTS || hub->early_bytes + event_size(event) > EARLY_BYTES)) {
+    if (!next &&
+        (number > hub->released + EARLY_EVENTS || hub->early_bytes + event_size(event) > EARLY_BYTES)) {
         prefix_known_last(hub->prefix, number, clock_mono_us());
         return KEPT_EARLY; /* dropped on purpose, and known to be missing: the log has it, or soon will */
     }
@@ -162,8 +166,8 @@ bool hub_offer(Hub *hub, const Events__V1__Envelope *envelope) {
     return offer(hub, event);
 }
 
-bool hub_offer_packed(Hub *hub, Span packed) {
-    AUTO(Event) event = event_unpack(packed);
+bool hub_offer_row(Hub *hub, const ReplayRow *row) {
+    AUTO(Event) event = event_of_row(row);
     return offer(hub, event);
 }
 
@@ -200,13 +204,17 @@ static void take(Hub *hub, int64_t after, size_t most, size_t bytes, Event **ret
     }
 }
 
-HubTake hub_take(Hub *hub, unsigned generation, int64_t after, size_t most, size_t bytes, Event **ret, size_t *count) {
+HubTake hub_take(Hub *hub, unsigned generation, int64_t after, size_t most, size_t bytes, Event **ret,
+                 size_t *count) {
     HubTake outcome = HUB_TAKEN;
     *count = 0;
     pthread_mutex_lock(&hub->lock);
-    if (generation != hub->generation) outcome = HUB_RESTARTED;
-    else if (after + 1 < hub->low) outcome = HUB_TOO_OLD;
-    else take(hub, after, most, bytes, ret, count);
+    if (generation != hub->generation)
+        outcome = HUB_RESTARTED;
+    else if (after + 1 < hub->low)
+        outcome = HUB_TOO_OLD;
+    else
+        take(hub, after, most, bytes, ret, count);
     pthread_mutex_unlock(&hub->lock);
     return outcome;
 }

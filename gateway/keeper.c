@@ -1,12 +1,13 @@
 /* keeper.c - one blocking thread with a connection of its own, so that its code reads top to bottom.
  *
- * The hub starts where the projection stands, so the gateway waits for the read model in the background: commands are
- * accepted meanwhile, reads and streams are answered with 503. If there is still none after READY_ANYWAY_MS, the
- * gateway calls itself ready all the same: a projection that is down for a day must not keep commands out.
+ * The hub starts where the projection stands, so the gateway waits for the read model in the background:
+ * commands are accepted meanwhile, reads and streams are answered with 503. If there is still none after
+ * READY_ANYWAY_MS, the gateway calls itself ready all the same: a projection that is down for a day must not
+ * keep commands out.
  *
- * Events can get lost on the way here (Event Grid gives up, this process was away). The projection says by doorbell up
- * to which number it holds everything; what is missing here for a second is read from its log. A lost ring is caught by
- * looking at the log's head every poll interval. */
+ * Events can get lost on the way here (Event Grid gives up, this process was away). The projection says by
+ * doorbell up to which number it holds everything; what is missing here for a second is read from its log. A
+ * lost ring is caught by looking at the log's head every poll interval. */
 #include "gateway/keeper.h"
 
 #include "base/clock.h"
@@ -33,7 +34,8 @@ bool held_ring_read(Span ring, HeldRing *ret) {
     uint64_t position;
     Span word = span_split(ring, ' ', &rest);
     ret->epoch = span_split(rest, ' ', &number);
-    if (!span_is(word, "held") || !ret->epoch.len || !span_to_u64(span_trim(number), INT64_MAX, &position)) return false;
+    if (!span_is(word, "held") || !ret->epoch.len || !span_to_u64(span_trim(number), INT64_MAX, &position))
+        return false;
     ret->position = (int64_t)position;
     return true;
 }
@@ -64,7 +66,8 @@ static void start_hub(Keeper *k, const ReplayHead *head) {
     server_held(g->server);
     log_info("stream began", LOG_TEXT("epoch", head->epoch), LOG_INT("position", head->head));
     say_ready(k);
-    doorbell_ring(k->o.bell, "grid", "up gateway"); /* nobody there: then it will try us first thing when it starts */
+    doorbell_ring(k->o.bell, "grid",
+                  "up gateway"); /* nobody there: then it will try us first thing when it starts */
 }
 
 static void look_at_head(Keeper *k) {
@@ -77,22 +80,26 @@ static void look_at_head(Keeper *k) {
         return;
     }
     ReplayHead known = hub_position(k->o.gateway->hub, NULL);
-    if (!hub_started(k->o.gateway->hub) || strcmp(known.epoch, head.epoch)) start_hub(k, &head);
-    else learn_head(k, span_of(head.epoch), head.head);
+    if (!hub_started(k->o.gateway->hub) || strcmp(known.epoch, head.epoch))
+        start_hub(k, &head);
+    else
+        learn_head(k, span_of(head.epoch), head.head);
 }
 
 static void hear(Keeper *k, Span ring) {
     HeldRing held;
     if (!held_ring_read(ring, &held)) return;
     ReplayHead known = hub_position(k->o.gateway->hub, NULL);
-    if (span_is(held.epoch, known.epoch)) learn_head(k, held.epoch, held.position);
-    else look_at_head(k); /* another log than the one we know: see for ourselves */
+    if (span_is(held.epoch, known.epoch))
+        learn_head(k, held.epoch, held.position);
+    else
+        look_at_head(k); /* another log than the one we know: see for ourselves */
 }
 
 static bool offer_row(void *user, const ReplayRow *row) {
     Keeper *k = user;
     metric_add(k->repaired, 1);
-    return hub_offer_packed(k->o.gateway->hub, row->body);
+    return hub_offer_row(k->o.gateway->hub, row);
 }
 
 static void repair(Keeper *k) {
@@ -136,7 +143,8 @@ bool keeper_open(const KeeperOptions *options, Keeper **ret, Err *err) {
     k->o = *options;
     k->queries = queries_new(&options->queries);
     k->begun_us = clock_mono_us();
-    k->repaired = metric_counter("events_gateway_repaired_total", "events read from the log because they did not come");
+    k->repaired =
+        metric_counter("events_gateway_repaired_total", "events read from the log because they did not come");
     int failed = pthread_create(&k->thread, NULL, keep, k);
     if (!failed) {
         *ret = k;

@@ -1,5 +1,5 @@
-/* The gateway's own thread beside the loops: it hears the doorbell, starts the hub at the log's position, and fills the
- * hub's holes from the log. */
+/* The gateway's own thread beside the loops: it hears the doorbell, starts the hub at the log's position, and
+ * fills the hub's holes from the log. */
 #pragma once
 #include "gateway/gateway.h"
 #include "io/doorbell.h"

@@ -1,5 +1,5 @@
-/* keys.c - reads <folder>/<kid>.pem. Everything that is not an EC key on P-256 is refused here, at start, so that the
- * algorithm of a key id is settled before any token is seen. */
+/* keys.c - reads <folder>/<kid>.pem. Everything that is not an EC key on P-256 is refused here, at start, so
+ * that the algorithm of a key id is settled before any token is seen. */
 #include "gateway/keys.h"
 
 #include "base/buf.h"
@@ -69,7 +69,8 @@ static bool parse(Key *key) {
            coordinate(key->pkey, OSSL_PKEY_PARAM_EC_PUB_Y, key->y);
 }
 
-/* A kid goes into JSON and headers as it is: plain characters only. Other files of the folder are passed over. */
+/* A kid goes into JSON and headers as it is: plain characters only. Other files of the folder are passed
+ * over. */
 static bool kid_of(const char *file, char kid[65]) {
     Span name = span_of(file);
     if (!span_ends(name, SPAN(".pem")) || name.at[0] == '.') return false;
@@ -94,7 +95,8 @@ static bool add(Keys *keys, const char *folder, const char *file, Err *err) {
     if (!key->pem || !parse(key)) return err_set(err, &ERR_CONFIG, "%s is no EC key on P-256", path);
     if (!key->pem) return true;
     const Key *now = keys->signer;
-    if (!now || key->made_at > now->made_at || (key->made_at == now->made_at && strcmp(key->kid, now->kid) > 0))
+    if (!now || key->made_at > now->made_at ||
+        (key->made_at == now->made_at && strcmp(key->kid, now->kid) > 0))
         keys->signer = key;
     return true;
 }

@@ -7,8 +7,8 @@
 
 typedef struct Key {
     char kid[65];
-    EVP_PKEY *pkey;         /* P-256, checked */
-    char *pem;              /* the private key's text, for libjwt; NULL where the file holds a public key only */
+    EVP_PKEY *pkey; /* P-256, checked */
+    char *pem;      /* the private key's text, for libjwt; NULL where the file holds a public key only */
     unsigned char x[32], y[32];
     int64_t made_at;
 } Key;

@@ -1,8 +1,9 @@
-/* live.c - the hub wakes the loop, the loop takes the next run of events and gives each session what it wants of it.
+/* live.c - the hub wakes the loop, the loop takes the next run of events and gives each session what it wants
+ * of it.
  *
- * Most sessions of a tenant want the same events of a run. So the frame is made once for each distinct answer (which
- * events, with or without personal fields, which position) and the same bytes are queued to all of them; the cache
- * lives for one run and has few places, because there are few distinct answers. */
+ * Most sessions of a tenant want the same events of a run. So the frame is made once for each distinct answer
+ * (which events, with or without personal fields, which position) and the same bytes are queued to all of
+ * them; the cache lives for one run and has few places, because there are few distinct answers. */
 #include "gateway/live.h"
 
 #include "base/log.h"
@@ -33,7 +34,8 @@ static bool wants(const Session *s, const Event *event) {
     if (event_kind(event) == EVENT_REJECTED) return event_permitted(event, &s->claims);
     for (size_t i = 0; i < s->subscription_count; i++) {
         const Subscription *sub = &s->subscriptions[i];
-        if (sub->live && event_sequence(event) > sub->cursor && filter_matches(sub->filter, event, &s->claims))
+        if (sub->live && event_sequence(event) > sub->cursor &&
+            filter_matches(sub->filter, event, &s->claims))
             return true;
     }
     return false;
@@ -90,8 +92,8 @@ static void give_all(Sessions *all, Run *run) {
     for (size_t i = 0; i < run->count; i++) event_unref(run->events[i]);
 }
 
-/* The loop has slept through more than the ring holds. Its live subscriptions become ones that catch up from where it
- * stood, which reads the log for what the ring has lost; new ones begin at the present. */
+/* The loop has slept through more than the ring holds. Its live subscriptions become ones that catch up from
+ * where it stood, which reads the log for what the ring has lost; new ones begin at the present. */
 static void fall_back(Sessions *all) {
     int64_t behind = all->position;
     log_warn("loop fell behind the ring", LOG_INT("position", behind));
@@ -127,7 +129,8 @@ static void wake(HubListener *listener) {
     Run run;
     for (size_t turns = 0; turns < RUNS_PER_TURN; turns++) {
         run.count = run.frame_count = 0;
-        switch (hub_take(hub, all->generation, all->position, RUN_EVENTS, RUN_BYTES, run.events, &run.count)) {
+        switch (
+            hub_take(hub, all->generation, all->position, RUN_EVENTS, RUN_BYTES, run.events, &run.count)) {
         case HUB_TOO_OLD: fall_back(all); break;
         case HUB_RESTARTED: restart(all); break;
         case HUB_TAKEN:
@@ -140,7 +143,8 @@ static void wake(HubListener *listener) {
     if (!atomic_exchange(&listener->posted, true)) loop_post(listener->loop, &listener->task);
 }
 
-/* A quiet session's position would grow old while others' events pass: an empty batch moves it now and then. */
+/* A quiet session's position would grow old while others' events pass: an empty batch moves it now and then.
+ */
 static void tidy(Timer *timer) {
     Sessions *all = CONTAINER(timer, Sessions, tidy);
     for (Session *s = all->first, *next; s; s = next) {
@@ -159,4 +163,6 @@ void live_start(Sessions *all) {
     loop_timer_set(all->worker->loop, &all->tidy, TIDY_MS);
 }
 
-void live_stop(Sessions *all) { loop_timer_stop(all->worker->loop, &all->tidy); }
+void live_stop(Sessions *all) {
+    loop_timer_stop(all->worker->loop, &all->tidy);
+}

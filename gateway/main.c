@@ -1,5 +1,5 @@
-/* events-gateway: the edge. Loops that never block (server.h), threads for what blocks (readers, users), the queue's
- * writer, and the keeper that hears the other programs. */
+/* events-gateway: the edge. Loops that never block (server.h), threads for what blocks (readers, users), the
+ * queue's writer, and the keeper that hears the other programs. */
 #include "base/log.h"
 #include "gateway/keeper.h"
 #include "gateway/rest_auth.h"
@@ -24,7 +24,8 @@ typedef struct Program {
 
 static bool is_loopback(const char *address) {
     Span a = span_of(address);
-    return span_starts(a, SPAN("127.")) || span_starts(a, SPAN("[::1]:")) || span_starts(a, SPAN("localhost:"));
+    return span_starts(a, SPAN("127.")) || span_starts(a, SPAN("[::1]:")) ||
+           span_starts(a, SPAN("localhost:"));
 }
 
 static bool read_settings(Program *p, Err *err) {
@@ -42,7 +43,8 @@ static bool read_settings(Program *p, Err *err) {
     g->test_endpoints = config_flag(c, "EVENTS_TEST_ENDPOINTS");
     p->queries = (QueriesOptions){config_text(c, "EVENTS_READ_DB"), config_text(c, "EVENTS_QUEUE"),
                                   service_home(p->service)};
-    bool loopback = is_loopback(config_text(c, "EVENTS_LISTEN")) && is_loopback(config_text(c, "EVENTS_LISTEN_PLAIN"));
+    bool loopback =
+        is_loopback(config_text(c, "EVENTS_LISTEN")) && is_loopback(config_text(c, "EVENTS_LISTEN_PLAIN"));
     if (g->test_endpoints && !loopback)
         return err_set(err, &ERR_CONFIG, "EVENTS_TEST_ENDPOINTS needs loopback addresses to listen on");
     if (strcmp(config_text(c, "EVENTS_FANOUT"), "webhook:"))
@@ -50,8 +52,12 @@ static bool read_settings(Program *p, Err *err) {
     return true;
 }
 
-static void *reader_open(void *user) { return queries_new(user); }
-static void reader_close(void *context) { queries_free(context); }
+static void *reader_open(void *user) {
+    return queries_new(user);
+}
+static void reader_close(void *context) {
+    queries_free(context);
+}
 
 static bool open_threads(Program *p, Err *err) {
     const char *users_url = config_text(p->config, "EVENTS_USERS_DB");
@@ -59,9 +65,10 @@ static bool open_threads(Program *p, Err *err) {
     if (!users_open(users_url, &users, err)) return false; /* makes the tables, once, before the threads */
     users_free(users);
     PoolOptions readers = {"reader", READERS, READS_WAITING, reader_open, reader_close, &p->queries};
-    PoolOptions user_threads = {"users", USER_THREADS, LOGINS_WAITING, users_context_open, users_context_close,
-                                (void *)users_url};
-    return pool_open(&readers, &p->gateway.readers, err) && pool_open(&user_threads, &p->gateway.user_threads, err);
+    PoolOptions user_threads = {
+        "users", USER_THREADS, LOGINS_WAITING, users_context_open, users_context_close, (void *)users_url};
+    return pool_open(&readers, &p->gateway.readers, err) &&
+           pool_open(&user_threads, &p->gateway.user_threads, err);
 }
 
 static void repair_needed(void *user) {
@@ -113,8 +120,10 @@ static void reload(void *user) {
     Program *p = user;
     Err err = {0};
     bool ok = http_tls_reload(p->tls, &err) && tokens_reload(p->gateway.tokens, &err);
-    if (ok) log_info("certificate and keys reloaded");
-    else log_error("reload failed, the old ones stay", LOG_ERR(&err));
+    if (ok)
+        log_info("certificate and keys reloaded");
+    else
+        log_error("reload failed, the old ones stay", LOG_ERR(&err));
 }
 
 /* Threads first, so that everything they hand back reaches loops that still exist. */
@@ -143,7 +152,6 @@ static int serve(Program *p) {
         server_join(p->gateway.server);
         service_on_stop(p->service, NULL, NULL);
         service_on_reload(p->service, NULL, NULL);
-        log_info("stopped");
     }
     close_parts(p);
     return ok ? 0 : service_failed(&err);

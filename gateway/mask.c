@@ -3,7 +3,8 @@
 #include "wire/message.h"
 
 static void empty_field(ProtobufCMessage *message, const char *name) {
-    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
     if (!field || field->label == PROTOBUF_C_LABEL_REPEATED || field->type != PROTOBUF_C_TYPE_STRING) abort();
     *(char **)((char *)message + field->offset) = (char *)protobuf_c_empty_string;
 }

@@ -10,7 +10,9 @@ struct Parking {
     size_t count;
 };
 
-Parking *parking_new(void) { return must(calloc(1, sizeof(Parking))); }
+Parking *parking_new(void) {
+    return must(calloc(1, sizeof(Parking)));
+}
 
 Parking *parking_free(Parking *parking) {
     free(parking);
@@ -86,8 +88,10 @@ void parking_held(Parking *parking, int64_t position) {
 static void back(Job *job) {
     Reading *reading = CONTAINER(job, Reading, job);
     reading->request->worker->in_flight--;
-    if (reading->behind) park(reading);
-    else finish(reading);
+    if (reading->behind)
+        park(reading);
+    else
+        finish(reading);
 }
 
 static bool read_in_view(Reading *reading, Queries *queries, Err *err) {
@@ -103,7 +107,8 @@ static bool read_in_view(Reading *reading, Queries *queries, Err *err) {
 static void run(Job *job, void *context) {
     Reading *reading = CONTAINER(job, Reading, job);
     Err *err = &reading->err;
-    bool ok = reading->needs_model ? read_in_view(reading, context, err) : reading->read(reading, context, NULL, err);
+    bool ok = reading->needs_model ? read_in_view(reading, context, err)
+                                   : reading->read(reading, context, NULL, err);
     if (!ok) queries_failed(context, err);
 }
 
@@ -115,7 +120,8 @@ static bool min_position(const Request *r, int64_t *ret) {
     return fine;
 }
 
-void reading_start(Request *r, bool (*read)(Reading *, Queries *, Db *, Err *), bool needs_model, void *input) {
+void reading_start(Request *r, bool (*read)(Reading *, Queries *, Db *, Err *), bool needs_model,
+                   void *input) {
     int64_t least;
     if (!min_position(r, &least)) {
         answer_bad_field(r, "X-Events-Min-Position", "out_of_range");

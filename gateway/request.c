@@ -44,7 +44,8 @@ static Span media_type(Span header) {
 
 static bool accepts_protobuf(const HttpExchange *x) {
     for (Span rest = http_header(x, "accept"); rest.at;)
-        if (span_equal_nocase(media_type(span_split(rest, ',', &rest)), SPAN("application/x-protobuf"))) return true;
+        if (span_equal_nocase(media_type(span_split(rest, ',', &rest)), SPAN("application/x-protobuf")))
+            return true;
     return false;
 }
 
@@ -62,8 +63,10 @@ Request *request_new(Worker *worker, HttpExchange *x) {
         uuid_format(&made, r->correlation_id);
     }
     Span trace = http_header(x, "traceparent");
-    if (traceparent_is_valid(trace)) span_copy(trace, r->traceparent, sizeof r->traceparent);
-    else make_traceparent(r->traceparent);
+    if (traceparent_is_valid(trace))
+        span_copy(trace, r->traceparent, sizeof r->traceparent);
+    else
+        make_traceparent(r->traceparent);
     return r;
 }
 

@@ -1,5 +1,6 @@
-/* One REST call: the exchange and what has been found out about it. Lives in the exchange's memory, until answered.
- * Reader threads look at it too, so whatever they need of the exchange is taken from it beforehand, on the loop. */
+/* One REST call: the exchange and what has been found out about it. Lives in the exchange's memory, until
+ * answered. Reader threads look at it too, so whatever they need of the exchange is taken from it beforehand,
+ * on the loop. */
 #pragma once
 #include "gateway/gateway.h"
 
@@ -25,8 +26,8 @@ struct Request {
     Worker *worker;
     Gateway *gateway;
     const Route *route;
-    Span param;    /* the segment at "{}" */
-    Claims claims; /* zero where the route is public */
+    Span param;          /* the segment at "{}" */
+    Claims claims;       /* zero where the route is public */
     bool wants_protobuf; /* by Accept */
     Span if_none_match;
     char correlation_id[CORRELATION_ID];
@@ -42,7 +43,9 @@ bool request_body_fits(Request *r);
 bool request_is_protobuf(const Request *r); /* of the body */
 /* The token of `Authorization: Bearer`; at == NULL where there is none. */
 Span request_bearer(const HttpExchange *x);
-static inline bool request_may(const Request *r, unsigned scope) { return r->claims.scope_bits & scope; }
+static inline bool request_may(const Request *r, unsigned scope) {
+    return r->claims.scope_bits & scope;
+}
 
 bool traceparent_is_valid(Span text); /* W3C Trace Context, version 00 */
 bool is_visible_ascii(Span text, size_t most);

@@ -1,5 +1,5 @@
-/* rest_auth.c - signing in. Everything here runs on the user threads (a hash takes 40 ms, a signature 0.5 ms), the
- * loops only carry it there and back. */
+/* rest_auth.c - signing in. Everything here runs on the user threads (a hash takes 40 ms, a signature 0.5
+ * ms), the loops only carry it there and back. */
 #include "gateway/rest_auth.h"
 
 #include "base/clock.h"
@@ -56,12 +56,15 @@ typedef struct AuthWork {
 static void run(Job *job, void *context) {
     AuthWork *w = CONTAINER(job, AuthWork, job);
     Users *users;
-    if (!users_context(context, &users, &w->err) || !w->work(w, users, &w->err)) users_context_failed(context, &w->err);
+    if (!users_context(context, &users, &w->err) || !w->work(w, users, &w->err))
+        users_context_failed(context, &w->err);
 }
 
 static void finish(AuthWork *w) {
-    if (w->err.kind) answer_err(w->request, &w->err);
-    else answer_send(w->request, &w->answer);
+    if (w->err.kind)
+        answer_err(w->request, &w->err);
+    else
+        answer_send(w->request, &w->answer);
     arena_free(w->arena);
     free(w);
 }
@@ -83,8 +86,10 @@ static AuthWork *work_new(Request *r, bool (*work)(AuthWork *, Users *, Err *)) 
 
 static void work_start(AuthWork *w) {
     Worker *worker = w->request->worker;
-    if (pool_submit(worker->gateway->user_threads, worker->loop, &w->job, &w->err)) worker->in_flight++;
-    else finish(w);
+    if (pool_submit(worker->gateway->user_threads, worker->loop, &w->job, &w->err))
+        worker->in_flight++;
+    else
+        finish(w);
 }
 
 /* Decodes the body; has answered and freed the work where false. */
@@ -129,7 +134,8 @@ static bool login(AuthWork *w, Users *users, Err *err) {
     char refresh[SECRET_TEXT];
     int64_t now = clock_now_us();
     return user_login(users, span_of(in->username), span_of(in->password), &user, err) &&
-           refresh_issue(users, &user, now, g->refresh_us, refresh, err) && answer_tokens(w, &user, refresh, now, err);
+           refresh_issue(users, &user, now, g->refresh_us, refresh, err) &&
+           answer_tokens(w, &user, refresh, now, err);
 }
 
 static bool refresh(AuthWork *w, Users *users, Err *err) {
@@ -137,7 +143,8 @@ static bool refresh(AuthWork *w, Users *users, Err *err) {
     User user;
     char next[SECRET_TEXT];
     int64_t now = clock_now_us();
-    return refresh_rotate(users, span_of(in->refresh_token), now, w->request->gateway->refresh_us, &user, next, err) &&
+    return refresh_rotate(users, span_of(in->refresh_token), now, w->request->gateway->refresh_us, &user,
+                          next, err) &&
            answer_tokens(w, &user, next, now, err);
 }
 
@@ -147,8 +154,8 @@ static void answer_slow_down(AuthWork *w, int64_t seconds) {
     snprintf(text, sizeof text, "%lld", (long long)seconds);
     Answer a = {.status = 429, .media_type = "application/problem+json"};
     answer_field(&a, "retry-after", span_of(text));
-    problem_write(&a.body, "rate_limited", 429, "too many attempts for this name from this address", r->correlation_id,
-                  NULL);
+    problem_write(&a.body, "rate_limited", 429, "too many attempts for this name from this address",
+                  r->correlation_id, NULL);
     answer_send(r, &a);
     arena_free(w->arena);
     free(w);
@@ -158,7 +165,8 @@ static void answer_slow_down(AuthWork *w, int64_t seconds) {
 static void login_back(Job *job) {
     AuthWork *w = CONTAINER(job, AuthWork, job);
     const Events__V1__LoginRequest *in = (const Events__V1__LoginRequest *)w->message;
-    if (!w->err.kind) attempts_forgive(w->request->gateway->attempts, span_of(in->username), http_peer(w->request->x));
+    if (!w->err.kind)
+        attempts_forgive(w->request->gateway->attempts, span_of(in->username), http_peer(w->request->x));
     back(job);
 }
 
@@ -168,9 +176,11 @@ void rest_login(Request *r) {
     const Events__V1__LoginRequest *in = (const Events__V1__LoginRequest *)w->message;
     int64_t retry_after;
     w->job.done = login_back;
-    if (attempts_take(r->gateway->attempts, span_of(in->username), http_peer(r->x), clock_mono_us(), &retry_after))
+    if (attempts_take(r->gateway->attempts, span_of(in->username), http_peer(r->x), clock_mono_us(),
+                      &retry_after))
         work_start(w);
-    else answer_slow_down(w, retry_after);
+    else
+        answer_slow_down(w, retry_after);
 }
 
 void rest_refresh(Request *r) {

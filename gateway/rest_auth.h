@@ -2,7 +2,8 @@
 #pragma once
 #include "store/users.h"
 
-/* A user thread's context for pool_open(): a connection that is opened when it is needed, and again after it was lost. */
+/* A user thread's context for pool_open(): a connection that is opened when it is needed, and again after it
+ * was lost. */
 typedef struct UsersContext UsersContext;
 void *users_context_open(void *url); /* url is kept */
 void users_context_close(void *context);

@@ -1,4 +1,5 @@
-/* rest_commands.c - commands in: checked, stamped, handed to the queue; 202 only once the queue has them on disk. */
+/* rest_commands.c - commands in: checked, stamped, handed to the queue; 202 only once the queue has them on
+ * disk. */
 #include "events/v1/rest.pb-c.h"
 #include "gateway/answer.h"
 #include "gateway/command.h"
@@ -111,11 +112,14 @@ void rest_update_prospect(Request *r) {
         answer_problem(r, &ERR_PRECONDITION_REQUIRED, "If-Match names the version to change, or * for any");
     else if (!if_match_read(if_match, &in.expected_version))
         answer_bad_field(r, "If-Match", "out_of_range");
-    else accept_command(r, &in);
+    else
+        accept_command(r, &in);
 }
 
 void rest_command(Request *r) {
     CommandInput in = {.type = message_type(r->param)};
-    if (!in.type || in.type->kind != MESSAGE_COMMAND) answer_problem(r, &ERR_NOT_FOUND, "no such command");
-    else accept_command(r, &in);
+    if (!in.type || in.type->kind != MESSAGE_COMMAND)
+        answer_problem(r, &ERR_NOT_FOUND, "no such command");
+    else
+        accept_command(r, &in);
 }

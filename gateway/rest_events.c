@@ -1,5 +1,6 @@
-/* rest_events.c - events by REST: the history of one prospect, and pages of the replay log. The rules of the stream
- * hold here too: tenant, scopes, CommandRejected only to its sender, personal fields only with prospects:pii. */
+/* rest_events.c - events by REST: the history of one prospect, and pages of the replay log. The rules of the
+ * stream hold here too: tenant, scopes, CommandRejected only to its sender, personal fields only with
+ * prospects:pii. */
 #include "gateway/cursor.h"
 #include "gateway/mask.h"
 #include "gateway/reading.h"
@@ -65,7 +66,8 @@ static bool history_begin(Reading *reading, const HistoryInput *in, int64_t *bef
     Cursor cursor;
     *before = INT64_MAX;
     if (!in->cursor.len) return true;
-    if (!cursor_read(in->cursor, (uint64_t)in->prospect_id, &bytes, &cursor)) return bad_cursor(reading) && false;
+    if (!cursor_read(in->cursor, (uint64_t)in->prospect_id, &bytes, &cursor))
+        return bad_cursor(reading) && false;
     *before = cursor.id;
     return true;
 }
@@ -86,7 +88,8 @@ static bool read_history(Reading *reading, Queries *queries, Db *db, Err *err) {
     if (h.failed) return err_set(err, &ERR_INTERNAL, "an event of the log cannot be read");
     if (!h.page.n_items && !in->cursor.len) return err_set(err, &ERR_NOT_FOUND, "no such prospect");
     if (h.more) {
-        cursor_write(&next, &(Cursor){.id = h.page.items[h.page.n_items - 1]->sequence}, (uint64_t)in->prospect_id);
+        cursor_write(&next, &(Cursor){.id = h.page.items[h.page.n_items - 1]->sequence},
+                     (uint64_t)in->prospect_id);
         buf_byte(&next, 0);
         h.page.next_cursor = next.at;
     }
@@ -104,8 +107,10 @@ void rest_history(Request *r) {
     *in = (HistoryInput){0};
     if (!request_prospect_id(r, &in->prospect_id)) return;
     http_query_value(r->x, "cursor", &in->cursor);
-    if (request_limit(r, HISTORY_MAX, HISTORY_DEFAULT, &in->limit)) reading_start(r, read_history, true, in);
-    else answer_bad_field(r, "limit", "out_of_range");
+    if (request_limit(r, HISTORY_MAX, HISTORY_DEFAULT, &in->limit))
+        reading_start(r, read_history, true, in);
+    else
+        answer_bad_field(r, "limit", "out_of_range");
 }
 
 /* --- the log --- */
@@ -152,15 +157,16 @@ static bool read_log(Reading *reading, Queries *queries, Db *db, Err *err) {
     bool more = true;
     while (more && !page.failed && page.found < in->limit && page.scanned < SCAN_MAX) {
         page.of_this_read = 0;
-        if (!tenant_log_read(db, span_of(reading->request->claims.tenant_id), page.position, reading->head.head,
-                             SCAN_ROWS, &(ReplayVisitor){log_row, &page}, err))
+        if (!tenant_log_read(db, span_of(reading->request->claims.tenant_id), page.position,
+                             reading->head.head, SCAN_ROWS, &(ReplayVisitor){log_row, &page}, err))
             return false;
         more = page.of_this_read == SCAN_ROWS;
     }
     if (page.failed) return err_set(err, &ERR_INTERNAL, "an event of the log cannot be read");
     buf_text(&reading->answer.body, page.found ? "]" : "[]");
     /* the tenant's rows are all read: the next page begins behind everybody's */
-    if (!more && page.found < in->limit && page.position < reading->head.head) page.position = reading->head.head;
+    if (!more && page.found < in->limit && page.position < reading->head.head)
+        page.position = reading->head.head;
     reading->head.head = page.position;
     reading->answer.media_type = "application/cloudevents-batch+json; charset=utf-8";
     reading_position(reading);
@@ -183,7 +189,10 @@ void rest_events(Request *r) {
     }
     *in = (LogInput){0};
     http_query_value(r->x, "types", &in->types);
-    if (!read_after(r, &in->after)) answer_bad_field(r, "after", "out_of_range");
-    else if (!request_limit(r, EVENTS_MAX, EVENTS_DEFAULT, &in->limit)) answer_bad_field(r, "limit", "out_of_range");
-    else reading_start(r, read_log, true, in);
+    if (!read_after(r, &in->after))
+        answer_bad_field(r, "after", "out_of_range");
+    else if (!request_limit(r, EVENTS_MAX, EVENTS_DEFAULT, &in->limit))
+        answer_bad_field(r, "limit", "out_of_range");
+    else
+        reading_start(r, read_log, true, in);
 }

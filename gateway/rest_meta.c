@@ -74,8 +74,12 @@ static void answer_health(Request *r, bool well) {
     answer_send(r, &a);
 }
 
-void rest_live(Request *r) { answer_health(r, true); }
-void rest_ready(Request *r) { answer_health(r, atomic_load(&r->gateway->ready)); }
+void rest_live(Request *r) {
+    answer_health(r, true);
+}
+void rest_ready(Request *r) {
+    answer_health(r, atomic_load(&r->gateway->ready));
+}
 
 /* --- the web client --- */
 
@@ -97,7 +101,8 @@ void rest_static(Request *r) {
     const char *tag = gzip ? file->gzip_etag : file->etag;
     Answer a = {.media_type = file->media_type, .blob = gzip ? file->gzip : file->bytes, .cacheable = true};
     answer_field(&a, "etag", span_of(tag));
-    answer_field(&a, "cache-control", file->immutable ? SPAN("public, max-age=31536000, immutable") : SPAN("no-cache"));
+    answer_field(&a, "cache-control",
+                 file->immutable ? SPAN("public, max-age=31536000, immutable") : SPAN("no-cache"));
     if (gzip) answer_field(&a, "content-encoding", SPAN("gzip"));
     if (file->gzip) answer_field(&a, "vary", SPAN("Accept-Encoding"));
     if (tag_listed(r->if_none_match, span_of(tag))) a.status = 304, a.blob = NULL;

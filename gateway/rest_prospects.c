@@ -1,12 +1,11 @@
 /* rest_prospects.c - the reads: pages of prospects, one prospect, a command's outcome. */
-#include "base/uuid.h"
 #include "base/map.h"
+#include "base/uuid.h"
 #include "gateway/cursor.h"
 #include "gateway/mask.h"
 #include "gateway/reading.h"
 #include "gateway/rest.h"
 #include "wire/problem.h"
-
 
 enum { PAGE_DEFAULT = 50, PAGE_MAX = 200, QUERY_MAX = 256 };
 
@@ -56,9 +55,9 @@ static bool read_list(Request *r, ListInput *in) {
     http_query_value(r->x, "query", &in->query);
     http_query_value(r->x, "cursor", &in->cursor);
     const char *wrong = !request_limit(r, PAGE_MAX, PAGE_DEFAULT, &in->limit) ? "limit"
-                        : !read_sort(sort, in, &personal)                  ? "sort"
-                        : in->query.len > QUERY_MAX                        ? "query"
-                                                                           : NULL;
+                        : !read_sort(sort, in, &personal)                     ? "sort"
+                        : in->query.len > QUERY_MAX                           ? "query"
+                                                                              : NULL;
     if (wrong) {
         answer_bad_field(r, wrong, "out_of_range");
         return false;
@@ -69,7 +68,8 @@ static bool read_list(Request *r, ListInput *in) {
     return false;
 }
 
-static bool fill_query(const ListInput *in, Reading *reading, Buf *cursor_bytes, ProspectQuery *q, const char **wrong) {
+static bool fill_query(const ListInput *in, Reading *reading, Buf *cursor_bytes, ProspectQuery *q,
+                       const char **wrong) {
     q->tenant_id = span_of(reading->request->claims.tenant_id);
     q->sort = in->sort;
     q->descending = in->descending;
@@ -89,7 +89,8 @@ static bool fill_query(const ListInput *in, Reading *reading, Buf *cursor_bytes,
     return true;
 }
 
-static bool write_page(Reading *reading, const ListInput *in, const ProspectRow *rows, size_t count, bool more) {
+static bool write_page(Reading *reading, const ListInput *in, const ProspectRow *rows, size_t count,
+                       bool more) {
     Events__V1__ProspectPage page = EVENTS__V1__PROSPECT_PAGE__INIT;
     AUTO_BUF next = {0};
     page.items = arena_alloc(reading->arena, (count + 1) * sizeof *page.items);
@@ -100,7 +101,8 @@ static bool write_page(Reading *reading, const ListInput *in, const ProspectRow 
     }
     if (more) {
         const ProspectRow *last = &rows[count - 1];
-        cursor_write(&next, &(Cursor){last->sort_time, last->sort_key, last->prospect->prospect_id}, in->list);
+        cursor_write(&next, &(Cursor){last->sort_time, last->sort_key, last->prospect->prospect_id},
+                     in->list);
         buf_byte(&next, 0);
         page.next_cursor = next.at;
     }
@@ -117,7 +119,8 @@ static bool bad_parameter(Reading *reading, const char *code) {
     field_fault(&faults, strcmp(code, "invalid_cursor") ? "query" : "cursor", code);
     reading->answer.status = 400;
     reading->answer.media_type = "application/problem+json";
-    problem_write(&reading->answer.body, code, 400, "a parameter is wrong", reading->request->correlation_id, &faults);
+    problem_write(&reading->answer.body, code, 400, "a parameter is wrong", reading->request->correlation_id,
+                  &faults);
     return true;
 }
 
@@ -158,15 +161,19 @@ static bool read_one(Reading *reading, Queries *queries, Db *db, Err *err) {
     if (!tag) return err_set(err, &ERR_INTERNAL, "out of memory");
     answer_field(&reading->answer, "etag", span_of(tag));
     reading_position(reading);
-    if (tag_listed(r->if_none_match, span_of(tag))) reading->answer.status = 304;
-    else answer_message(r, &reading->answer, &p->base);
+    if (tag_listed(r->if_none_match, span_of(tag)))
+        reading->answer.status = 304;
+    else
+        answer_message(r, &reading->answer, &p->base);
     return true;
 }
 
 void rest_prospect(Request *r) {
     int64_t *id = http_alloc(r->x, sizeof *id);
-    if (!id) answer_problem(r, &ERR_UNAVAILABLE, "");
-    else if (request_prospect_id(r, id)) reading_start(r, read_one, true, id);
+    if (!id)
+        answer_problem(r, &ERR_UNAVAILABLE, "");
+    else if (request_prospect_id(r, id))
+        reading_start(r, read_one, true, id);
 }
 
 /* --- a command's outcome --- */

@@ -1,29 +1,30 @@
 /* resume.c - from a client's position to the live stream, and why nothing is missed on the way.
  *
- * Every number is dense and the hub releases events strictly in the order of their numbers. Let W be the loop's
- * position (Sessions.position): each subscription that is live has been offered every event up to W, and the next run
- * that live.c hands out begins at W + 1. A subscription that catches up has a cursor C: it has been offered every event
- * above its `after` and up to C.
+ * Every number is dense and the hub releases events strictly in the order of their numbers. Let W be the
+ * loop's position (Sessions.position): each subscription that is live has been offered every event up to W,
+ * and the next run that live.c hands out begins at W + 1. A subscription that catches up has a cursor C: it
+ * has been offered every event above its `after` and up to C.
  *
- *   1. Pages come without a hole. The ring holds low..released complete, and a page of it begins at C + 1 or is refused
- *      (HUB_TOO_OLD). A page of the log holds all of the tenant's events in (C, upto], where upto is the last row's
- *      number if the page was full, else the projection's prefix as read before the rows in the same view; the
- *      projection commits an event's row together with the prefix that covers it. So C moves only over events that
- *      were offered.
- *   2. The seam. C is compared with W on the loop's own thread, where alone both change. If C >= W, everything up to W
- *      has been offered to this subscription, and everything above W will come by live.c: from this instant it is live.
- *      No event can be in between, for W does not move during the comparison.
- *   3. Twice. C may be above W (the log, or the hub, was ahead of this loop). live.c skips what is at or below the
- *      cursor, so that the overlap is not sent again.
- *   4. Ring and log may fail to overlap: the ring begins above C + 1 and the log ends at or below C, because the
- *      projection lags. Then this waits for the log (its prefix grows) and after WAIT_TRIES gives up in words:
- *      ResyncRequired log_unavailable. The same where the log begins above C + 1 (too_old), or is another log (epoch).
+ *   1. Pages come without a hole. The ring holds low..released complete, and a page of it begins at C + 1 or
+ * is refused (HUB_TOO_OLD). A page of the log holds all of the tenant's events in (C, upto], where upto is
+ * the last row's number if the page was full, else the projection's prefix as read before the rows in the
+ * same view; the projection commits an event's row together with the prefix that covers it. So C moves only
+ * over events that were offered.
+ *   2. The seam. C is compared with W on the loop's own thread, where alone both change. If C >= W,
+ * everything up to W has been offered to this subscription, and everything above W will come by live.c: from
+ * this instant it is live. No event can be in between, for W does not move during the comparison.
+ *   3. Twice. C may be above W (the log, or the hub, was ahead of this loop). live.c skips what is at or
+ * below the cursor, so that the overlap is not sent again.
+ *   4. Ring and log may fail to overlap: the ring begins above C + 1 and the log ends at or below C, because
+ * the projection lags. Then this waits for the log (its prefix grows) and after WAIT_TRIES gives up in words:
+ *      ResyncRequired log_unavailable. The same where the log begins above C + 1 (too_old), or is another log
+ * (epoch).
  *
- * The position that a client may store (session_position) is the lowest of W and all the cursors of subscriptions that
- * still catch up: it passes nothing that has not been written to this connection.
+ * The position that a client may store (session_position) is the lowest of W and all the cursors of
+ * subscriptions that still catch up: it passes nothing that has not been written to this connection.
  *
- * One page of one subscription is on its way at a time, the one that is furthest behind first, and only while little
- * waits in the socket's queue: a slow reader slows its own history and nothing else. */
+ * One page of one subscription is on its way at a time, the one that is furthest behind first, and only while
+ * little waits in the socket's queue: a slow reader slows its own history and nothing else. */
 #include "gateway/resume.h"
 
 #include "base/log.h"
@@ -42,7 +43,7 @@ struct ResumeJob {
     PageOutcome outcome;
     Event *events[RUN_EVENTS];
     size_t count, bytes;
-    bool broken; /* a row that cannot be read */
+    bool broken; /* no memory for a row */
     Err err;
 };
 
@@ -55,20 +56,26 @@ static Subscription *furthest_behind(Session *s) {
     return found;
 }
 
-static void patience_over(Timer *timer) { resume_kick(CONTAINER(timer, Session, patience)); }
+static void patience_over(Timer *timer) {
+    resume_kick(CONTAINER(timer, Session, patience));
+}
 
 static void wait_ms(Session *s, int64_t ms) {
     s->patience.expired = patience_over;
     loop_timer_set(s->worker->loop, &s->patience, ms);
 }
 
-void resume_stop(Session *s) { loop_timer_stop(s->worker->loop, &s->patience); }
+void resume_stop(Session *s) {
+    loop_timer_stop(s->worker->loop, &s->patience);
+}
 
 static void take_turn(Task *task) {
     Session *s = CONTAINER(task, Session, turn);
     s->turn_posted = false;
-    if (s->ws) resume_kick(s);
-    else session_release(s);
+    if (s->ws)
+        resume_kick(s);
+    else
+        session_release(s);
 }
 
 static void post_turn(Session *s) {
@@ -91,7 +98,8 @@ static void give_page(Session *s, Subscription *sub, Event *const *events, size_
     post_turn(s);
     if (wanted) {
         s->told = session_position(s);
-        if (!session_send(s, frame_batch(chosen, wanted, s->claims.scope_bits & SCOPE_PII, s->told, &id))) return;
+        if (!session_send(s, frame_batch(chosen, wanted, s->claims.scope_bits & SCOPE_PII, s->told, &id)))
+            return;
     }
     sub->live = live;
     if (live) session_send(s, frame_subscribed(id, cursor, true));
@@ -101,7 +109,7 @@ static void give_page(Session *s, Subscription *sub, Event *const *events, size_
 
 static bool keep_row(void *user, const ReplayRow *row) {
     ResumeJob *j = user;
-    Event *event = event_unpack(row->body);
+    Event *event = event_of_row(row);
     if (!event) return !(j->broken = true);
     j->events[j->count++] = event;
     j->bytes += event_size(event);
@@ -111,9 +119,10 @@ static bool keep_row(void *user, const ReplayRow *row) {
 
 static bool read_rows(ResumeJob *j, Db *db, int64_t head, Err *err) {
     j->upto = j->after;
-    if (!tenant_log_read(db, span_of(j->tenant_id), j->after, head, RUN_EVENTS, &(ReplayVisitor){keep_row, j}, err))
+    if (!tenant_log_read(db, span_of(j->tenant_id), j->after, head, RUN_EVENTS, &(ReplayVisitor){keep_row, j},
+                         err))
         return false;
-    if (j->broken) return err_set(err, &ERR_INTERNAL, "an event of the log cannot be read");
+    if (j->broken) return err_set(err, &ERR_UNAVAILABLE, "no memory for a page of the log");
     bool full = j->count == RUN_EVENTS || j->bytes >= RUN_BYTES;
     if (!full && head > j->upto) j->upto = head;
     j->outcome = PAGE_READ;
@@ -124,9 +133,12 @@ static bool read_page(ResumeJob *j, Db *db, Err *err) {
     ReplayHead head;
     int64_t oldest;
     if (!replay_log_head(db, &head, err) || !replay_log_oldest(db, &oldest, err)) return false;
-    if (strcmp(head.epoch, j->epoch)) j->outcome = PAGE_OTHER_EPOCH;
-    else if (j->after > 0 && oldest > j->after + 1 && oldest <= head.head) j->outcome = PAGE_TOO_OLD;
-    else return read_rows(j, db, head.head, err);
+    if (strcmp(head.epoch, j->epoch))
+        j->outcome = PAGE_OTHER_EPOCH;
+    else if (j->after > 0 && oldest > j->after + 1 && oldest <= head.head)
+        j->outcome = PAGE_TOO_OLD;
+    else
+        return read_rows(j, db, head.head, err);
     return true;
 }
 
@@ -172,8 +184,10 @@ static void apply(Session *s, Subscription *sub, ResumeJob *j) {
         wait_for_log(s, sub);
         break;
     case PAGE_READ:
-        if (j->upto > sub->cursor) give_page(s, sub, j->events, j->count, j->upto);
-        else wait_for_log(s, sub);
+        if (j->upto > sub->cursor)
+            give_page(s, sub, j->events, j->count, j->upto);
+        else
+            wait_for_log(s, sub);
         break;
     }
 }
@@ -188,15 +202,18 @@ static void back(Job *job) {
     for (size_t i = 0; i < j->count; i++) event_unref(j->events[i]);
     free(j);
     s->resume = NULL; /* only now: until here it kept the session in memory */
-    if (!s->ws) session_release(s);
-    else if (!applies) resume_kick(s);
+    if (!s->ws)
+        session_release(s);
+    else if (!applies)
+        resume_kick(s);
 }
 
 static void read_log(Session *s, Subscription *sub) {
     Worker *w = s->worker;
     ResumeJob *j = must(calloc(1, sizeof *j));
     Err err = {0};
-    *j = (ResumeJob){.job = {.run = run, .done = back}, .session = s, .serial = sub->serial, .after = sub->cursor};
+    *j = (ResumeJob){
+        .job = {.run = run, .done = back}, .session = s, .serial = sub->serial, .after = sub->cursor};
     memcpy(j->epoch, w->sessions->epoch, sizeof j->epoch);
     memcpy(j->tenant_id, s->claims.tenant_id, sizeof j->tenant_id);
     if (pool_submit(w->gateway->readers, w->loop, &j->job, &err)) {
@@ -214,7 +231,8 @@ static void step(Session *s, Subscription *sub) {
     Event *events[RUN_EVENTS];
     size_t count;
     const Sessions *all = s->worker->sessions;
-    switch (hub_take(s->worker->gateway->hub, all->generation, sub->cursor, RUN_EVENTS, RUN_BYTES, events, &count)) {
+    switch (hub_take(s->worker->gateway->hub, all->generation, sub->cursor, RUN_EVENTS, RUN_BYTES, events,
+                     &count)) {
     case HUB_TOO_OLD: read_log(s, sub); break;
     case HUB_RESTARTED: break; /* live.c is about to end all subscriptions */
     case HUB_TAKEN:
@@ -228,6 +246,8 @@ void resume_kick(Session *s) {
     if (!s->ws || s->closing || s->resume || s->turn_posted) return;
     Subscription *sub = furthest_behind(s);
     if (!sub) return;
-    if (websocket_queued(s->ws) > LOW_WATER) wait_ms(s, READER_MS);
-    else step(s, sub);
+    if (websocket_queued(s->ws) > LOW_WATER)
+        wait_ms(s, READER_MS);
+    else
+        step(s, sub);
 }

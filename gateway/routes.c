@@ -40,7 +40,8 @@ static bool path_fits(const char *pattern, Span path, Span *param) {
     const char *hole = strstr(pattern, "{}");
     if (!hole) return span_is(path, pattern);
     Span before = {pattern, (size_t)(hole - pattern)}, behind = span_of(hole + 2);
-    if (path.len <= before.len + behind.len || !span_starts(path, before) || !span_ends(path, behind)) return false;
+    if (path.len <= before.len + behind.len || !span_starts(path, before) || !span_ends(path, behind))
+        return false;
     *param = (Span){path.at + before.len, path.len - before.len - behind.len};
     return !memchr(param->at, '/', param->len);
 }
@@ -56,7 +57,8 @@ static void match_in(const Route *routes, size_t count, Span method, Span path, 
         if (!path_fits(routes[i].path, path, &param)) continue;
         size_t len = strlen(m->allow);
         const char *also = strcmp(routes[i].method, "GET") ? "" : ", HEAD";
-        snprintf(m->allow + len, sizeof m->allow - len, "%s%s%s", len ? ", " : "OPTIONS, ", routes[i].method, also);
+        snprintf(m->allow + len, sizeof m->allow - len, "%s%s%s", len ? ", " : "OPTIONS, ", routes[i].method,
+                 also);
         if (!method_fits(routes[i].method, method)) continue;
         m->route = &routes[i];
         m->param = param;
@@ -89,9 +91,10 @@ static void answer_options(Request *r, const RouteMatch *m) {
     answer_field(&a, "allow", span_of(m->allow));
     if (origin_listed(http_header(r->x, "origin"), r->gateway->allowed_origins)) {
         answer_field(&a, "access-control-allow-methods", span_of(m->allow));
-        answer_field(&a, "access-control-allow-headers",
-                     SPAN("Authorization, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, traceparent,"
-                          " X-Correlation-Id, X-Events-Min-Position"));
+        answer_field(
+            &a, "access-control-allow-headers",
+            SPAN("Authorization, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, traceparent,"
+                 " X-Correlation-Id, X-Events-Min-Position"));
         answer_field(&a, "access-control-max-age", SPAN("600"));
     }
     answer_send(r, &a);
@@ -119,7 +122,10 @@ void routes_dispatch(void *user, HttpExchange *x) {
     RouteMatch m = routes_match(http_method(x), http_path(x), worker->gateway->test_endpoints);
     r->route = m.route;
     r->param = m.param;
-    if (!m.route && *m.allow && span_is(http_method(x), "OPTIONS")) answer_options(r, &m);
-    else if (!m.route) answer_no_route(r, &m);
-    else if (request_authorise(r) && request_body_fits(r)) m.route->handle(r);
+    if (!m.route && *m.allow && span_is(http_method(x), "OPTIONS"))
+        answer_options(r, &m);
+    else if (!m.route)
+        answer_no_route(r, &m);
+    else if (request_authorise(r) && request_body_fits(r))
+        m.route->handle(r);
 }

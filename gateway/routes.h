@@ -6,9 +6,9 @@
 void routes_dispatch(void *user, HttpExchange *x);
 
 typedef struct RouteMatch {
-    const Route *route;   /* NULL: none with this method */
+    const Route *route; /* NULL: none with this method */
     Span param;
-    char allow[96];       /* methods of the path, for Allow; "" where no route has this path */
+    char allow[96]; /* methods of the path, for Allow; "" where no route has this path */
 } RouteMatch;
 /* Pure, for tests. HEAD matches GET. tests: also the routes of EVENTS_TEST_ENDPOINTS. */
 RouteMatch routes_match(Span method, Span path, bool tests);

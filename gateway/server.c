@@ -28,6 +28,37 @@ struct Server {
     WorkerThread threads[THREADS_MAX];
 };
 
+/* --- what other threads ask of a loop --- */
+
+static void held_on_loop(Task *task) {
+    WorkerThread *t = CONTAINER(task, WorkerThread, held);
+    atomic_store(&t->held_posted, false);
+    parking_held(t->worker.parking, atomic_load(&t->worker.gateway->held));
+}
+
+static void look_at_drain(Timer *timer) {
+    WorkerThread *t = CONTAINER(timer, WorkerThread, drain_look);
+    Worker *w = &t->worker;
+    size_t left = http_server_connections(w->tls) + http_server_connections(w->plain) + w->in_flight;
+    if (left && loop_now_us(w->loop) < t->drain_until_us) {
+        loop_timer_set(w->loop, timer, DRAIN_LOOK_MS);
+        return;
+    }
+    if (left) log_warn("connections cut at the end", LOG_INT("left", left));
+    loop_stop(w->loop);
+}
+
+static void drain_on_loop(Task *task) {
+    WorkerThread *t = CONTAINER(task, WorkerThread, drain);
+    Worker *w = &t->worker;
+    http_server_drain(w->tls);
+    http_server_drain(w->plain);
+    sessions_drain(w->sessions);
+    t->drain_until_us = loop_now_us(w->loop) + (int64_t)DRAIN_MS * 1000;
+    t->drain_look.expired = look_at_drain;
+    loop_timer_set(w->loop, &t->drain_look, DRAIN_LOOK_MS);
+}
+
 /* --- opening --- */
 
 static size_t processors(void) {
@@ -35,7 +66,8 @@ static size_t processors(void) {
     return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (size_t)n;
 }
 
-/* Each server may have its share of the descriptors; what is above is refused by it instead of by the kernel. */
+/* Each server may have its share of the descriptors; what is above is refused by it instead of by the kernel.
+ */
 static size_t connections_max(size_t servers) {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur < 2 * SPARE_FILES) return SPARE_FILES;
@@ -65,7 +97,8 @@ static bool address_of(const char *wanted, const HttpServer *first, char out[300
 static bool listen_on(const ServerOptions *o, const Server *s, Worker *w, size_t threads, Err *err) {
     char address[300];
     const Worker *first = s->count > 1 ? &s->threads[0].worker : NULL;
-    HttpServerOptions tls = http_options(o, w, threads * 2, true), plain = http_options(o, w, threads * 2, false);
+    HttpServerOptions tls = http_options(o, w, threads * 2, true),
+                      plain = http_options(o, w, threads * 2, false);
     return address_of(o->listen, first ? first->tls : NULL, address, err) &&
            http_server_open(w->loop, address, true, &tls, &w->tls, err) &&
            address_of(o->listen_plain, first ? first->plain : NULL, address, err) &&
@@ -73,7 +106,10 @@ static bool listen_on(const ServerOptions *o, const Server *s, Worker *w, size_t
 }
 
 static bool worker_open(const ServerOptions *o, Server *s, size_t threads, Err *err) {
-    Worker *w = &s->threads[s->count++].worker;
+    WorkerThread *t = &s->threads[s->count++];
+    Worker *w = &t->worker;
+    t->held.run = held_on_loop;
+    t->drain.run = drain_on_loop;
     w->gateway = o->gateway;
     if (!loop_open(&w->loop, err)) return false;
     w->tokens = token_cache_new(o->gateway->tokens);
@@ -119,48 +155,18 @@ void server_join(Server *s) {
         if (s->threads[i].runs) pthread_join(s->threads[i].thread, NULL);
 }
 
-static void held_on_loop(Task *task) {
-    WorkerThread *t = CONTAINER(task, WorkerThread, held);
-    atomic_store(&t->held_posted, false);
-    parking_held(t->worker.parking, atomic_load(&t->worker.gateway->held));
-}
-
 void server_held(Server *s) {
     for (size_t i = 0; i < s->count; i++) {
-        s->threads[i].held.run = held_on_loop;
-        if (!atomic_exchange(&s->threads[i].held_posted, true)) loop_post(s->threads[i].worker.loop, &s->threads[i].held);
+        if (!atomic_exchange(&s->threads[i].held_posted, true))
+            loop_post(s->threads[i].worker.loop, &s->threads[i].held);
     }
 }
 
 /* --- the end --- */
 
-static void look_at_drain(Timer *timer) {
-    WorkerThread *t = CONTAINER(timer, WorkerThread, drain_look);
-    Worker *w = &t->worker;
-    size_t left = http_server_connections(w->tls) + http_server_connections(w->plain) + w->in_flight;
-    if (left && loop_now_us(w->loop) < t->drain_until_us) {
-        loop_timer_set(w->loop, timer, DRAIN_LOOK_MS);
-        return;
-    }
-    if (left) log_warn("connections cut at the end", LOG_INT("left", left));
-    loop_stop(w->loop);
-}
-
-static void drain_on_loop(Task *task) {
-    WorkerThread *t = CONTAINER(task, WorkerThread, drain);
-    Worker *w = &t->worker;
-    http_server_drain(w->tls);
-    http_server_drain(w->plain);
-    sessions_drain(w->sessions);
-    t->drain_until_us = loop_now_us(w->loop) + (int64_t)DRAIN_MS * 1000;
-    t->drain_look.expired = look_at_drain;
-    loop_timer_set(w->loop, &t->drain_look, DRAIN_LOOK_MS);
-}
-
 void server_drain(Server *s) {
     for (size_t i = 0; i < s->count; i++) {
         if (!s->threads[i].runs || atomic_exchange(&s->threads[i].drain_posted, true)) continue;
-        s->threads[i].drain.run = drain_on_loop;
         loop_post(s->threads[i].worker.loop, &s->threads[i].drain);
     }
 }

@@ -15,7 +15,9 @@ Session *session_new(Worker *worker, const Claims *claims) {
     return s;
 }
 
-void session_discard(Session *s) { free(s); }
+void session_discard(Session *s) {
+    free(s);
+}
 
 static void free_subscriptions(Session *s) {
     for (size_t i = 0; i < s->subscription_count; i++) filter_free(s->subscriptions[i].filter);
@@ -61,9 +63,12 @@ WebSocketEvents session_events(Session *s) {
 
 static void token_expired(Timer *timer) {
     Session *s = CONTAINER(timer, Session, expiry);
-    int64_t left_us = s->claims.expires_at - clock_now_us(); /* the wall clock may have been set back meanwhile */
-    if (left_us > 0) loop_timer_set(s->worker->loop, timer, left_us / 1000 + 1);
-    else session_close(s, 4401, "the token has expired");
+    int64_t left_us =
+        s->claims.expires_at - clock_now_us(); /* the wall clock may have been set back meanwhile */
+    if (left_us > 0)
+        loop_timer_set(s->worker->loop, timer, left_us / 1000 + 1);
+    else
+        session_close(s, 4401, "the token has expired");
 }
 
 void session_open(Session *s, WebSocket *ws) {
@@ -97,8 +102,10 @@ static void close_slow(Session *s) {
 
 bool session_send(Session *s, Blob *frame) {
     bool sent = frame && !s->closing && websocket_send_frame(s->ws, frame);
-    if (!frame) session_close(s, 1011, "out of memory");
-    else if (!sent && !s->closing) close_slow(s);
+    if (!frame)
+        session_close(s, 1011, "out of memory");
+    else if (!sent && !s->closing)
+        close_slow(s);
     blob_unref(frame);
     return sent;
 }

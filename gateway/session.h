@@ -10,7 +10,7 @@ enum {
     SESSION_MESSAGE = 64 << 10, /* bytes of a client's message */
     SESSION_QUEUE = 1 << 20,    /* bytes waiting for a client that does not read */
     SESSION_HEARTBEAT_S = 20,
-    RUN_EVENTS = 256,           /* events of one batch, and about how many bytes */
+    RUN_EVENTS = 256, /* events of one batch, and about how many bytes */
     RUN_BYTES = 256 << 10,
 };
 
@@ -33,13 +33,13 @@ struct Session {
     size_t subscription_count;
     uint32_t last_serial;
     bool closing;
-    int64_t told;      /* the position that the client was told last */
-    Timer expiry;      /* of the token */
+    int64_t told; /* the position that the client was told last */
+    Timer expiry; /* of the token */
     /* resume.c */
     ResumeJob *resume; /* a page of the log on its way; NULL: none */
     Task turn;         /* the next page of the ring, after others had their turn */
     bool turn_posted;
-    Timer patience;    /* until the client has read more, or the log has more */
+    Timer patience; /* until the client has read more, or the log has more */
     unsigned tries;
 };
 
@@ -75,4 +75,4 @@ void session_message(WebSocket *ws, void *user, bool text, Span bytes);
 
 Sessions *sessions_new(Worker *worker);
 Sessions *sessions_free(Sessions *sessions); /* after live_stop() and loop_free() */
-void sessions_drain(Sessions *sessions); /* Reconnect, then 1001, for all */
+void sessions_drain(Sessions *sessions);     /* Reconnect, then 1001, for all */

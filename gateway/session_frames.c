@@ -8,8 +8,8 @@
 
 enum { BINARY = 2, TAG_EVENTS = 2 << 3 | 2, TAG_POSITION = 2 << 3, TAG_IDS = 3 << 3 | 2 };
 
-/* An EventBatch is a message of few fields: entries (made by event.c), position, ids. Its bytes are put together here,
- * because packing by protobuf-c would encode every event again for every reader. */
+/* An EventBatch is a message of few fields: entries (made by event.c), position, ids. Its bytes are put
+ * together here, because packing by protobuf-c would encode every event again for every reader. */
 Blob *frame_batch(Event *const *events, size_t count, bool personal, int64_t position, const uint32_t *id) {
     AUTO_BUF tail = {0}, ids = {0}, frame = {0};
     size_t entries = 0;
@@ -42,10 +42,14 @@ static Blob *pack(const Events__V1__ServerFrame *frame) {
     return websocket_frame(BINARY, buf_view(&bytes));
 }
 
-#define FRAME(Case) {.base = PROTOBUF_C_MESSAGE_INIT(&events__v1__server_frame__descriptor), \
-                     .frame_case = EVENTS__V1__SERVER_FRAME__FRAME_##Case}
+#define FRAME(Case)                                                                                          \
+    {                                                                                                        \
+        .base = PROTOBUF_C_MESSAGE_INIT(&events__v1__server_frame__descriptor),                              \
+        .frame_case = EVENTS__V1__SERVER_FRAME__FRAME_##Case                                                 \
+    }
 
-Blob *frame_welcome(const char *connection_id, int64_t position, const char *epoch, uint32_t heartbeat_seconds) {
+Blob *frame_welcome(const char *connection_id, int64_t position, const char *epoch,
+                    uint32_t heartbeat_seconds) {
     Google__Protobuf__Timestamp now = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
     Events__V1__Welcome welcome = EVENTS__V1__WELCOME__INIT;
     int64_t us = clock_now_us();
@@ -108,13 +112,14 @@ Blob *frame_reconnect(uint32_t retry_after_ms, const char *reason) {
     return pack(&frame);
 }
 
-/* protobuf-c keeps the last one of several members of a oneof and says nothing: count the fields of the outermost
- * level, which are all of the form tag, length, bytes (the scan has seen to it that they are well-formed). */
+/* protobuf-c keeps the last one of several members of a oneof and says nothing: count the fields of the
+ * outermost level, which are all of the form tag, length, bytes (the scan has seen to it that they are
+ * well-formed). */
 static size_t count_fields(Span bytes) {
     size_t at = 0, count = 0;
     uint64_t tag, length;
-    while (at < bytes.len && proto_varint(bytes, &at, &tag) && (tag & 7) == 2 && proto_varint(bytes, &at, &length) &&
-           length <= bytes.len - at) {
+    while (at < bytes.len && proto_varint(bytes, &at, &tag) && (tag & 7) == 2 &&
+           proto_varint(bytes, &at, &length) && length <= bytes.len - at) {
         at += length;
         count++;
     }

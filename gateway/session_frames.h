@@ -5,11 +5,12 @@
 #include "events/v1/stream.pb-c.h"
 #include "gateway/event.h"
 
-/* A ServerFrame with an EventBatch: the events' shared bytes with the position (and, for a subscription that catches
- * up, its id) behind them. NULL out of memory. */
+/* A ServerFrame with an EventBatch: the events' shared bytes with the position (and, for a subscription that
+ * catches up, its id) behind them. NULL out of memory. */
 Blob *frame_batch(Event *const *events, size_t count, bool personal, int64_t position, const uint32_t *id);
 
-Blob *frame_welcome(const char *connection_id, int64_t position, const char *epoch, uint32_t heartbeat_seconds);
+Blob *frame_welcome(const char *connection_id, int64_t position, const char *epoch,
+                    uint32_t heartbeat_seconds);
 Blob *frame_subscribed(uint32_t id, int64_t position, bool caught_up);
 Blob *frame_resync(uint32_t id, int64_t position, const char *reason);
 Blob *frame_pong(int64_t nonce);

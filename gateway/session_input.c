@@ -30,16 +30,19 @@ static const char *subscribe_fault(Session *s, const Events__V1__Subscribe *in) 
     return s->subscription_count == SUBSCRIPTIONS_MAX ? "too_many" : NULL;
 }
 
-static Subscription *add_subscription(Session *s, const Events__V1__Subscribe *in, Filter *filter, int64_t after,
-                                      bool live) {
-    s->subscriptions = must(realloc(s->subscriptions, (s->subscription_count + 1) * sizeof *s->subscriptions));
+static Subscription *add_subscription(Session *s, const Events__V1__Subscribe *in, Filter *filter,
+                                      int64_t after, bool live) {
+    s->subscriptions =
+        must(realloc(s->subscriptions, (s->subscription_count + 1) * sizeof *s->subscriptions));
     Subscription *sub = &s->subscriptions[s->subscription_count++];
-    *sub = (Subscription){.id = in->id, .serial = ++s->last_serial, .live = live, .cursor = after, .filter = filter};
+    *sub = (Subscription){
+        .id = in->id, .serial = ++s->last_serial, .live = live, .cursor = after, .filter = filter};
     return sub;
 }
 
-/* A position at or above this loop's is not history: the projection (whose position a page of REST tells), or another
- * gateway, may be a little ahead of this loop. Then the stream begins here, without what the client has already. */
+/* A position at or above this loop's is not history: the projection (whose position a page of REST tells), or
+ * another gateway, may be a little ahead of this loop. Then the stream begins here, without what the client
+ * has already. */
 static void subscribe(Session *s, const Events__V1__ClientFrame *frame) {
     const Events__V1__Subscribe *in = frame->subscribe;
     const Sessions *all = s->worker->sessions;
@@ -63,8 +66,10 @@ static void subscribe(Session *s, const Events__V1__ClientFrame *frame) {
 
 static void unsubscribe(Session *s, const Events__V1__ClientFrame *frame) {
     Subscription *sub = session_subscription(s, frame->unsubscribe->id);
-    if (sub) session_end_subscription(s, sub);
-    else tell_error(s, frame->unsubscribe->id, "unknown_id");
+    if (sub)
+        session_end_subscription(s, sub);
+    else
+        tell_error(s, frame->unsubscribe->id, "unknown_id");
 }
 
 /* A new token for the same user; another user's would change whose stream this is. */

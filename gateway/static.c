@@ -1,7 +1,7 @@
-/* static.c - files are looked up by name in a table, so that no request ever reaches the file system: there is no path
- * to climb out of. Vite puts a hash of the content into the names below /assets: those may be cached for ever, all
- * others are asked for again with their ETag. Compression is the build's work: a file that has a ".gz" beside it is
- * sent compressed to who accepts it. */
+/* static.c - files are looked up by name in a table, so that no request ever reaches the file system: there
+ * is no path to climb out of. Vite puts a hash of the content into the names below /assets: those may be
+ * cached for ever, all others are asked for again with their ETag. Compression is the build's work: a file
+ * that has a ".gz" beside it is sent compressed to who accepts it. */
 #include "gateway/static.h"
 
 #include "base/map.h"
@@ -18,12 +18,18 @@ struct StaticFiles {
 };
 
 static const char *const MEDIA_TYPES[][2] = {
-    {".html", "text/html; charset=utf-8"},  {".js", "text/javascript; charset=utf-8"},
-    {".css", "text/css; charset=utf-8"},    {".json", "application/json"},
-    {".svg", "image/svg+xml"},              {".png", "image/png"},
-    {".ico", "image/x-icon"},               {".woff2", "font/woff2"},
-    {".webp", "image/webp"},                {".txt", "text/plain; charset=utf-8"},
-    {".map", "application/json"},           {".webmanifest", "application/manifest+json"},
+    {".html", "text/html; charset=utf-8"},
+    {".js", "text/javascript; charset=utf-8"},
+    {".css", "text/css; charset=utf-8"},
+    {".json", "application/json"},
+    {".svg", "image/svg+xml"},
+    {".png", "image/png"},
+    {".ico", "image/x-icon"},
+    {".woff2", "font/woff2"},
+    {".webp", "image/webp"},
+    {".txt", "text/plain; charset=utf-8"},
+    {".map", "application/json"},
+    {".webmanifest", "application/manifest+json"},
 };
 
 static const char *media_type(Span path) {
@@ -68,7 +74,8 @@ static bool add_file(StaticFiles *files, const char *full, const char *path, siz
     bool gzip = span_ends(name, SPAN(".gz"));
     files->bytes += size;
     if (++files->count > FILES_MAX || files->bytes > BYTES_MAX)
-        return err_set(err, &ERR_CONFIG, "the web client is larger than %d files or %d MiB", FILES_MAX, BYTES_MAX >> 20);
+        return err_set(err, &ERR_CONFIG, "the web client is larger than %d files or %d MiB", FILES_MAX,
+                       BYTES_MAX >> 20);
     Blob *blob = read_whole(full, size);
     if (!blob) return err_set(err, &ERR_CONFIG, "cannot read %s", full);
     if (gzip) name.len -= 3;
@@ -78,7 +85,8 @@ static bool add_file(StaticFiles *files, const char *full, const char *path, siz
 
 static bool read_folder(StaticFiles *files, const char *root, const char *below, int depth, Err *err);
 
-static bool add_entry(StaticFiles *files, const char *root, const char *below, const char *name, int depth, Err *err) {
+static bool add_entry(StaticFiles *files, const char *root, const char *below, const char *name, int depth,
+                      Err *err) {
     char path[PATH_SIZE], full[PATH_SIZE];
     struct stat st;
     if (name[0] == '.') return true;
@@ -96,7 +104,8 @@ static bool read_folder(StaticFiles *files, const char *root, const char *below,
     DIR *dir = opendir(full);
     if (!dir) return err_set(err, &ERR_CONFIG, "cannot read the folder %s", full);
     bool ok = true;
-    for (struct dirent *e; ok && (e = readdir(dir));) ok = add_entry(files, root, below, e->d_name, depth, err);
+    for (struct dirent *e; ok && (e = readdir(dir));)
+        ok = add_entry(files, root, below, e->d_name, depth, err);
     closedir(dir);
     return ok;
 }

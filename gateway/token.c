@@ -1,17 +1,19 @@
 /* token.c - why tokens are minted by one library and verified by another.
  *
  * libjwt 1.10.2 (Debian's) makes correct ES256 tokens, but as a verifier it has traps, each of them tried:
- *   - it accepts an HS256 token whose MAC key is the PEM text of the public key (algorithm confusion, RFC 8725 2.1);
+ *   - it accepts an HS256 token whose MAC key is the PEM text of the public key (algorithm confusion, RFC
+ * 8725 2.1);
  *   - with a NULL key it "decodes" any token, `alg: none` and forged ones included;
  *   - it checks neither exp nor nbf;
  *   - it parses the PEM at every call: 410 us where 65 are enough.
- * So libjwt mints. Verification is done here: the token is cut in three, the header must say exactly ES256 and name a
- * key that we have (the algorithm is a property of the key id, never of the token: every key was checked to be P-256
- * when it was read), OpenSSL verifies the signature with the parsed key, and only then are the claims read; all of
- * exp, nbf, iss, aud, sub and tid are checked. A header with `crit` is refused (RFC 7515, section 4.1.11).
+ * So libjwt mints. Verification is done here: the token is cut in three, the header must say exactly ES256
+ * and name a key that we have (the algorithm is a property of the key id, never of the token: every key was
+ * checked to be P-256 when it was read), OpenSSL verifies the signature with the parsed key, and only then
+ * are the claims read; all of exp, nbf, iss, aud, sub and tid are checked. A header with `crit` is refused
+ * (RFC 7515, section 4.1.11).
  *
- * The clocks of minter and verifier may differ a little where several gateways share keys: nbf has 5 s of grace, exp
- * none. */
+ * The clocks of minter and verifier may differ a little where several gateways share keys: nbf has 5 s of
+ * grace, exp none. */
 #include "gateway/token.h"
 
 #include "base/uuid.h"
@@ -64,7 +66,9 @@ bool tokens_reload(Tokens *t, Err *err) {
     return true;
 }
 
-unsigned tokens_generation(const Tokens *t) { return atomic_load(&t->generation); }
+unsigned tokens_generation(const Tokens *t) {
+    return atomic_load(&t->generation);
+}
 
 /* --- minting --- */
 
@@ -104,7 +108,9 @@ bool token_mint(const Tokens *tokens, const Claims *claims, int64_t now_us, Buf 
 
 /* --- verifying --- */
 
-static bool refuse(Err *err, const char *why) { return err_set(err, &ERR_UNAUTHENTICATED, "%s", why); }
+static bool refuse(Err *err, const char *why) {
+    return err_set(err, &ERR_UNAUTHENTICATED, "%s", why);
+}
 
 static bool read_part(Span part, json_t **ret) {
     AUTO_BUF bytes = {.limit = TOKEN_MAX};
@@ -122,7 +128,8 @@ static Span text_member(const json_t *object, const char *name) {
 static bool find_key(const Keys *keys, Span header, const Key **ret) {
     json_t *json = NULL;
     *ret = NULL;
-    if (read_part(header, &json) && span_is(text_member(json, "alg"), "ES256") && !json_object_get(json, "crit"))
+    if (read_part(header, &json) && span_is(text_member(json, "alg"), "ES256") &&
+        !json_object_get(json, "crit"))
         *ret = keys_find(keys, text_member(json, "kid"));
     json_decref(json);
     return *ret;
@@ -144,8 +151,9 @@ static bool signature_fits(const Key *key, Span signed_part, Span signature) {
     unsigned char *der = NULL;
     int len = to_der((const unsigned char *)raw.at, &der);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool ok = len > 0 && ctx && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key->pkey) == 1 &&
-              EVP_DigestVerify(ctx, der, (size_t)len, (const unsigned char *)signed_part.at, signed_part.len) == 1;
+    bool ok =
+        len > 0 && ctx && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key->pkey) == 1 &&
+        EVP_DigestVerify(ctx, der, (size_t)len, (const unsigned char *)signed_part.at, signed_part.len) == 1;
     EVP_MD_CTX_free(ctx);
     OPENSSL_free(der);
     return ok;
@@ -202,7 +210,8 @@ static bool verify(const Keys *keys, Span token, int64_t now_us, Claims *ret, Er
     if (!signature_fits(key, (Span){token.at, header.len + 1 + payload.len}, signature))
         return refuse(err, "the token's signature is wrong");
     json_t *json = NULL;
-    bool ok = read_part(payload, &json) ? check_claims(json, now_us, ret, err) : refuse(err, "the claims are no JSON");
+    bool ok = read_part(payload, &json) ? check_claims(json, now_us, ret, err)
+                                        : refuse(err, "the claims are no JSON");
     json_decref(json);
     return ok;
 }
@@ -222,8 +231,10 @@ void tokens_jwks(const Tokens *tokens, Buf *out) {
     buf_text(out, "{\"keys\":[");
     for (size_t i = 0; i < t->keys->count; i++) {
         const Key *key = &t->keys->at[i];
-        buf_printf(out, "%s{\"kty\":\"EC\",\"use\":\"sig\",\"alg\":\"ES256\",\"crv\":\"P-256\",\"kid\":\"%s\",\"x\":\"",
-                   i ? "," : "", key->kid);
+        buf_printf(
+            out,
+            "%s{\"kty\":\"EC\",\"use\":\"sig\",\"alg\":\"ES256\",\"crv\":\"P-256\",\"kid\":\"%s\",\"x\":\"",
+            i ? "," : "", key->kid);
         base64url_write(out, span_bytes(key->x, sizeof key->x));
         buf_text(out, "\",\"y\":\"");
         base64url_write(out, span_bytes(key->y, sizeof key->y));

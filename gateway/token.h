@@ -1,5 +1,5 @@
-/* Access tokens: ES256 JWTs (RFC 7519, 7518 section 3.4). Keys are files <folder>/<kid>.pem; the newest one signs, all
- * of them verify. Any thread. */
+/* Access tokens: ES256 JWTs (RFC 7519, 7518 section 3.4). Keys are files <folder>/<kid>.pem; the newest one
+ * signs, all of them verify. Any thread. */
 #pragma once
 #include "base/auto.h"
 #include "base/buf.h"

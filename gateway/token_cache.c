@@ -1,5 +1,5 @@
-/* token_cache.c - a direct-mapped table: a new token pushes out the one in its place, so it never grows and never needs
- * a sweep. Only good verdicts are kept: junk would push out what is useful. */
+/* token_cache.c - a direct-mapped table: a new token pushes out the one in its place, so it never grows and
+ * never needs a sweep. Only good verdicts are kept: junk would push out what is useful. */
 #include "gateway/token_cache.h"
 
 #include <openssl/evp.h>
@@ -35,7 +35,8 @@ bool token_check(TokenCache *cache, Span token, int64_t now_us, Claims *ret, Err
     if (!EVP_Digest(token.at, token.len, digest, NULL, EVP_sha256(), NULL)) abort();
     Verdict *v = &cache->at[(digest[0] << 8 | digest[1]) % PLACES];
     unsigned generation = tokens_generation(cache->tokens);
-    if (v->generation == generation && !memcmp(v->digest, digest, sizeof digest) && v->claims.expires_at > now_us) {
+    if (v->generation == generation && !memcmp(v->digest, digest, sizeof digest) &&
+        v->claims.expires_at > now_us) {
         *ret = v->claims;
         return true;
     }

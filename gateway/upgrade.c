@@ -1,8 +1,9 @@
-/* upgrade.c - how a client gets from a GET to a stream: upgrade, origin, subprotocol, token; each refusal is an HTTP
- * answer, before there is a WebSocket.
+/* upgrade.c - how a client gets from a GET to a stream: upgrade, origin, subprotocol, token; each refusal is
+ * an HTTP answer, before there is a WebSocket.
  *
- * A browser cannot set a header on a WebSocket. So the token may come as a second subprotocol (never echoed: it would
- * end up in logs of proxies), or as a ticket, which is worth nothing a moment later and may thus stand in a URL. */
+ * A browser cannot set a header on a WebSocket. So the token may come as a second subprotocol (never echoed:
+ * it would end up in logs of proxies), or as a ticket, which is worth nothing a moment later and may thus
+ * stand in a URL. */
 #include "base/clock.h"
 #include "gateway/answer.h"
 #include "gateway/origin.h"
@@ -22,7 +23,8 @@ typedef struct Offered {
 static bool look_at_protocol(void *user, Span protocol) {
     Offered *offered = user;
     Span bearer = SPAN("bearer.");
-    if (span_starts(protocol, bearer)) offered->bearer = (Span){protocol.at + bearer.len, protocol.len - bearer.len};
+    if (span_starts(protocol, bearer))
+        offered->bearer = (Span){protocol.at + bearer.len, protocol.len - bearer.len};
     offered->any |= !span_starts(protocol, bearer);
     offered->ours |= span_is(protocol, PROTOCOL);
     return true;
@@ -33,8 +35,10 @@ static void open_stream(Request *r, const Claims *claims, bool protocol) {
     Session *session = session_new(worker, claims);
     WebSocketEvents events = session_events(session);
     WebSocket *ws = websocket_accept(r->x, protocol ? PROTOCOL : NULL, &events);
-    if (ws) session_open(session, ws);
-    else session_discard(session);
+    if (ws)
+        session_open(session, ws);
+    else
+        session_discard(session);
 }
 
 /* --- by ticket: looked up on a user thread --- */
@@ -62,8 +66,10 @@ static void finish_ticket(TicketWork *w) {
     memcpy(claims.tenant_id, w->grant.tenant_id, sizeof claims.tenant_id);
     memcpy(claims.scopes, w->grant.scopes, sizeof claims.scopes);
     claims.scope_bits = scopes_parse(span_of(claims.scopes), NULL);
-    if (w->err.kind) answer_err(w->request, &w->err);
-    else open_stream(w->request, &claims, w->protocol);
+    if (w->err.kind)
+        answer_err(w->request, &w->err);
+    else
+        open_stream(w->request, &claims, w->protocol);
     free(w);
 }
 
@@ -103,7 +109,8 @@ static bool upgrade_is_fine(Request *r, Offered *offered) {
         answer_problem(r, &ERR_INVALID, "the subprotocol is " PROTOCOL);
     else if (!r->worker->sessions->generation || !atomic_load(&r->gateway->ready))
         answer_problem(r, &ERR_UNAVAILABLE, "the stream has not begun yet, or has ended");
-    else return true;
+    else
+        return true;
     return false;
 }
 
@@ -118,7 +125,10 @@ void ws_events(Request *r) {
     }
     Claims claims;
     Err err = {0};
-    if (!token.len) answer_problem(r, &ERR_UNAUTHENTICATED, "a token or a ticket is needed");
-    else if (!token_check(r->worker->tokens, token, clock_now_us(), &claims, &err)) answer_err(r, &err);
-    else open_stream(r, &claims, offered.ours);
+    if (!token.len)
+        answer_problem(r, &ERR_UNAUTHENTICATED, "a token or a ticket is needed");
+    else if (!token_check(r->worker->tokens, token, clock_now_us(), &claims, &err))
+        answer_err(r, &err);
+    else
+        open_stream(r, &claims, offered.ours);
 }

@@ -1,5 +1,6 @@
-/* webhook.c - 200 means "in memory", which is enough here: the projection has its own delivery, and whatever a gateway
- * loses (by a crash, for instance) its clients get from the replay log. So nothing is written, and nothing waits. */
+/* webhook.c - 200 means "in memory", which is enough here: the projection has its own delivery, and whatever
+ * a gateway loses (by a crash, for instance) its clients get from the replay log. So nothing is written, and
+ * nothing waits. */
 #include "gateway/webhook.h"
 
 #include "base/log.h"
@@ -22,8 +23,10 @@ static void deliver(void *user, GridDelivery *d) {
     size_t without_number = 0;
     bool safe = hub_started(g->hub);
     for (size_t i = 0; safe && i < d->count; i++) {
-        if (d->events[i]->sequence < 1) without_number++;
-        else safe = hub_offer(g->hub, d->events[i]);
+        if (d->events[i]->sequence < 1)
+            without_number++;
+        else
+            safe = hub_offer(g->hub, d->events[i]);
     }
     if (safe) count_bad(d, without_number);
     grid_delivery_answer(d, safe ? 200 : 503);

@@ -1,8 +1,9 @@
 /* queries.c - the order of the two looks in queries_outcome() is the proof that a command is always found.
  *
- * A row of the queue is there from the 202 on, an outcome is there from the projection's commit on, and neither is taken
- * away before the 7 days are over. So the queue alone says "is it known at all?", and the read model says how it ended.
- * The read model is asked first only because most questions come after the outcome. */
+ * A row of the queue is there from the 202 on, an outcome is there from the projection's commit on, and
+ * neither is taken away before the 7 days are over. So the queue alone says "is it known at all?", and the
+ * read model says how it ended. The read model is asked first only because most questions come after the
+ * outcome. */
 #include "app/queries.h"
 
 #include "base/clock.h"
@@ -15,8 +16,8 @@ struct Queries {
     QueriesOptions options;
     Db *db;
     QueueReader *queue;
-    bool doubtful;        /* the last read failed in a way that may be the connection's */
-    int64_t retry_at_us;  /* monotonic */
+    bool doubtful;       /* the last read failed in a way that may be the connection's */
+    int64_t retry_at_us; /* monotonic */
 };
 
 Queries *queries_new(const QueriesOptions *options) {
@@ -33,14 +34,16 @@ Queries *queries_free(Queries *q) {
     return NULL;
 }
 
-/* SQLite would make an empty file where there is none, and the projection's migration would find it: look first. */
+/* SQLite would make an empty file where there is none, and the projection's migration would find it: look
+ * first. */
 static bool file_is_there(const char *url) {
     return strncmp(url, "sqlite:", 7) || !access(url + 7, R_OK);
 }
 
 static bool open_again(Queries *q, Err *err) {
     q->db = db_free(q->db);
-    if (!file_is_there(q->options.read_url)) return err_set(err, &ERR_UNAVAILABLE, "there is no read model yet");
+    if (!file_is_there(q->options.read_url))
+        return err_set(err, &ERR_UNAVAILABLE, "there is no read model yet");
     Db *db;
     ReplayHead head;
     if (!db_open(q->options.read_url, (DbOptions){.read_only = true}, &db, err)) return false;
@@ -97,7 +100,8 @@ bool queries_outcome(Queries *q, Span tenant_id, Span issued_by, Span command_id
                      Events__V1__CommandOutcome **ret, Err *err) {
     Err none = {0};
     Db *db;
-    if (queries_db(q, &db, &none) && outcome_find(db, tenant_id, issued_by, command_id, arena, ret, &none)) return true;
+    if (queries_db(q, &db, &none) && outcome_find(db, tenant_id, issued_by, command_id, arena, ret, &none))
+        return true;
     /* the projection is down: what the queue knows is better than nothing */
     if (!err_is(&none, &ERR_NOT_FOUND)) queries_failed(q, &none);
     return from_queue(q, tenant_id, issued_by, command_id, arena, ret, err);

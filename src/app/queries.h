@@ -1,5 +1,5 @@
-/* The gateway's read side on one thread: its own connection to read.db (opened when the file is there, and again after
- * it was lost) and its own view of the command queue. */
+/* The gateway's read side on one thread: its own connection to read.db (opened when the file is there, and
+ * again after it was lost) and its own view of the command queue. */
 #pragma once
 #include "queue/queue.h"
 #include "store/event_queries.h"

@@ -1,4 +1,6 @@
-/* eventsctl_sender.c - 256 slots over a few HTTP/2 connections (libcurl's multi interface).
+/* eventsctl_sender.c - 256 slots over a few connections (libcurl's multi interface): HTTP/2 by ALPN with
+ * https:, and HTTP/1.1 with http:, because libcurl 7.88 (Debian 12) cannot use an h2c connection for a second
+ * request (github.com/curl/curl/issues/10634).
  *
  * A slot takes a command from POST to outcome: TO_POST -> POSTING -> TO_ASK -> ASKING -> free, where TO_x
  * waits for its time. A command keeps its slot until its outcome is known, so at most 256 are unfinished,
@@ -22,8 +24,9 @@ enum {
     RETRY_FIRST_MS = 100,
     RETRY_LAST_MS = 5000,
     PAUSE_LAST_MS = 60000,
-    LOST_TRIES_MAX = 20, /* a 404 right after a 202 is a fault; it gets a few chances */
-    CONNECTIONS_MAX = 4,
+    LOST_TRIES_MAX = 8, /* a 404 right after a 202 is a fault; it gets a few chances */
+    HTTP2_CONNECTIONS_MAX = 4,
+    HTTP1_CONNECTIONS_MAX = 32,
     ANSWER_MAX = 1 << 20,
     TURN_MS = 100,
 };
@@ -49,6 +52,8 @@ typedef struct Sender {
     Slot slots[SENDER_IN_FLIGHT_MAX];
     SenderCommand held; /* taken from next(), waits for one of the same order or for a slot */
     bool holds, drained;
+    size_t transfers; /* given to libcurl: no more than can go out at once, so that none waits there for its
+                       * turn and leaves in the middle of a pause */
     int64_t paused_until_us, moved_us;
     unsigned token;
     char last_fault[96];
@@ -201,6 +206,7 @@ static void transfer_done(Sender *s, CURL *easy, CURLcode result) {
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
     curl_multi_remove_handle(s->multi, easy);
+    s->transfers--;
     if (result == CURLE_OK) {
         answered(s, slot, (int)status, retry_after);
         return;
@@ -218,6 +224,10 @@ static size_t on_answer(char *bytes, size_t size, size_t count, void *user) {
     return size * count;
 }
 
+static bool is_tls(const Sender *s) {
+    return !strncmp(session_url(s->options->session), "https:", 6);
+}
+
 static bool slot_prepare(Sender *s, Slot *slot) {
     if (!slot->easy && !(slot->easy = curl_easy_init())) return false;
     curl_easy_reset(slot->easy);
@@ -225,10 +235,9 @@ static bool slot_prepare(Sender *s, Slot *slot) {
     curl_slist_free_all(slot->headers);
     slot->headers = curl_slist_append(NULL, session_authorization(s->options->session));
     slot->token = s->token;
-    const char *url = session_url(s->options->session), *ca = session_ca_file(s->options->session);
-    bool tls = !strncmp(url, "https:", 6);
+    const char *ca = session_ca_file(s->options->session);
     curl_easy_setopt(slot->easy, CURLOPT_HTTP_VERSION,
-                     tls ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+                     is_tls(s) ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
     if (ca) curl_easy_setopt(slot->easy, CURLOPT_CAINFO, ca);
     curl_easy_setopt(slot->easy, CURLOPT_PIPEWAIT, 1L);
     curl_easy_setopt(slot->easy, CURLOPT_NOSIGNAL, 1L);
@@ -242,13 +251,14 @@ static bool slot_prepare(Sender *s, Slot *slot) {
     return slot->headers;
 }
 
-static bool slot_begin(Sender *s, Slot *slot, const char *url) {
+static void slot_begin(Sender *s, Slot *slot, const char *url) {
     curl_easy_setopt(slot->easy, CURLOPT_URL, url);
     curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers);
     slot->state = slot->state == SLOT_TO_POST ? SLOT_POSTING : SLOT_ASKING;
-    if (curl_multi_add_handle(s->multi, slot->easy) == CURLM_OK) return true;
-    slot_retry(slot);
-    return false;
+    if (curl_multi_add_handle(s->multi, slot->easy) == CURLM_OK)
+        s->transfers++;
+    else
+        slot_retry(slot);
 }
 
 static void slot_post(Sender *s, Slot *slot) {
@@ -270,7 +280,8 @@ static void slot_ask(Sender *s, Slot *slot) {
 
 static void start_due(Sender *s) {
     int64_t now = clock_mono_us();
-    for (size_t i = 0; i < SENDER_IN_FLIGHT_MAX && !s->fatal.kind; i++) {
+    size_t most = is_tls(s) ? SENDER_IN_FLIGHT_MAX : HTTP1_CONNECTIONS_MAX;
+    for (size_t i = 0; i < SENDER_IN_FLIGHT_MAX && !s->fatal.kind && s->transfers < most; i++) {
         Slot *slot = &s->slots[i];
         bool post = slot->state == SLOT_TO_POST && now >= s->paused_until_us,
              ask = slot->state == SLOT_TO_ASK;
@@ -377,7 +388,8 @@ bool sender_run(const SenderOptions *options, Err *err) {
     s->arena = must(arena_new(4 << 20));
     s->multi = must(curl_multi_init());
     s->moved_us = clock_mono_us();
-    curl_multi_setopt(s->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)CONNECTIONS_MAX);
+    curl_multi_setopt(s->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                      is_tls(s) ? (long)HTTP2_CONNECTIONS_MAX : (long)HTTP1_CONNECTIONS_MAX);
     curl_multi_setopt(s->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)SENDER_IN_FLIGHT_MAX);
     while (!s->fatal.kind && fill(s)) {
         turn(s);

@@ -1,7 +1,6 @@
 /* eventsctl_session.c - signing in. The access token lives for minutes, an import may run for hours: so the
- * token is renewed a while before its end by the refresh token, and by the password where that is refused.
- * Tenant and time of the end are for our own use, the gateway checks the token; so its claims are read
- * without a look at the signature. */
+ * token is renewed a while before its end, by the refresh token, and by the password where that is refused.
+ */
 #include "main/eventsctl_session.h"
 
 #include "app/client_answer.h"
@@ -11,7 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-enum { PATIENCE_MS = 30000, RENEW_AGAIN_MS = 1000, TENANT_MAX = 128 };
+enum { PATIENCE_MS = 10000, RENEW_AGAIN_MS = 1000, TENANT_MAX = 128 };
 
 struct Session {
     HttpClient *client;
@@ -175,10 +174,17 @@ static bool is_loopback(const char *url) {
     return false;
 }
 
+/* The gateway of this home, by its TLS address; one that listens everywhere is reached at localhost. */
+static const char *own_url(const Ctl *ctl) {
+    const char *listen = config_text(ctl->config, "EVENTS_LISTEN"), *port = strrchr(listen, ':');
+    bool everywhere = !strncmp(listen, "0.0.0.0:", 8) || !strncmp(listen, "[::]:", 5);
+    return must(
+        arena_printf(ctl->arena, "https://%s%s", everywhere ? "localhost" : "", everywhere ? port : listen));
+}
+
 static bool choose_url(Session *s, const Ctl *ctl, Err *err) {
     const char *url = config_text(ctl->config, "EVENTS_URL");
-    if (!*url)
-        url = must(arena_printf(ctl->arena, "http://%s", config_text(ctl->config, "EVENTS_LISTEN_PLAIN")));
+    if (!*url) url = own_url(ctl);
     if (strncmp(url, "http://", 7) && strncmp(url, "https://", 8))
         return err_set(err, &ERR_INVALID, "the URL must begin with http:// or https://");
     Span text = span_of(url);

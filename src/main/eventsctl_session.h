@@ -6,12 +6,12 @@
 typedef struct Session Session;
 
 /* By the verb's options url, ca, user, password-stdin; default: the gateway and the demo user of the home.
- * Waits up to half a minute for a gateway that is starting or busy. */
+ * Waits up to ten seconds for a gateway that is starting or busy. */
 bool session_open(Ctl *ctl, Session **ret, Err *err);
 Session *session_free(Session *session);
 AUTO_FREE(Session, session_free)
 
-const char *session_url(const Session *session);     /* "http://127.0.0.1:8080", no slash at the end */
+const char *session_url(const Session *session);     /* "https://127.0.0.1:8443", no slash at the end */
 const char *session_ca_file(const Session *session); /* NULL: the system's certificates */
 const char *
 session_authorization(const Session *session); /* the header's line; until the next session_renew() */

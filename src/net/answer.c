@@ -55,8 +55,12 @@ static const struct Status *find(int status) {
     return &OTHER;
 }
 
-const char *answer_reason(int status) { return find(status)->reason; }
-bool answer_has_body(int status) { return status >= 200 && status != 204 && status != 304; }
+const char *answer_reason(int status) {
+    return find(status)->reason;
+}
+bool answer_has_body(int status) {
+    return status >= 200 && status != 204 && status != 304;
+}
 
 bool answer_field_is_clean(const HttpField *f) {
     for (size_t i = 0; i < f->value.len; i++) {
@@ -66,7 +70,9 @@ bool answer_field_is_clean(const HttpField *f) {
     return true;
 }
 
-Span answer_body(const HttpAnswer *answer) { return answer->blob ? blob_view(answer->blob) : answer->body; }
+Span answer_body(const HttpAnswer *answer) {
+    return answer->blob ? blob_view(answer->blob) : answer->body;
+}
 
 size_t answer_number(char out[NUMBER_TEXT], uint64_t number) {
     char digits[NUMBER_TEXT];
@@ -83,5 +89,6 @@ void refusal_make(Refusal *r, int status, const char *why) {
     uuid_format(&uuid, id);
     *r = (Refusal){.field = {"content-type", SPAN("application/problem+json")}};
     problem_write(&r->body, find(status)->code, status, why, id, NULL);
-    r->answer = (HttpAnswer){.status = status, .fields = &r->field, .field_count = 1, .body = buf_view(&r->body)};
+    r->answer =
+        (HttpAnswer){.status = status, .fields = &r->field, .field_count = 1, .body = buf_view(&r->body)};
 }

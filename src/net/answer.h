@@ -18,4 +18,6 @@ typedef struct Refusal {
     Buf body;
 } Refusal;
 void refusal_make(Refusal *r, int status, const char *why); /* why: kept until used */
-static inline void refusal_clear(Refusal *r) { buf_free(&r->body); }
+static inline void refusal_clear(Refusal *r) {
+    buf_free(&r->body);
+}

@@ -3,14 +3,14 @@
  *     TLS handshake -> (ALPN) ----.
  *     plain -> SNIFF first bytes --+-> OPEN: h1, h2 or websocket -> FLUSH -> LINGER -> DEAD
  *
- * Reading goes through one scratch buffer of the server: an idle connection owns no buffer. Writing happens once, at
- * the end of the loop's turn, so that all frames and answers of a turn leave in one system call; EPOLLOUT is watched
- * only while the kernel is full. After an error answer the peer may still be sending: closing at once would make the
- * kernel reset the connection and destroy the answer, so our side is shut and the rest is read away for a moment
- * (RFC 9112 section 9.6).
+ * Reading goes through one scratch buffer of the server: an idle connection owns no buffer. Writing happens
+ * once, at the end of the loop's turn, so that all frames and answers of a turn leave in one system call;
+ * EPOLLOUT is watched only while the kernel is full. After an error answer the peer may still be sending:
+ * closing at once would make the kernel reset the connection and destroy the answer, so our side is shut and
+ * the rest is read away for a moment (RFC 9112 section 9.6).
  *
- * Two clocks run: the protocol's deadline, and the stall clock while output waits. The timer in the loop's heap is
- * moved only when it would ring too late; when it rings too early it is set again. */
+ * Two clocks run: the protocol's deadline, and the stall clock while output waits. The timer in the loop's
+ * heap is moved only when it would ring too late; when it rings too early it is set again. */
 #include "net/connection.h"
 
 #include "base/log.h"
@@ -54,7 +54,9 @@ static void watch(Connection *c) {
     if (!loop_watch(c->server->loop, &c->watch, events, NULL)) connection_kill(c);
 }
 
-static int64_t stall_check_us(const Connection *c) { return c->server->options.stall_ms * 1000 / 6; }
+static int64_t stall_check_us(const Connection *c) {
+    return c->server->options.stall_ms * 1000 / 6;
+}
 
 static void arm(Connection *c) {
     int64_t at = c->deadline_us, now = connection_now(c);
@@ -92,8 +94,10 @@ static void on_timer(Timer *timer) {
     }
     if (c->deadline_us && c->deadline_us <= connection_now(c)) {
         c->deadline_us = 0;
-        if (c->phase == CONNECTION_OPEN) c->protocol->expired(c);
-        else connection_kill(c);
+        if (c->phase == CONNECTION_OPEN)
+            c->protocol->expired(c);
+        else
+            connection_kill(c);
     }
     if (c->phase != CONNECTION_DEAD) arm(c);
 }
@@ -102,8 +106,10 @@ static void on_timer(Timer *timer) {
 
 static void list_remove(Connection *c) {
     HttpServer *s = c->server;
-    if (c->previous) c->previous->next = c->next;
-    else s->connections = c->next;
+    if (c->previous)
+        c->previous->next = c->next;
+    else
+        s->connections = c->next;
     if (c->next) c->next->previous = c->previous;
     s->connection_count--;
     if (!c->on_again_list) return;
@@ -176,14 +182,18 @@ void connection_wake(Connection *c) {
 
 void connection_write(Connection *c, Span bytes) {
     if (c->phase > CONNECTION_FLUSH) return;
-    if (!output_copy(&c->out, bytes.at, bytes.len)) connection_kill(c);
-    else connection_wake(c);
+    if (!output_copy(&c->out, bytes.at, bytes.len))
+        connection_kill(c);
+    else
+        connection_wake(c);
 }
 
 void connection_write_blob(Connection *c, Blob *blob) {
     if (c->phase > CONNECTION_FLUSH) return;
-    if (!output_share(&c->out, blob, blob_view(blob))) connection_kill(c);
-    else connection_wake(c);
+    if (!output_share(&c->out, blob, blob_view(blob)))
+        connection_kill(c);
+    else
+        connection_wake(c);
 }
 
 static ssize_t write_plain(Connection *c) {
@@ -292,7 +302,8 @@ static void become_h1_or_h2(Connection *c, bool h2) {
     connection_become(c, h2 ? &H2_PROTOCOL : &H1_PROTOCOL, h2 ? h2_new(c) : h1_new(c));
 }
 
-/* "PRI" is no method of anybody: four bytes tell HTTP/2 with prior knowledge from HTTP/1.1 (RFC 9113 section 3.4). */
+/* "PRI" is no method of anybody: four bytes tell HTTP/2 with prior knowledge from HTTP/1.1 (RFC 9113
+ * section 3.4). */
 static Span sniff(Connection *c, Span bytes) {
     static const char PREFACE[4] = "PRI ";
     while (bytes.len && c->sniffed < sizeof PREFACE && memcmp(c->sniff, PREFACE, c->sniffed) == 0) {
@@ -350,8 +361,10 @@ static void read_in(Connection *c) {
         if (!connection_alive(c)) return;
         if (outcome == READ_END) {
             c->ended = true;
-            if (c->phase == CONNECTION_OPEN) c->protocol->eof(c);
-            else connection_kill(c);
+            if (c->phase == CONNECTION_OPEN)
+                c->protocol->eof(c);
+            else
+                connection_kill(c);
             connection_wake(c);
         }
         if (outcome != READ_MORE || c->paused) return;
@@ -388,16 +401,21 @@ static void on_ready(Watch *w, unsigned events) {
         c->blocked = false;
         connection_wake(c);
     }
-    if (c->phase == CONNECTION_LINGER) linger_read(c);
+    if (c->phase == CONNECTION_LINGER)
+        linger_read(c);
     else if (c->phase == CONNECTION_FLUSH || c->paused || c->ended) {
-        if (events & (EPOLLERR | EPOLLHUP)) connection_kill(c);
-        else if (events & EPOLLIN) connection_pause(c, true);
-    } else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) read_in(c);
+        if (events & (EPOLLERR | EPOLLHUP))
+            connection_kill(c);
+        else if (events & EPOLLIN)
+            connection_pause(c, true);
+    } else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
+        read_in(c);
 }
 
 static void peer_text(Connection *c, const struct sockaddr *peer) {
-    const void *address = peer->sa_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr
-                                                       : (const void *)&((const struct sockaddr_in *)peer)->sin_addr;
+    const void *address = peer->sa_family == AF_INET6
+                              ? (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr
+                              : (const void *)&((const struct sockaddr_in *)peer)->sin_addr;
     if (!inet_ntop(peer->sa_family, address, c->peer, sizeof c->peer)) c->peer[0] = 0;
 }
 
@@ -421,6 +439,8 @@ void connection_open(HttpServer *server, int fd, const struct sockaddr *peer) {
     if (server->options.tls) c->tls = tls_new(server->options.tls, fd, &c->wire_sent);
     c->phase = server->options.tls ? CONNECTION_TLS : CONNECTION_SNIFF;
     connection_deadline(c, server->options.header_ms);
-    if (server->options.tls && !c->tls) connection_kill(c);
-    else watch(c);
+    if (server->options.tls && !c->tls)
+        connection_kill(c);
+    else
+        watch(c);
 }

@@ -1,9 +1,9 @@
-/* One accepted socket: TLS or not, which protocol, what waits to be sent, which deadline runs. It belongs to its
- * server's loop. The protocols (h1, h2, websocket) are tables of functions that get bytes and queue bytes; none of
- * them touches the socket.
+/* One accepted socket: TLS or not, which protocol, what waits to be sent, which deadline runs. It belongs to
+ * its server's loop. The protocols (h1, h2, websocket) are tables of functions that get bytes and queue
+ * bytes; none of them touches the socket.
  *
- * A connection may end in the middle of any call, so its memory goes at the end of the turn: after a call that may
- * have ended it, look at connection_alive(). */
+ * A connection may end in the middle of any call, so its memory goes at the end of the turn: after a call
+ * that may have ended it, look at connection_alive(). */
 #pragma once
 #include "net/output.h"
 #include "net/server.h"
@@ -21,12 +21,12 @@ typedef struct Protocol {
 } Protocol;
 
 typedef enum ConnectionPhase {
-    CONNECTION_TLS,     /* handshake */
-    CONNECTION_SNIFF,   /* plain, too few bytes to know the protocol */
-    CONNECTION_OPEN,    /* the protocol's */
-    CONNECTION_FLUSH,   /* nothing more is read or queued; what waits goes out first */
-    CONNECTION_LINGER,  /* our side is shut; reading until the peer has seen it */
-    CONNECTION_DEAD,    /* memory goes at the end of the turn */
+    CONNECTION_TLS,    /* handshake */
+    CONNECTION_SNIFF,  /* plain, too few bytes to know the protocol */
+    CONNECTION_OPEN,   /* the protocol's */
+    CONNECTION_FLUSH,  /* nothing more is read or queued; what waits goes out first */
+    CONNECTION_LINGER, /* our side is shut; reading until the peer has seen it */
+    CONNECTION_DEAD,   /* memory goes at the end of the turn */
     CONNECTION_PHASES,
 } ConnectionPhase;
 
@@ -39,8 +39,8 @@ struct Connection {
     void *state;              /* the protocol's */
     Tls *tls;                 /* NULL: plain */
     Output out;
-    int64_t deadline_us;      /* 0: none; loop time */
-    int64_t acked_us;         /* when the peer was last seen to have taken something */
+    int64_t deadline_us; /* 0: none; loop time */
+    int64_t acked_us;    /* when the peer was last seen to have taken something */
     uint64_t wire_acked;
     uint64_t wire_sent; /* bytes given to the kernel */
     Connection *next, *previous, *next_again;
@@ -64,7 +64,9 @@ enum {
 void connection_open(HttpServer *server, int fd, const struct sockaddr *peer);
 void connection_kill(Connection *c);   /* at once; no effect on a dead one */
 void connection_finish(Connection *c); /* what is queued goes out first, then orderly */
-static inline bool connection_alive(const Connection *c) { return c->phase < CONNECTION_FLUSH; }
+static inline bool connection_alive(const Connection *c) {
+    return c->phase < CONNECTION_FLUSH;
+}
 
 /* Queue; where memory ends the connection is killed. */
 void connection_write(Connection *c, Span bytes);
@@ -74,8 +76,12 @@ void connection_pause(Connection *c, bool paused);
 void connection_become(Connection *c, const Protocol *protocol, void *state);
 /* expired() is called once the time has come. 0: none. Cheap: the timer itself seldom moves. */
 void connection_deadline(Connection *c, int64_t after_ms);
-static inline int64_t connection_now(const Connection *c) { return loop_now_us(c->server->loop); }
-static inline bool connection_congested(const Connection *c) { return c->out.bytes >= OUTPUT_HIGH; }
+static inline int64_t connection_now(const Connection *c) {
+    return loop_now_us(c->server->loop);
+}
+static inline bool connection_congested(const Connection *c) {
+    return c->out.bytes >= OUTPUT_HIGH;
+}
 /* Bytes that the peer's kernel has acknowledged; tells a slow reader from a dead one. */
 uint64_t connection_acked(Connection *c);
 /* Has the peer taken nothing for the server's stall time while something waits? Kill it then. */

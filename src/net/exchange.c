@@ -13,8 +13,10 @@ static void list_in(HttpServer *s, HttpExchange *x) {
 }
 
 static void list_out(HttpExchange *x) {
-    if (x->previous) x->previous->next = x->next;
-    else x->server->live = x->next;
+    if (x->previous)
+        x->previous->next = x->next;
+    else
+        x->server->live = x->next;
     if (x->next) x->next->previous = x->previous;
 }
 
@@ -85,8 +87,10 @@ void exchange_dispatch(HttpExchange *x) {
 void http_respond(HttpExchange *x, const HttpAnswer *answer) {
     x->part = EXCHANGE_ANSWERED;
     if (x->connection && connection_alive(x->connection)) {
-        if (x->h2) h2_answer(x, answer);
-        else h1_answer(x, answer);
+        if (x->h2)
+            h2_answer(x, answer);
+        else
+            h1_answer(x, answer);
     }
     x->handler_holds = false;
     exchange_end(x);
@@ -131,21 +135,45 @@ bool exchange_header(HttpExchange *x, Span name, Span value) {
     return true;
 }
 
-void exchange_target(HttpExchange *x, Span target) { x->path = span_split(target, '?', &x->query); }
+void exchange_target(HttpExchange *x, Span target) {
+    x->path = span_split(target, '?', &x->query);
+}
 
 /* --- what the handler asks --- */
 
-Span http_method(const HttpExchange *x) { return x->method; }
-Span http_path(const HttpExchange *x) { return x->path; }
-Span http_query(const HttpExchange *x) { return x->query; }
-Span http_body(const HttpExchange *x) { return x->body; }
-Span http_authority(const HttpExchange *x) { return x->authority; }
-bool http_is_tls(const HttpExchange *x) { return x->tls; }
-bool http_is_h2(const HttpExchange *x) { return x->h2; }
-Span http_peer(const HttpExchange *x) { return span_of(x->peer); }
-Loop *http_loop(const HttpExchange *x) { return x->loop; }
-void http_set_user(HttpExchange *x, void *user) { x->user = user; }
-void *http_user(const HttpExchange *x) { return x->user; }
+Span http_method(const HttpExchange *x) {
+    return x->method;
+}
+Span http_path(const HttpExchange *x) {
+    return x->path;
+}
+Span http_query(const HttpExchange *x) {
+    return x->query;
+}
+Span http_body(const HttpExchange *x) {
+    return x->body;
+}
+Span http_authority(const HttpExchange *x) {
+    return x->authority;
+}
+bool http_is_tls(const HttpExchange *x) {
+    return x->tls;
+}
+bool http_is_h2(const HttpExchange *x) {
+    return x->h2;
+}
+Span http_peer(const HttpExchange *x) {
+    return span_of(x->peer);
+}
+Loop *http_loop(const HttpExchange *x) {
+    return x->loop;
+}
+void http_set_user(HttpExchange *x, void *user) {
+    x->user = user;
+}
+void *http_user(const HttpExchange *x) {
+    return x->user;
+}
 
 Span http_header(const HttpExchange *x, const char *lower_name) {
     Span name = span_of(lower_name);
@@ -178,7 +206,9 @@ static Span percent_decode(HttpExchange *x, Span raw) {
     return (Span){to, len};
 }
 
-static bool needs_decoding(Span s) { return s.len && (memchr(s.at, '%', s.len) || memchr(s.at, '+', s.len)); }
+static bool needs_decoding(Span s) {
+    return s.len && (memchr(s.at, '%', s.len) || memchr(s.at, '+', s.len));
+}
 
 bool http_query_value(HttpExchange *x, const char *name, Span *ret) {
     for (Span rest = x->query; rest.at;) {

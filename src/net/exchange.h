@@ -1,8 +1,8 @@
-/* The inside of an HttpExchange: one request, its answer, and their memory. Exchanges are pooled by the server; most
- * requests need no memory beyond the exchange's own block.
+/* The inside of an HttpExchange: one request, its answer, and their memory. Exchanges are pooled by the
+ * server; most requests need no memory beyond the exchange's own block.
  *
- * Two parties hold it: the one who handles the request until http_respond(), and the protocol until it needs it no
- * more (HTTP/2: until the stream has closed). It goes back to the pool when both have let go. */
+ * Two parties hold it: the one who handles the request until http_respond(), and the protocol until it needs
+ * it no more (HTTP/2: until the stream has closed). It goes back to the pool when both have let go. */
 #pragma once
 #include "base/buf.h"
 #include "net/connection.h"
@@ -16,15 +16,15 @@ typedef struct Block {
 } Block;
 
 typedef enum ExchangePart {
-    EXCHANGE_READING,   /* the request is not complete */
-    EXCHANGE_HANDLING,  /* on_request has been called */
+    EXCHANGE_READING,  /* the request is not complete */
+    EXCHANGE_HANDLING, /* on_request has been called */
     EXCHANGE_ANSWERED,
 } ExchangePart;
 
 struct HttpExchange {
-    HttpServer *server;     /* NULL once it is freed */
+    HttpServer *server; /* NULL once it is freed */
     Loop *loop;
-    Connection *connection; /* NULL once the peer or the stream is gone */
+    Connection *connection;        /* NULL once the peer or the stream is gone */
     HttpExchange *next, *previous; /* among the server's live ones, or the spare ones (next) */
     uint8_t part;
     bool handler_holds, protocol_holds, tls, h2, head_only, http10;
@@ -39,12 +39,12 @@ struct HttpExchange {
     struct { /* HTTP/2 only */
         int32_t id;
         bool remote_done, head_done, closed;
-        int refuse; /* the status to refuse with once the head is whole, or 0 */
+        int refuse;                 /* the status to refuse with once the head is whole, or 0 */
         int64_t since_us, limit_us; /* deadline: 0 none */
         Blob *blob;
         const char *out;
-        size_t left; /* of the answer's body */
-        size_t read_away; /* of a request that has been refused */
+        size_t left;                   /* of the answer's body */
+        size_t read_away;              /* of a request that has been refused */
         HttpExchange *next, *previous; /* among its connection's */
     } stream;
 

@@ -2,10 +2,10 @@
  *
  *     HEAD -> BODY -> HANDLING -> HEAD ...      or -> LAST (an answer with "connection: close")
  *
- * Pipelined requests are worked off one after the other, so answers are in order whenever they are given, and an
- * unsafe request never overtakes the one before it (section 9.3.2). While a request is being handled, what follows it
- * waits in `in`, up to a bound, then in the kernel. A request that is refused ends the connection: after a doubt about
- * framing nobody can know where the next one begins. */
+ * Pipelined requests are worked off one after the other, so answers are in order whenever they are given, and
+ * an unsafe request never overtakes the one before it (section 9.3.2). While a request is being handled, what
+ * follows it waits in `in`, up to a bound, then in the kernel. A request that is refused ends the connection:
+ * after a doubt about framing nobody can know where the next one begins. */
 #include "net/h1.h"
 
 #include "net/answer.h"
@@ -47,11 +47,15 @@ static void gone(Connection *c) {
     h1_free(h);
 }
 
-static const HttpServerOptions *options(const H1 *h) { return &h->c->server->options; }
+static const HttpServerOptions *options(const H1 *h) {
+    return &h->c->server->options;
+}
 
 /* --- answers --- */
 
-static void write_text(Connection *c, const char *text) { connection_write(c, span_of(text)); }
+static void write_text(Connection *c, const char *text) {
+    connection_write(c, span_of(text));
+}
 
 static void write_number(Connection *c, uint64_t number) {
     char digits[NUMBER_TEXT];
@@ -92,8 +96,10 @@ static void write_answer(Connection *c, const HttpAnswer *answer, bool head_only
     connection_write(c, connection);
     connection_write(c, SPAN("\r\n"));
     if (head_only || !answer_has_body(answer->status)) return;
-    if (answer->blob) connection_write_blob(c, answer->blob);
-    else connection_write(c, body);
+    if (answer->blob)
+        connection_write_blob(c, answer->blob);
+    else
+        connection_write(c, body);
 }
 
 static void next_request(H1 *h) {
@@ -108,7 +114,9 @@ void h1_answer(HttpExchange *x, const HttpAnswer *answer) {
     Connection *c = x->connection;
     H1 *h = c->state;
     bool keep = h->keep_alive && !c->server->draining;
-    Span connection = !keep ? SPAN("connection: close\r\n") : x->http10 ? SPAN("connection: keep-alive\r\n") : SPAN("");
+    Span connection = !keep       ? SPAN("connection: close\r\n")
+                      : x->http10 ? SPAN("connection: keep-alive\r\n")
+                                  : SPAN("");
     write_answer(c, answer, x->head_only, connection);
     h->x = NULL;
     exchange_release(x);
@@ -145,9 +153,11 @@ static void body_begin(H1 *h, const H1Head *head, bool nothing_follows) {
     h->left = head->length;
     h->chunks = (H1Chunks){0};
     h->x->body_bytes.limit = options(h)->body_limit;
-    if (head->length) buf_reserve(&h->x->body_bytes, head->length < BODY_FIRST ? (size_t)head->length : BODY_FIRST);
+    if (head->length)
+        buf_reserve(&h->x->body_bytes, head->length < BODY_FIRST ? (size_t)head->length : BODY_FIRST);
     connection_deadline(h->c, options(h)->body_ms);
-    if (head->expect_continue && nothing_follows) connection_write(h->c, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
+    if (head->expect_continue && nothing_follows)
+        connection_write(h->c, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
 static void fill_exchange(HttpExchange *x, const H1Head *head) {
@@ -212,8 +222,10 @@ static bool step_head(H1 *h, Span *rest) {
         return false;
     }
     *rest = (Span){rest->at + len, rest->len - len};
-    if (head.chunked || head.length) body_begin(h, &head, !rest->len);
-    else dispatch(h);
+    if (head.chunked || head.length)
+        body_begin(h, &head, !rest->len);
+    else
+        dispatch(h);
     return true;
 }
 
@@ -234,8 +246,10 @@ static bool step_chunks(H1 *h, Span *rest) {
         Span data;
         status = h1_chunks(&h->chunks, rest, options(h)->header_limit, &data);
         buf_append(&h->x->body_bytes, data.at, data.len);
-        if (h->x->body_bytes.failed) refuse(h, 413, "The body is larger than allowed.");
-        else if (status > H1_DONE) refuse(h, status, "The chunked body is malformed.");
+        if (h->x->body_bytes.failed)
+            refuse(h, 413, "The body is larger than allowed.");
+        else if (status > H1_DONE)
+            refuse(h, status, "The chunked body is malformed.");
         if (h->part == PART_LAST) return false;
     }
     dispatch(h);
@@ -253,7 +267,8 @@ static bool step(H1 *h, Span *rest) {
 /* Works off what it can. False: h is gone; *rest is then what the next protocol gets. */
 static bool run(H1 *h, Span *rest) {
     h->running = true;
-    while (!h->upgraded && connection_alive(h->c) && step(h, rest)) {}
+    while (!h->upgraded && connection_alive(h->c) && step(h, rest)) {
+    }
     h->running = false;
     return !h->upgraded;
 }
@@ -270,21 +285,27 @@ static void run_waiting(H1 *h) {
         handed_over(h, c, rest);
         return;
     }
-    if (rest.len) buf_consume(&h->in, h->in.len - rest.len);
-    else buf_free(&h->in);
+    if (rest.len)
+        buf_consume(&h->in, h->in.len - rest.len);
+    else
+        buf_free(&h->in);
 }
 
 static void input(Connection *c, Span bytes) {
     H1 *h = c->state;
     if (h->in.len) {
         buf_span(&h->in, bytes);
-        if (h->in.failed) connection_kill(c);
-        else run_waiting(h);
+        if (h->in.failed)
+            connection_kill(c);
+        else
+            run_waiting(h);
         return;
     }
     Span rest = bytes;
-    if (!run(h, &rest)) handed_over(h, c, rest);
-    else if (connection_alive(c)) buf_span(&h->in, rest);
+    if (!run(h, &rest))
+        handed_over(h, c, rest);
+    else if (connection_alive(c))
+        buf_span(&h->in, rest);
 }
 
 static void produce(Connection *c) {
@@ -292,7 +313,8 @@ static void produce(Connection *c) {
     if (h->in.len) run_waiting(h);
     if (c->protocol != &H1_PROTOCOL || !connection_alive(c)) return;
     bool between = h->part == PART_HEAD || h->part == PART_BODY;
-    if (c->ended && between && !connection_congested(c)) connection_finish(c); /* nothing more can come of it */
+    if (c->ended && between && !connection_congested(c))
+        connection_finish(c); /* nothing more can come of it */
 }
 
 static void written(Connection *c) {
@@ -301,13 +323,17 @@ static void written(Connection *c) {
 }
 
 /* The peer may shut its side and still wait for its answer. */
-static void eof(Connection *c) { connection_wake(c); }
+static void eof(Connection *c) {
+    connection_wake(c);
+}
 
 static void expired(Connection *c) {
     H1 *h = c->state;
     if (h->part == PART_HANDLING) return;
-    if (h->started) refuse(h, 408, "The request took too long to arrive.");
-    else connection_finish(c);
+    if (h->started)
+        refuse(h, 408, "The request took too long to arrive.");
+    else
+        connection_finish(c);
 }
 
 static void drain(Connection *c) {

@@ -1,6 +1,6 @@
-/* h1_parser.c - see the header. Lines end with CR LF and nothing else; a lone CR or LF, folded lines, white space
- * before the colon, two lengths of any kind, a length beside "chunked", and codings other than a single "chunked" are
- * refused. Trailers are read away: nothing here uses them. */
+/* h1_parser.c - see the header. Lines end with CR LF and nothing else; a lone CR or LF, folded lines, white
+ * space before the colon, two lengths of any kind, a length beside "chunked", and codings other than a single
+ * "chunked" are refused. Trailers are read away: nothing here uses them. */
 #include "net/h1_parser.h"
 
 enum { METHOD_MAX = 32, NAME_MAX_LEN = 256 };
@@ -53,8 +53,10 @@ int h1_scan(H1Scan *scan, Span in, size_t header_limit, size_t *len) {
             *len = scan->seen;
             return H1_DONE;
         }
-        if (!scan->request_line) scan->request_line = true;
-        else if (++scan->fields > H1_FIELDS_MAX) return 431;
+        if (!scan->request_line)
+            scan->request_line = true;
+        else if (++scan->fields > H1_FIELDS_MAX)
+            return 431;
     }
 }
 
@@ -82,7 +84,9 @@ static int parse_version(Span version, H1Head *h, const char **why) {
     return H1_DONE;
 }
 
-static bool is_authority(Span s) { return s.len && all_of(s, HOST); }
+static bool is_authority(Span s) {
+    return s.len && all_of(s, HOST);
+}
 
 /* absolute-form: its authority replaces Host (RFC 9112 section 3.2.2). */
 static bool absolute_form(H1Head *h, size_t scheme_len) {
@@ -91,9 +95,12 @@ static bool absolute_form(H1Head *h, size_t scheme_len) {
     while (at < rest.len && rest.at[at] != '/' && rest.at[at] != '?') at++;
     h->authority = (Span){rest.at, at};
     if (!is_authority(h->authority)) return false;
-    if (at == rest.len) h->target = SPAN("/");
-    else if (rest.at[at] == '/') h->target = (Span){rest.at + at, rest.len - at};
-    else return false;
+    if (at == rest.len)
+        h->target = SPAN("/");
+    else if (rest.at[at] == '/')
+        h->target = (Span){rest.at + at, rest.len - at};
+    else
+        return false;
     return true;
 }
 
@@ -102,7 +109,8 @@ static bool starts_nocase(Span s, Span start) {
 }
 
 static int parse_target(H1Head *h, const char **why) {
-    if (!h->target.len || !all_of(h->target, TARGET)) return refuse(why, 400, "The request target is malformed.");
+    if (!h->target.len || !all_of(h->target, TARGET))
+        return refuse(why, 400, "The request target is malformed.");
     if (h->target.at[0] == '/') return H1_DONE;
     if (span_is(h->target, "*") && span_is(h->method, "OPTIONS")) return H1_DONE;
     if (starts_nocase(h->target, SPAN("http://")) && absolute_form(h, 7)) return H1_DONE;
@@ -124,7 +132,8 @@ static int parse_request_line(Span line, H1Head *h, const char **why) {
 }
 
 static int parse_field(Span line, Header *ret, const char **why) {
-    if (line.at[0] == ' ' || line.at[0] == '\t') return refuse(why, 400, "A header field is folded over lines.");
+    if (line.at[0] == ' ' || line.at[0] == '\t')
+        return refuse(why, 400, "A header field is folded over lines.");
     Span value, name = span_split(line, ':', &value);
     if (!value.at || !name.len || name.len > NAME_MAX_LEN || !all_of(name, TOKEN))
         return refuse(why, 400, "A header field name is malformed.");
@@ -143,7 +152,8 @@ typedef struct Seen {
 } Seen;
 
 static int on_host(H1Head *h, Span value, Seen *seen, const char **why) {
-    if (seen->hosts++ || !is_authority(value)) return refuse(why, 400, "The Host field is malformed or repeated.");
+    if (seen->hosts++ || !is_authority(value))
+        return refuse(why, 400, "The Host field is malformed or repeated.");
     if (!h->authority.at) h->authority = value;
     return H1_DONE;
 }
@@ -157,7 +167,8 @@ static int on_content_length(H1Head *h, Span value, Seen *seen, const char **why
 
 static int on_transfer_encoding(H1Head *h, Span value, Seen *seen, const char **why) {
     if (seen->codings++) return refuse(why, 400, "The Transfer-Encoding field is repeated.");
-    if (!span_equal_nocase(value, SPAN("chunked"))) return refuse(why, 501, "This transfer coding is not implemented.");
+    if (!span_equal_nocase(value, SPAN("chunked")))
+        return refuse(why, 501, "This transfer coding is not implemented.");
     h->chunked = true;
     return H1_DONE;
 }
@@ -166,15 +177,18 @@ static int on_connection(H1Head *h, Span value, Seen *seen, const char **why) {
     (void)seen, (void)why;
     for (Span rest = value; rest.at;) {
         Span option = span_trim(span_split(rest, ',', &rest));
-        if (span_equal_nocase(option, SPAN("close"))) h->keep_alive = false;
-        else if (h->http10 && span_equal_nocase(option, SPAN("keep-alive"))) h->keep_alive = true;
+        if (span_equal_nocase(option, SPAN("close")))
+            h->keep_alive = false;
+        else if (h->http10 && span_equal_nocase(option, SPAN("keep-alive")))
+            h->keep_alive = true;
     }
     return H1_DONE;
 }
 
 static int on_expect(H1Head *h, Span value, Seen *seen, const char **why) {
     (void)seen;
-    if (!span_equal_nocase(value, SPAN("100-continue"))) return refuse(why, 417, "This expectation cannot be met.");
+    if (!span_equal_nocase(value, SPAN("100-continue")))
+        return refuse(why, 417, "This expectation cannot be met.");
     h->expect_continue = !h->http10;
     return H1_DONE;
 }
@@ -198,7 +212,8 @@ static int take_framing(H1Head *h, const Header *field, Seen *seen, const char *
 
 static int check_framing(H1Head *h, const Seen *seen, const char **why) {
     if (!seen->hosts && !h->http10) return refuse(why, 400, "The Host field is missing.");
-    if (h->chunked && h->has_length) return refuse(why, 400, "Both Content-Length and Transfer-Encoding are given.");
+    if (h->chunked && h->has_length)
+        return refuse(why, 400, "Both Content-Length and Transfer-Encoding are given.");
     if (h->chunked && h->http10) return refuse(why, 400, "Transfer-Encoding is not known to HTTP/1.0.");
     return H1_DONE;
 }
@@ -244,9 +259,12 @@ static int chunk_line_byte(H1Chunks *k, char c) {
         line_begin(k, k->left ? H1_CHUNK_DATA : H1_CHUNK_TRAILER);
         return H1_MORE;
     }
-    if (c == '\r') k->cr = true;
-    else if (k->in_extension) return kinds[(unsigned char)c] & VALUE ? H1_MORE : 400;
-    else if (c == ';' && k->digits) k->in_extension = true;
+    if (c == '\r')
+        k->cr = true;
+    else if (k->in_extension)
+        return kinds[(unsigned char)c] & VALUE ? H1_MORE : 400;
+    else if (c == ';' && k->digits)
+        k->in_extension = true;
     else {
         int digit = hex_digit(c);
         if (digit < 0 || ++k->digits > 15) return 400; /* 60 bits are enough for anybody */
@@ -258,8 +276,10 @@ static int chunk_line_byte(H1Chunks *k, char c) {
 /* CR LF behind a chunk's bytes. */
 static int chunk_end_byte(H1Chunks *k, char c) {
     if (c != (k->cr ? '\n' : '\r')) return 400;
-    if (k->cr) line_begin(k, H1_CHUNK_LINE);
-    else k->cr = true;
+    if (k->cr)
+        line_begin(k, H1_CHUNK_LINE);
+    else
+        k->cr = true;
     return H1_MORE;
 }
 
@@ -274,9 +294,12 @@ static int trailer_byte(H1Chunks *k, char c, size_t limit) {
         line_begin(k, H1_CHUNK_TRAILER);
         return H1_MORE;
     }
-    if (c == '\r') k->cr = true;
-    else if (!(kinds[(unsigned char)c] & VALUE) || (k->line == 0 && !(kinds[(unsigned char)c] & TOKEN))) return 400;
-    else k->line++;
+    if (c == '\r')
+        k->cr = true;
+    else if (!(kinds[(unsigned char)c] & VALUE) || (k->line == 0 && !(kinds[(unsigned char)c] & TOKEN)))
+        return 400;
+    else
+        k->line++;
     return H1_MORE;
 }
 

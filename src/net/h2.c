@@ -1,8 +1,8 @@
-/* h2.c - HTTP/2 on a connection (RFC 9113), by nghttp2: bytes in, frames out, and the deadlines that the library
- * leaves to its user.
+/* h2.c - HTTP/2 on a connection (RFC 9113), by nghttp2: bytes in, frames out, and the deadlines that the
+ * library leaves to its user.
  *
- * The connection has one deadline; streams keep theirs. When it rings, all streams are looked at (there are at most a
- * hundred), and it is set to the next one. So a request sets a number and moves no timer. */
+ * The connection has one deadline; streams keep theirs. When it rings, all streams are looked at (there are
+ * at most a hundred), and it is set to the next one. So a request sets a number and moves no timer. */
 #include "net/h2.h"
 
 #include "base/log.h"
@@ -10,7 +10,7 @@
 enum {
     STREAM_WINDOW = 256 << 10,
     CONNECTION_WINDOW = 1 << 20,
-    BODIES_MAX = 4 << 20, /* in memory at a time; above it the connection's window is not opened again */
+    BODIES_MAX = 4 << 20,  /* in memory at a time; above it the connection's window is not opened again */
     GOAWAY_PAUSE_MS = 300, /* for requests that are on their way when the notice arrives */
 };
 
@@ -30,8 +30,10 @@ HttpExchange *h2_stream_begin(H2 *h, int32_t id) {
 }
 
 void h2_stream_end(H2 *h, HttpExchange *x) {
-    if (x->stream.previous) x->stream.previous->stream.next = x->stream.next;
-    else h->streams = x->stream.next;
+    if (x->stream.previous)
+        x->stream.previous->stream.next = x->stream.next;
+    else
+        h->streams = x->stream.next;
     if (x->stream.next) x->stream.next->stream.previous = x->stream.previous;
     h->last_stream_us = connection_now(h->c);
     h2_body_released(h, x);
@@ -57,9 +59,11 @@ void h2_stream_deadline(H2 *h, HttpExchange *x, int64_t ms) {
 /* A request that does not arrive is refused; an answer that nobody takes is dropped. */
 static void stream_late(H2 *h, HttpExchange *x) {
     x->stream.limit_us = 0;
-    if (x->part == EXCHANGE_READING) h2_refuse(h, x, 408, "The request took too long to arrive.");
-    else nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, x->stream.id,
-                                   x->stream.left ? NGHTTP2_CANCEL : NGHTTP2_NO_ERROR);
+    if (x->part == EXCHANGE_READING)
+        h2_refuse(h, x, 408, "The request took too long to arrive.");
+    else
+        nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, x->stream.id,
+                                  x->stream.left ? NGHTTP2_CANCEL : NGHTTP2_NO_ERROR);
 }
 
 /* The nearest deadline of all streams, 0: none. Those that have passed are acted upon. */
@@ -96,15 +100,22 @@ static void input(Connection *c, Span bytes) {
     H2 *h = c->state;
     if (h->over) return;
     ssize_t taken = nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes.at, bytes.len);
-    if (taken == NGHTTP2_ERR_FLOODED) h2_calm_down(h, "acknowledgements");
-    else if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) connection_kill(c);
-    else if (taken < 0) end(h, NGHTTP2_INTERNAL_ERROR);
+    if (taken == NGHTTP2_ERR_FLOODED)
+        h2_calm_down(h, "acknowledgements");
+    else if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
+        connection_kill(c);
+    else if (taken < 0)
+        end(h, NGHTTP2_INTERNAL_ERROR);
     connection_wake(c);
 }
 
-static void eof(Connection *c) { connection_finish(c); }
+static void eof(Connection *c) {
+    connection_finish(c);
+}
 
-static void written(Connection *c) { connection_pause(c, connection_congested(c)); }
+static void written(Connection *c) {
+    connection_pause(c, connection_congested(c));
+}
 
 static void final_goaway(H2 *h) {
     h->goaway_us = 0;
@@ -129,7 +140,8 @@ static void expired(Connection *c) {
     connection_wake(c);
 }
 
-/* First a notice that refuses nothing, then, when what was on its way has arrived, the real one (section 6.8). */
+/* First a notice that refuses nothing, then, when what was on its way has arrived, the real one
+ * (section 6.8). */
 static void drain(Connection *c) {
     H2 *h = c->state;
     nghttp2_submit_shutdown_notice(h->session);

@@ -15,7 +15,7 @@ typedef struct H2 {
     int64_t goaway_us;      /* when the final GOAWAY of a drain is due, or 0 */
     H2Guard guard;
     bool greeted; /* the peer's SETTINGS have come */
-    bool over; /* no more reading: what is queued goes out and the connection ends */
+    bool over;    /* no more reading: what is queued goes out and the connection ends */
 } H2;
 
 /* h2_answer.c */

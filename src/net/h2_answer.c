@@ -1,8 +1,8 @@
 /* h2_answer.c - answers become frames.
  *
- * Small bodies are copied into nghttp2's frame buffer, which is cheaper than one more entry in the vector of the
- * system call. Of a larger body only the nine bytes of each frame's head are written; the rest is a reference to the
- * Blob that the handler gave (or that its body was copied to, once). */
+ * Small bodies are copied into nghttp2's frame buffer, which is cheaper than one more entry in the vector of
+ * the system call. Of a larger body only the nine bytes of each frame's head are written; the rest is a
+ * reference to the Blob that the handler gave (or that its body was copied to, once). */
 #include "net/h2.h"
 
 #include "net/answer.h"
@@ -23,10 +23,12 @@ static size_t fields_fill(H2 *h, const HttpAnswer *answer, nghttp2_nv *to, char 
     to[count++] = field(SPAN("date"), server_date(h->c->server));
     if (answer_has_body(answer->status)) {
         char *length = digits + NUMBER_TEXT;
-        to[count++] = field(SPAN("content-length"), (Span){length, answer_number(length, answer_body(answer).len)});
+        to[count++] =
+            field(SPAN("content-length"), (Span){length, answer_number(length, answer_body(answer).len)});
     }
     for (size_t i = 0; i < answer->field_count; i++)
-        if (may_be_sent(&answer->fields[i])) to[count++] = field(span_of(answer->fields[i].name), answer->fields[i].value);
+        if (may_be_sent(&answer->fields[i]))
+            to[count++] = field(span_of(answer->fields[i].name), answer->fields[i].value);
     return count;
 }
 
@@ -34,8 +36,10 @@ static size_t fields_fill(H2 *h, const HttpAnswer *answer, nghttp2_nv *to, char 
 static bool keep_body(HttpExchange *x, const HttpAnswer *answer) {
     Span body = answer_body(answer);
     x->stream.left = body.len;
-    if (answer->blob) x->stream.blob = blob_ref(answer->blob);
-    else if (body.len > COPY_MAX) x->stream.blob = blob_copy(body);
+    if (answer->blob)
+        x->stream.blob = blob_ref(answer->blob);
+    else if (body.len > COPY_MAX)
+        x->stream.blob = blob_copy(body);
     x->stream.out = x->stream.blob ? x->stream.blob->bytes : exchange_keep(x, body);
     return x->stream.out;
 }
@@ -43,7 +47,8 @@ static bool keep_body(HttpExchange *x, const HttpAnswer *answer) {
 static int submit(H2 *h, HttpExchange *x, const HttpAnswer *answer) {
     nghttp2_nv few[FIELDS_STACK], *fields = few;
     char digits[2 * NUMBER_TEXT];
-    if (answer->field_count + 3 > FIELDS_STACK) fields = http_alloc(x, (answer->field_count + 3) * sizeof *fields);
+    if (answer->field_count + 3 > FIELDS_STACK)
+        fields = http_alloc(x, (answer->field_count + 3) * sizeof *fields);
     if (!fields) return -1;
     size_t count = fields_fill(h, answer, fields, digits);
     bool with_body = answer_has_body(answer->status) && !x->head_only && answer_body(answer).len;
@@ -66,7 +71,9 @@ static void answer_stream(H2 *h, HttpExchange *x, const HttpAnswer *answer) {
     connection_wake(h->c);
 }
 
-void h2_answer(HttpExchange *x, const HttpAnswer *answer) { answer_stream(x->connection->state, x, answer); }
+void h2_answer(HttpExchange *x, const HttpAnswer *answer) {
+    answer_stream(x->connection->state, x, answer);
+}
 
 void h2_refuse(H2 *h, HttpExchange *x, int status, const char *why) {
     Refusal r;

@@ -1,9 +1,9 @@
 /* h2_guard.c - how much a peer may ask for.
  *
- * The figures leave honest clients alone: a client that resets streams after it has read the answer (a cancelled gRPC
- * call, a closed tab) earns back with every answer that it lets us finish, and a download earns the window updates
- * that it causes. nghttp2's own limiter of incoming resets counts neither, and none of the resets that a malformed
- * frame makes the server itself send. */
+ * The figures leave honest clients alone: a client that resets streams after it has read the answer (a
+ * cancelled gRPC call, a closed tab) earns back with every answer that it lets us finish, and a download
+ * earns the window updates that it causes. nghttp2's own limiter of incoming resets counts neither, and none
+ * of the resets that a malformed frame makes the server itself send. */
 #include "net/h2_guard.h"
 
 static const struct {
@@ -19,7 +19,9 @@ void h2_guard_init(H2Guard *g, int64_t now_us) {
     g->filled_us = now_us;
 }
 
-static int32_t at_most(int64_t tokens, int32_t burst) { return tokens > burst ? burst : (int32_t)tokens; }
+static int32_t at_most(int64_t tokens, int32_t burst) {
+    return tokens > burst ? burst : (int32_t)tokens;
+}
 
 static void fill(H2Guard *g, int64_t now_us) {
     int64_t seconds = (now_us - g->filled_us) / 1000000;
@@ -37,4 +39,6 @@ bool h2_guard_spend(H2Guard *g, H2Cost cost, int64_t now_us) {
     return true;
 }
 
-void h2_guard_earn(H2Guard *g, H2Cost cost) { g->tokens[cost] = at_most((int64_t)g->tokens[cost] + 1, RATES[cost].burst); }
+void h2_guard_earn(H2Guard *g, H2Cost cost) {
+    g->tokens[cost] = at_most((int64_t)g->tokens[cost] + 1, RATES[cost].burst);
+}

@@ -1,5 +1,5 @@
-/* Budgets against a peer that makes work at no cost to itself (HTTP/2 rapid reset and its kin). Token buckets; time
- * comes from the caller. Pure. */
+/* Budgets against a peer that makes work at no cost to itself (HTTP/2 rapid reset and its kin). Token
+ * buckets; time comes from the caller. Pure. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,4 +18,4 @@ typedef struct H2Guard {
 
 void h2_guard_init(H2Guard *g, int64_t now_us);
 bool h2_guard_spend(H2Guard *g, H2Cost cost, int64_t now_us); /* false: the budget is exceeded */
-void h2_guard_earn(H2Guard *g, H2Cost cost); /* honest work was done: gives back one token */
+void h2_guard_earn(H2Guard *g, H2Cost cost);                  /* honest work was done: gives back one token */

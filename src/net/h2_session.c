@@ -1,8 +1,9 @@
 /* h2_session.c - what nghttp2 reports: frames become exchanges.
  *
- * nghttp2 keeps the protocol's rules (states, windows, header syntax). What it leaves to us is bounded here: the size
- * of all header fields together, bodies, requests begun but not answered (a reset stream frees its slot in the
- * protocol at once, but not the work that it has started), and frames that cost us more than their sender. */
+ * nghttp2 keeps the protocol's rules (states, windows, header syntax). What it leaves to us is bounded here:
+ * the size of all header fields together, bodies, requests begun but not answered (a reset stream frees its
+ * slot in the protocol at once, but not the work that it has started), and frames that cost us more than
+ * their sender. */
 #include "net/h2.h"
 
 #include "base/log.h"
@@ -28,19 +29,24 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     if (!is_request(frame) || h->over) return 0;
     int32_t id = frame->hd.stream_id;
     HttpExchange *x = h->handling < h->c->server->options.requests_max ? h2_stream_begin(h, id) : NULL;
-    if (x) nghttp2_session_set_stream_user_data(session, id, x);
-    else nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+    if (x)
+        nghttp2_session_set_stream_user_data(session, id, x);
+    else
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
     return 0;
 }
 
 static void pseudo_field(HttpExchange *x, Span name, Span value) {
-    if (span_is(name, ":method")) x->method = value;
-    else if (span_is(name, ":path")) exchange_target(x, value);
-    else if (span_is(name, ":authority")) x->authority = value;
+    if (span_is(name, ":method"))
+        x->method = value;
+    else if (span_is(name, ":path"))
+        exchange_target(x, value);
+    else if (span_is(name, ":authority"))
+        x->authority = value;
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
-                     const uint8_t *value, size_t value_len, uint8_t flags, void *user) {
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *user) {
     (void)flags, (void)user;
     HttpExchange *x = stream_of(session, frame->hd.stream_id);
     if (!x || x->part != EXCHANGE_READING || x->stream.refuse) return 0;
@@ -57,8 +63,10 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         return 0;
     }
     Span n = {kept, name_len}, v = {kept_value, value_len};
-    if (kept[0] == ':') pseudo_field(x, n, v);
-    else if (!exchange_header(x, n, v)) x->stream.refuse = 431;
+    if (kept[0] == ':')
+        pseudo_field(x, n, v);
+    else if (!exchange_header(x, n, v))
+        x->stream.refuse = 431;
     return 0;
 }
 
@@ -86,11 +94,16 @@ static void head_done(H2 *h, HttpExchange *x, bool end) {
     Span given = http_header(x, "content-length");
     if (given.at && !span_to_u64(given, INT64_MAX, &length)) length = INT64_MAX;
     x->stream.remote_done = end;
-    if (x->stream.refuse) h2_refuse(h, x, x->stream.refuse, "The header fields are too large.");
-    else if (span_is(x->method, "CONNECT")) h2_refuse(h, x, 501, "This method is not implemented.");
-    else if (x->path.len + x->query.len > H1_TARGET_MAX) h2_refuse(h, x, 414, "The request target is too long.");
-    else if (length > h->c->server->options.body_limit) h2_refuse(h, x, 413, "The body is larger than allowed.");
-    else if (end) dispatch(h, x);
+    if (x->stream.refuse)
+        h2_refuse(h, x, x->stream.refuse, "The header fields are too large.");
+    else if (span_is(x->method, "CONNECT"))
+        h2_refuse(h, x, 501, "This method is not implemented.");
+    else if (x->path.len + x->query.len > H1_TARGET_MAX)
+        h2_refuse(h, x, 414, "The request target is too long.");
+    else if (length > h->c->server->options.body_limit)
+        h2_refuse(h, x, 413, "The body is larger than allowed.");
+    else if (end)
+        dispatch(h, x);
     else {
         h2_stream_deadline(h, x, h->c->server->options.body_ms);
         if (span_equal_nocase(http_header(x, "expect"), SPAN("100-continue"))) expect_continue(h, x);
@@ -106,7 +119,8 @@ static void read_away(nghttp2_session *session, HttpExchange *x, size_t len) {
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, x->stream.id, NGHTTP2_NO_ERROR);
 }
 
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes, size_t len, void *user) {
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes, size_t len,
+                   void *user) {
     (void)flags;
     H2 *h = user;
     HttpExchange *x = stream_of(session, id);
@@ -138,8 +152,10 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
         if (!x) break;
-        if (is_request(frame)) head_done(h, x, end);
-        else if (end) dispatch(h, x);
+        if (is_request(frame))
+            head_done(h, x, end);
+        else if (end)
+            dispatch(h, x);
         break;
     case NGHTTP2_DATA:
         if (!end && frame->hd.length <= frame->data.padlen) spend(h, H2_COST_CONTROL, "empty data");
@@ -170,8 +186,9 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     if (frame->hd.type == NGHTTP2_DATA) h2_guard_earn(&h->guard, H2_COST_WINDOW);
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
-    /* A refusal is whole although the request is not. RFC 9113 section 8.1 would let us reset the stream at once, but
-     * some clients (libcurl 7.88) then lose the answer: so a part of the request is read away first. */
+    /* A refusal is whole although the request is not. RFC 9113 section 8.1 would let us reset the stream at
+     * once, but some clients (libcurl 7.88) then lose the answer: so a part of the request is read away
+     * first. */
     HttpExchange *x = stream_of(session, frame->hd.stream_id);
     if (x && !x->stream.remote_done) h2_stream_deadline(h, x, h->c->server->options.body_ms);
     return 0;
@@ -184,8 +201,10 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
     nghttp2_session_set_stream_user_data(session, id, NULL);
     x->stream.closed = true;
     if (x->part == EXCHANGE_HANDLING) return 0; /* counts until its handler has come to an end */
-    if (x->part == EXCHANGE_READING) h->handling--;
-    else if (error == NGHTTP2_NO_ERROR || !x->stream.left) h2_guard_earn(&h->guard, H2_COST_RESET);
+    if (x->part == EXCHANGE_READING)
+        h->handling--;
+    else if (error == NGHTTP2_NO_ERROR || !x->stream.left)
+        h2_guard_earn(&h->guard, H2_COST_RESET);
     h2_stream_end(h, x);
     return 0;
 }

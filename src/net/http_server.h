@@ -1,10 +1,12 @@
-/* HTTP/1.1 and HTTP/2 on one listening socket: TLS (ALPN h2, http/1.1) or plain (HTTP/1.1 and prior-knowledge h2c,
- * told apart by the first bytes). One server belongs to one loop; everything here is called on that loop's thread.
+/* HTTP/1.1 and HTTP/2 on one listening socket: TLS (ALPN h2, http/1.1) or plain (HTTP/1.1 and prior-knowledge
+ * h2c, told apart by the first bytes). One server belongs to one loop; everything here is called on that
+ * loop's thread.
  *
- * A request arrives whole (its body bounded by `body_limit`), and is answered exactly once by http_respond(), at once or later.
- * An HttpExchange stays valid until http_respond() has been called, even if the peer or the server has gone in between
- * (then the answer is dropped). Malformed and oversized requests are answered by the server itself, with a problem
- * document (RFC 9457), and never reach on_request. HTTP/1.1 requests of one connection come one after the other. */
+ * A request arrives whole (its body bounded by `body_limit`), and is answered exactly once by http_respond(),
+ * at once or later. An HttpExchange stays valid until http_respond() has been called, even if the peer or the
+ * server has gone in between (then the answer is dropped). Malformed and oversized requests are answered by
+ * the server itself, with a problem document (RFC 9457), and never reach on_request. HTTP/1.1 requests of one
+ * connection come one after the other. */
 #pragma once
 #include "base/blob.h"
 #include "base/err.h"
@@ -18,18 +20,19 @@ typedef struct WebSocket WebSocket;
 typedef struct HttpServerOptions {
     void (*on_request)(void *user, HttpExchange *x); /* whole request is here */
     void *user;
-    HttpTls *tls;            /* NULL: plain */
-    size_t body_limit;       /* bytes; 0: 1 MiB; above: 413, nothing is kept */
-    size_t header_limit;     /* bytes of all fields, name + value + 32 each; 0: 16 KiB; above: 431 */
-    size_t connections_max;  /* 0: 10000 */
-    size_t requests_max;     /* at a time per connection; 0: 100 */
-    int64_t header_ms;       /* from the first byte to the last header; 0: 10 s */
-    int64_t body_ms;         /* 0: 30 s */
-    int64_t idle_ms;         /* keep-alive; 0: 75 s */
-    int64_t stall_ms;        /* output waits and the peer acknowledges nothing; 0: 180 s */
+    HttpTls *tls;           /* NULL: plain */
+    size_t body_limit;      /* bytes; 0: 1 MiB; above: 413, nothing is kept */
+    size_t header_limit;    /* bytes of all fields, name + value + 32 each; 0: 16 KiB; above: 431 */
+    size_t connections_max; /* 0: 10000 */
+    size_t requests_max;    /* at a time per connection; 0: 100 */
+    int64_t header_ms;      /* from the first byte to the last header; 0: 10 s */
+    int64_t body_ms;        /* 0: 30 s */
+    int64_t idle_ms;        /* keep-alive; 0: 75 s */
+    int64_t stall_ms;       /* output waits and the peer acknowledges nothing; 0: 180 s */
 } HttpServerOptions;
 
-/* address: "host:port" (numeric host; port 0 takes a free one). reuse_port: several loops listen on one port. */
+/* address: "host:port" (numeric host; port 0 takes a free one). reuse_port: several loops listen on one port.
+ */
 bool http_server_open(Loop *loop, const char *address, bool reuse_port, const HttpServerOptions *options,
                       HttpServer **ret, Err *err);
 unsigned http_server_port(const HttpServer *server);
@@ -54,7 +57,7 @@ Span http_body(const HttpExchange *x);
 Span http_authority(const HttpExchange *x); /* Host or :authority */
 bool http_is_tls(const HttpExchange *x);
 bool http_is_h2(const HttpExchange *x);
-Span http_peer(const HttpExchange *x);    /* numeric address without port */
+Span http_peer(const HttpExchange *x); /* numeric address without port */
 Loop *http_loop(const HttpExchange *x);
 /* Query parameter, percent-decoded into memory of the exchange; false where absent; "+" is a space. */
 bool http_query_value(HttpExchange *x, const char *name, Span *ret);
@@ -72,7 +75,7 @@ typedef struct HttpAnswer {
     int status;
     const HttpField *fields; /* copied; content-length and date are added by the server */
     size_t field_count;
-    Span body;       /* copied, unless blob is set */
-    Blob *blob;      /* instead of body: shared, the server takes a reference of its own */
+    Span body;  /* copied, unless blob is set */
+    Blob *blob; /* instead of body: shared, the server takes a reference of its own */
 } HttpAnswer;
 void http_respond(HttpExchange *x, const HttpAnswer *answer);

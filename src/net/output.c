@@ -1,9 +1,9 @@
 /* output.c - the queue of what is still to be sent.
  *
- * A turn of the loop produces many small pieces for one connection: response heads, HTTP/2 frames, events shared by
- * thousands of connections. Pieces that exist only here are copied, back to back, into a chunk, so that they cost one
- * entry of the system call's vector; a shared Blob is referenced, whoever else may send it. Chunks are Blobs too, so
- * there is one kind of segment and one way of letting go. */
+ * A turn of the loop produces many small pieces for one connection: response heads, HTTP/2 frames, events
+ * shared by thousands of connections. Pieces that exist only here are copied, back to back, into a chunk, so
+ * that they cost one entry of the system call's vector; a shared Blob is referenced, whoever else may send
+ * it. Chunks are Blobs too, so there is one kind of segment and one way of letting go. */
 #include "net/output.h"
 
 enum { CHUNK_FIRST = 2 << 10, CHUNK = 16 << 10 };
@@ -140,4 +140,6 @@ size_t output_drop(Output *o, size_t keep) {
     return before - o->bytes;
 }
 
-void output_clear(Output *o) { output_drop(o, 0); }
+void output_clear(Output *o) {
+    output_drop(o, 0);
+}

@@ -1,8 +1,9 @@
 /* server.c - the listening socket, and what its connections share.
  *
- * A process out of descriptors cannot even refuse a connection: accept() fails, the connection stays in the backlog,
- * and epoll reports it for ever. One descriptor is therefore kept in reserve, given up for the moment that it takes to
- * accept and close. Options that every connection needs are set on the listener: Linux passes them on. */
+ * A process out of descriptors cannot even refuse a connection: accept() fails, the connection stays in the
+ * backlog, and epoll reports it for ever. One descriptor is therefore kept in reserve, given up for the
+ * moment that it takes to accept and close. Options that every connection needs are set on the listener:
+ * Linux passes them on. */
 #include "net/server.h"
 
 #include "base/clock.h"
@@ -24,7 +25,8 @@ Span server_date(HttpServer *s) {
         time_t seconds = (time_t)(clock_now_us() / 1000000);
         struct tm utc;
         gmtime_r(&seconds, &utc);
-        strftime(s->date, sizeof s->date, "%a, %d %b %Y %H:%M:%S GMT", &utc); /* the C locale is never changed */
+        strftime(s->date, sizeof s->date, "%a, %d %b %Y %H:%M:%S GMT",
+                 &utc); /* the C locale is never changed */
         s->date_us = now;
     }
     return (Span){s->date, DATE_TEXT - 1};
@@ -32,7 +34,9 @@ Span server_date(HttpServer *s) {
 
 /* --- accepting --- */
 
-static int reserve_open(void) { return open("/dev/null", O_RDONLY | O_CLOEXEC); }
+static int reserve_open(void) {
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
 
 static void refuse_one(HttpServer *s) {
     log_warn("connection refused", LOG_TEXT("reason", "out of descriptors"),
@@ -55,8 +59,10 @@ static void on_accept(Watch *watch, unsigned events) {
             if (errno == EMFILE || errno == ENFILE) refuse_one(s);
             return;
         }
-        if (s->connection_count >= s->options.connections_max) close(fd);
-        else connection_open(s, fd, (struct sockaddr *)&peer);
+        if (s->connection_count >= s->options.connections_max)
+            close(fd);
+        else
+            connection_open(s, fd, (struct sockaddr *)&peer);
     }
 }
 
@@ -109,15 +115,15 @@ static bool listen_on(HttpServer *s, const char *address, bool reuse_port, Err *
     socklen_t len;
     if (!parse_address(address, &at, &len, err)) return false;
     int fd = s->listener.fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || !socket_options(fd, reuse_port) || bind(fd, (struct sockaddr *)&at, len) || listen(fd, BACKLOG) ||
-        getsockname(fd, (struct sockaddr *)&at, &len))
+    if (fd < 0 || !socket_options(fd, reuse_port) || bind(fd, (struct sockaddr *)&at, len) ||
+        listen(fd, BACKLOG) || getsockname(fd, (struct sockaddr *)&at, &len))
         return err_set_errno(err, &ERR_UNAVAILABLE, errno, address);
     s->port = ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
                                              : ((struct sockaddr_in *)&at)->sin_port);
     return loop_watch(s->loop, &s->listener, EPOLLIN, err);
 }
 
-#define DEFAULT(field, value)                                                                                          \
+#define DEFAULT(field, value)                                                                                \
     if (!options->field) options->field = (value)
 
 static void defaults(HttpServerOptions *options) {
@@ -148,8 +154,12 @@ bool http_server_open(Loop *loop, const char *address, bool reuse_port, const Ht
     return true;
 }
 
-unsigned http_server_port(const HttpServer *s) { return s->port; }
-size_t http_server_connections(const HttpServer *s) { return s->connection_count; }
+unsigned http_server_port(const HttpServer *s) {
+    return s->port;
+}
+size_t http_server_connections(const HttpServer *s) {
+    return s->connection_count;
+}
 
 /* --- the end --- */
 
@@ -165,8 +175,10 @@ void http_server_drain(HttpServer *s) {
     stop_listening(s);
     for (Connection *c = s->connections, *next; c; c = next) {
         next = c->next;
-        if (c->phase == CONNECTION_OPEN) c->protocol->drain(c);
-        else if (c->phase < CONNECTION_OPEN) connection_kill(c);
+        if (c->phase == CONNECTION_OPEN)
+            c->protocol->drain(c);
+        else if (c->phase < CONNECTION_OPEN)
+            connection_kill(c);
     }
 }
 

@@ -1,9 +1,9 @@
 /* tls.c - certificates and the record layer.
  *
- * Memory: SSL_MODE_RELEASE_BUFFERS gives back both 16 KiB buffers while a connection is idle; sessions are resumed by
- * tickets, so there is no session cache. The ticket keys are carried over a reload: a renewed certificate does not
- * cost every client a full handshake.
- * A reload swaps the SSL_CTX; connections keep the one that they started with, which OpenSSL counts. */
+ * Memory: SSL_MODE_RELEASE_BUFFERS gives back both 16 KiB buffers while a connection is idle; sessions are
+ * resumed by tickets, so there is no session cache. The ticket keys are carried over a reload: a renewed
+ * certificate does not cost every client a full handshake. A reload swaps the SSL_CTX; connections keep the
+ * one that they started with, which OpenSSL counts. */
 #include "net/tls.h"
 
 #include <errno.h>
@@ -75,7 +75,8 @@ static const BIO_METHOD *bio_method(void) {
 
 /* --- the certificate --- */
 
-/* Ours before the client's order: h2, then http/1.1; RFC 7301 section 3.2 wants an alert where nothing fits. */
+/* Ours before the client's order: h2, then http/1.1; RFC 7301 section 3.2 wants an alert where nothing fits.
+ */
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
                        unsigned in_len, void *user) {
     (void)ssl, (void)user;
@@ -91,8 +92,8 @@ static void settings(SSL_CTX *context) {
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_cipher_list(context, SUITES_12);
     SSL_CTX_set_ciphersuites(context, SUITES_13);
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                     SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(context, 1); /* one recv() for many small records */
@@ -228,8 +229,12 @@ TlsOutcome tls_write(Tls *tls, Span bytes, size_t *ret) {
     return out;
 }
 
-size_t tls_pending_write(const Tls *tls) { return tls->pending_write; }
-bool tls_has_input(const Tls *tls) { return SSL_has_pending(tls->ssl); }
+size_t tls_pending_write(const Tls *tls) {
+    return tls->pending_write;
+}
+bool tls_has_input(const Tls *tls) {
+    return SSL_has_pending(tls->ssl);
+}
 
 void tls_shutdown(Tls *tls) {
     ERR_clear_error();

@@ -2,13 +2,14 @@
  *
  *     OPEN -> CLOSING (our close frame is queued; the peer's is awaited) -> CLOSED (the connection ends)
  *
- * Sending is queuing: a frame is a Blob, encoded once for all its receivers, and the turn's frames leave in one system
- * call. Control frames are queued like any others, so they stand between whole frames. Only the last of several pings
- * is answered while a pong still waits (section 5.5.3), so a peer cannot make the queue grow.
+ * Sending is queuing: a frame is a Blob, encoded once for all its receivers, and the turn's frames leave in
+ * one system call. Control frames are queued like any others, so they stand between whole frames. Only the
+ * last of several pings is answered while a pong still waits (section 5.5.3), so a peer cannot make the queue
+ * grow.
  *
- * Heartbeat: a ping counts as unanswered only once the peer's kernel has acknowledged it: it stands behind everything
- * else, and a slow reader is not a dead one. What is dead, that is acknowledges nothing for the server's stall time
- * while bytes wait, is closed too. */
+ * Heartbeat: a ping counts as unanswered only once the peer's kernel has acknowledged it: it stands behind
+ * everything else, and a slow reader is not a dead one. What is dead, that is acknowledges nothing for the
+ * server's stall time while bytes wait, is closed too. */
 #include "net/websocket.h"
 
 #include "net/h1.h"
@@ -30,17 +31,21 @@ struct WebSocket {
     Connection *c;
     WebSocketEvents events;
     WsReader reader;
-    Buf early;     /* came before the handler of the upgrade had returned */
-    uint64_t ping; /* position in the output behind the ping that is not answered yet; 0: none */
+    Buf early;          /* came before the handler of the upgrade had returned */
+    uint64_t ping;      /* position in the output behind the ping that is not answered yet; 0: none */
     uint64_t ping_wire; /* bytes on the wire by when it had certainly left; 0: not yet known */
-    uint64_t pong; /* position behind the last pong */
+    uint64_t pong;      /* position behind the last pong */
     uint8_t state, unanswered;
     bool accepting; /* the handler of the upgrade is still running */
     bool refused;   /* a send was: drained() is owed */
 };
 
-static uint64_t position(const WebSocket *ws) { return ws->c->out.sent + ws->c->out.bytes; }
-static bool can_send(const WebSocket *ws) { return ws->state == WS_OPEN && connection_alive(ws->c); }
+static uint64_t position(const WebSocket *ws) {
+    return ws->c->out.sent + ws->c->out.bytes;
+}
+static bool can_send(const WebSocket *ws) {
+    return ws->state == WS_OPEN && connection_alive(ws->c);
+}
 
 /* --- sending --- */
 
@@ -105,7 +110,9 @@ static void fail(WebSocket *ws, int code) {
     connection_finish(ws->c);
 }
 
-void websocket_abort(WebSocket *ws) { connection_kill(ws->c); }
+void websocket_abort(WebSocket *ws) {
+    connection_kill(ws->c);
+}
 
 void websocket_drop_queue(WebSocket *ws) {
     if (!can_send(ws)) return;
@@ -118,8 +125,12 @@ void websocket_drop_queue(WebSocket *ws) {
     connection_wake(ws->c);
 }
 
-size_t websocket_queued(const WebSocket *ws) { return ws->c->out.bytes; }
-Loop *websocket_loop(const WebSocket *ws) { return ws->c->server->loop; }
+size_t websocket_queued(const WebSocket *ws) {
+    return ws->c->out.bytes;
+}
+Loop *websocket_loop(const WebSocket *ws) {
+    return ws->c->server->loop;
+}
 
 /* --- what comes in --- */
 
@@ -163,11 +174,15 @@ static void input(Connection *c, Span bytes) {
         return;
     }
     buf_span(&ws->early, bytes);
-    if (ws->early.failed) connection_kill(c);
-    else connection_wake(c);
+    if (ws->early.failed)
+        connection_kill(c);
+    else
+        connection_wake(c);
 }
 
-static void eof(Connection *c) { connection_kill(c); }
+static void eof(Connection *c) {
+    connection_kill(c);
+}
 
 /* The end of the turn in which the upgrade was accepted, and of every one after it. */
 static void produce(Connection *c) {
@@ -214,12 +229,16 @@ static void heartbeat(WebSocket *ws) {
 
 static void expired(Connection *c) {
     WebSocket *ws = c->state;
-    if (ws->state == WS_OPEN) heartbeat(ws);
-    else connection_kill(c); /* the peer does not answer our close frame */
+    if (ws->state == WS_OPEN)
+        heartbeat(ws);
+    else
+        connection_kill(c); /* the peer does not answer our close frame */
 }
 
 /* WebSockets are closed by their owner, who has something to say first. */
-static void drain(Connection *c) { (void)c; }
+static void drain(Connection *c) {
+    (void)c;
+}
 
 static void gone(Connection *c) {
     WebSocket *ws = c->state;
@@ -236,8 +255,9 @@ static const Protocol WEBSOCKET_PROTOCOL = {input, eof, produce, written, expire
 static void answer_101(Connection *c, Span key, const char *protocol) {
     char accept[WS_ACCEPT_TEXT];
     ws_accept_key(key, accept);
-    connection_write(c, SPAN("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
-                             "sec-websocket-accept: "));
+    connection_write(c,
+                     SPAN("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
+                          "sec-websocket-accept: "));
     connection_write(c, span_of(accept));
     if (protocol) {
         connection_write(c, SPAN("\r\nsec-websocket-protocol: "));

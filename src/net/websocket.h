@@ -1,6 +1,6 @@
 /* WebSocket (RFC 6455), the server's side, over an HTTP/1.1 connection (and, later, an HTTP/2 stream).
- * All on the connection's loop thread. Server frames are unmasked, so a frame is encoded once as a Blob and shared by
- * every connection that gets it; control frames go out only between whole frames. */
+ * All on the connection's loop thread. Server frames are unmasked, so a frame is encoded once as a Blob and
+ * shared by every connection that gets it; control frames go out only between whole frames. */
 #pragma once
 #include "net/http_server.h"
 
@@ -23,21 +23,22 @@ bool websocket_wanted(const HttpExchange *x, Err *err);
 void websocket_refuse(HttpExchange *x, const Err *err);
 /* Calls each with every subprotocol that the client offers, until it returns false. */
 void websocket_protocols(const HttpExchange *x, bool (*each)(void *user, Span protocol), void *user);
-/* Answers 101 and takes the exchange over (http_respond() must not follow). protocol: the one chosen, or NULL.
- * NULL where the peer has gone meanwhile, or is on HTTP/2: the exchange is over then too, closed() is not called.
- * No event comes before the handler that calls this has returned to the loop. */
+/* Answers 101 and takes the exchange over (http_respond() must not follow). protocol: the one chosen, or
+ * NULL. NULL where the peer has gone meanwhile, or is on HTTP/2: the exchange is over then too, closed() is
+ * not called. No event comes before the handler that calls this has returned to the loop. */
 WebSocket *websocket_accept(HttpExchange *x, const char *protocol, const WebSocketEvents *events);
 
-/* The bytes of one whole unmasked frame (header and payload) for websocket_send_frame(). opcode 1 text, 2 binary. */
+/* The bytes of one whole unmasked frame (header and payload) for websocket_send_frame(). opcode 1 text, 2
+ * binary. */
 Blob *websocket_frame(int opcode, Span payload);
-/* Queues a frame (takes a reference of its own); the turn's frames leave in one system call. False above the queue's limit:
- * nothing was queued. */
+/* Queues a frame (takes a reference of its own); the turn's frames leave in one system call. False above the
+ * queue's limit: nothing was queued. */
 bool websocket_send_frame(WebSocket *ws, Blob *frame);
 bool websocket_send(WebSocket *ws, int opcode, Span payload); /* encodes and queues, for a single receiver */
 /* Starts the close handshake; what is queued goes out first. Reason: at most 123 bytes. */
 void websocket_close(WebSocket *ws, int code, const char *reason);
-/* Forgets the frames that have not begun to leave, for a reader that is too slow: what is sent stays whole frames.
- * drained() is called when the rest has gone, whether or not a send had been refused. */
+/* Forgets the frames that have not begun to leave, for a reader that is too slow: what is sent stays whole
+ * frames. drained() is called when the rest has gone, whether or not a send had been refused. */
 void websocket_drop_queue(WebSocket *ws);
 /* At once, without a close frame. */
 void websocket_abort(WebSocket *ws);

@@ -1,12 +1,13 @@
 /* ws_frame.c - frames and messages.
  *
- * Only wslay's frame layer is used. Its event layer would keep another 4 KiB for each connection, copy every message
- * into lists, and answer control frames from a queue of its own that our shared, once-encoded frames must bypass. The
- * frame layer checks lengths (minimal form, control frames whole and short) and unmasks; what is left is here: masks
- * are a must from clients, no extension is negotiated so the reserved bits are 0, messages may come in pieces with
- * control frames between them, text is UTF-8.
+ * Only wslay's frame layer is used. Its event layer would keep another 4 KiB for each connection, copy every
+ * message into lists, and answer control frames from a queue of its own that our shared, once-encoded frames
+ * must bypass. The frame layer checks lengths (minimal form, control frames whole and short) and unmasks;
+ * what is left is here: masks are a must from clients, no extension is negotiated so the reserved bits are 0,
+ * messages may come in pieces with control frames between them, text is UTF-8.
  *
- * A message that arrives in one piece, as nearly all do, is handed on from the parser's buffer without a copy. */
+ * A message that arrives in one piece, as nearly all do, is handed on from the parser's buffer without a
+ * copy. */
 #include "net/ws_frame.h"
 
 #include "base/text.h"
@@ -89,7 +90,9 @@ void ws_reader_clear(WsReader *r) {
     buf_free(&r->message);
 }
 
-static bool is_control(unsigned opcode) { return opcode & 8; }
+static bool is_control(unsigned opcode) {
+    return opcode & 8;
+}
 
 static size_t header_len(uint64_t payload) {
     return 2 + (payload < 126 ? 0 : payload < 65536 ? 2 : 8) + 4;

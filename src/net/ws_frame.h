@@ -1,7 +1,7 @@
 /* WebSocket messages out of a byte stream (RFC 6455 section 5), and frames into bytes. No socket, no clock.
  *
- * wslay parses the frames. Its context is 4 KiB, so a reader borrows one from a pool only while a frame is incomplete:
- * an idle connection holds none. */
+ * wslay parses the frames. Its context is 4 KiB, so a reader borrows one from a pool only while a frame is
+ * incomplete: an idle connection holds none. */
 #pragma once
 #include "base/blob.h"
 #include "base/buf.h"
@@ -27,15 +27,18 @@ typedef struct WsReader {
     uint8_t frame_opcode;
 } WsReader;
 
-/* Whole message (opcode text or binary), or a control frame. payload lives until the return; false ends the feed. */
+/* Whole message (opcode text or binary), or a control frame. payload lives until the return; false ends the
+ * feed. */
 typedef bool WsOnMessage(void *user, int opcode, Span payload);
 
 void ws_reader_init(WsReader *r, WsPool *pool, size_t message_limit);
 void ws_reader_clear(WsReader *r);
-/* 0, or the close code: 1002 protocol error, 1007 text that is not UTF-8, 1009 above the limit, 1011 out of memory. */
+/* 0, or the close code: 1002 protocol error, 1007 text that is not UTF-8, 1009 above the limit, 1011 out of
+ * memory. */
 int ws_reader_feed(WsReader *r, Span bytes, WsOnMessage *on_message, void *user);
 
 /* Header of an unmasked, final frame; returns its length. */
 size_t ws_header(char out[WS_HEADER_MAX], int opcode, size_t payload_len);
-/* What a received close frame says: false (protocol error) where the payload is malformed. No code gives 1005. */
+/* What a received close frame says: false (protocol error) where the payload is malformed. No code gives
+ * 1005. */
 bool ws_close_parse(Span payload, int *code);

@@ -24,7 +24,9 @@ static bool header_has(const HttpExchange *x, const char *name, Span token) {
     return false;
 }
 
-static bool version_is_13(const HttpExchange *x) { return span_is(http_header(x, "sec-websocket-version"), "13"); }
+static bool version_is_13(const HttpExchange *x) {
+    return span_is(http_header(x, "sec-websocket-version"), "13");
+}
 
 /* Base64 of 16 bytes: 22 characters and "==". */
 static bool key_is_valid(Span key) {
@@ -35,7 +37,8 @@ static bool key_is_valid(Span key) {
 
 bool websocket_wanted(const HttpExchange *x, Err *err) {
     if (x->h2) return err_set(err, &ERR_INVALID, "a WebSocket needs HTTP/1.1 here");
-    if (!span_is(x->method, "GET") || x->http10) return err_set(err, &ERR_INVALID, "an upgrade is a GET of HTTP/1.1");
+    if (!span_is(x->method, "GET") || x->http10)
+        return err_set(err, &ERR_INVALID, "an upgrade is a GET of HTTP/1.1");
     if (!header_has(x, "upgrade", SPAN("websocket")) || !header_has(x, "connection", SPAN("upgrade")))
         return err_set(err, &ERR_INVALID, "not an upgrade to websocket");
     if (!version_is_13(x)) return err_set(err, &ERR_INVALID, "Sec-WebSocket-Version has to be 13");
@@ -48,9 +51,7 @@ void websocket_refuse(HttpExchange *x, const Err *err) {
     bool version = header_has(x, "upgrade", SPAN("websocket")) && !version_is_13(x);
     Refusal r;
     refusal_make(&r, version ? 426 : 400, err->why);
-    HttpField fields[] = {r.field,
-                          {"sec-websocket-version", SPAN("13")},
-                          {"upgrade", SPAN("websocket")}};
+    HttpField fields[] = {r.field, {"sec-websocket-version", SPAN("13")}, {"upgrade", SPAN("websocket")}};
     r.answer.fields = fields;
     r.answer.field_count = version ? x->h2 ? 2 : 3 : 1;
     http_respond(x, &r.answer);

@@ -8,7 +8,8 @@ static bool visit(Stmt *s, const ReplayVisitor *visitor, Err *err) {
     if (!stmt_run(s, NULL, err)) return false;
     bool more = true;
     while (more && stmt_row(s, err)) {
-        ReplayRow row = {.sequence = stmt_int(s, 0), .tenant_id = stmt_text(s, 1), .subject = stmt_text(s, 2)};
+        ReplayRow row = {
+            .sequence = stmt_int(s, 0), .tenant_id = stmt_text(s, 1), .subject = stmt_text(s, 2)};
         row.subject_version = stmt_int(s, 3);
         row.event_type = stmt_text(s, 4);
         row.issued_by = stmt_text(s, 5);
@@ -20,8 +21,8 @@ static bool visit(Stmt *s, const ReplayVisitor *visitor, Err *err) {
     return !err->kind;
 }
 
-bool tenant_log_read(Db *db, Span tenant_id, int64_t after, int64_t upto, int64_t limit, const ReplayVisitor *visitor,
-                     Err *err) {
+bool tenant_log_read(Db *db, Span tenant_id, int64_t after, int64_t upto, int64_t limit,
+                     const ReplayVisitor *visitor, Err *err) {
     Stmt *s = db_statement(db, "select " COLUMNS " from replay_log where tenant_id = ? and sequence > ?"
                                " and sequence <= ? order by sequence limit ?");
     stmt_bind_text(s, 1, tenant_id);
@@ -31,8 +32,8 @@ bool tenant_log_read(Db *db, Span tenant_id, int64_t after, int64_t upto, int64_
     return visit(s, visitor, err);
 }
 
-bool subject_history(Db *db, Span tenant_id, Span subject, int64_t before, int64_t limit, const ReplayVisitor *visitor,
-                     Err *err) {
+bool subject_history(Db *db, Span tenant_id, Span subject, int64_t before, int64_t limit,
+                     const ReplayVisitor *visitor, Err *err) {
     Stmt *s = db_statement(db, "select " COLUMNS " from replay_log where tenant_id = ? and subject = ?"
                                " and sequence < ? order by sequence desc limit ?");
     stmt_bind_text(s, 1, tenant_id);
@@ -68,7 +69,8 @@ static bool read_errors(Span json, Arena *arena, Events__V1__CommandOutcome *out
     outcome->errors = arena_alloc(arena, FIELD_FAULTS_MAX * sizeof *outcome->errors);
     for (JsonToken t; (t = json_next(&r)) != JSON_ARRAY_END;) {
         Events__V1__FieldError *error = arena_alloc(arena, sizeof *error);
-        if (t != JSON_OBJECT || !error || !outcome->errors || outcome->n_errors == FIELD_FAULTS_MAX) return false;
+        if (t != JSON_OBJECT || !error || !outcome->errors || outcome->n_errors == FIELD_FAULTS_MAX)
+            return false;
         if (!read_error(&r, arena, error)) return false;
         outcome->errors[outcome->n_errors++] = error;
     }
@@ -90,8 +92,9 @@ static Events__V1__CommandOutcome *read_outcome(Stmt *s, Arena *arena) {
 
 bool outcome_find(Db *db, Span tenant_id, Span issued_by, Span command_id, Arena *arena,
                   Events__V1__CommandOutcome **ret, Err *err) {
-    Stmt *s = db_statement(db, "select status, subject, event_id, code, errors, correlation_id from command_outcome"
-                               " where tenant_id = ? and issued_by = ? and command_id = ?");
+    Stmt *s =
+        db_statement(db, "select status, subject, event_id, code, errors, correlation_id from command_outcome"
+                         " where tenant_id = ? and issued_by = ? and command_id = ?");
     stmt_bind_text(s, 1, tenant_id);
     stmt_bind_text(s, 2, issued_by);
     stmt_bind_text(s, 3, command_id);

@@ -44,4 +44,6 @@ static const Migration STEPS[] = {
         "create index ticket_expiry on ticket (expires_at);\n"},
 };
 
-bool users_migrate(Db *db, Err *err) { return migrate(db, STEPS, sizeof STEPS / sizeof *STEPS, err); }
+bool users_migrate(Db *db, Err *err) {
+    return migrate(db, STEPS, sizeof STEPS / sizeof *STEPS, err);
+}

@@ -1,8 +1,8 @@
 /* password.c - the one place that knows argon2's parameters.
  *
- * t=2, m=19 MiB, p=1 are OWASP's for interactive logins. They stand in the PHC string, so that they can be raised
- * later without touching what is stored. A login for a name that does not exist verifies against a hash of nothing:
- * the time of the answer must not tell which names exist. */
+ * t=2, m=19 MiB, p=1 are OWASP's for interactive logins. They stand in the PHC string, so that they can be
+ * raised later without touching what is stored. A login for a name that does not exist verifies against a
+ * hash of nothing: the time of the answer must not tell which names exist. */
 #include "store/password.h"
 
 #include "base/uuid.h"
@@ -15,8 +15,8 @@ enum { COST_PASSES = 2, COST_KIB = 19 * 1024, COST_LANES = 1, SALT = 16, DIGEST 
 static bool encode(Span password, char out[PASSWORD_HASH]) {
     uint8_t salt[SALT];
     random_bytes(salt, sizeof salt);
-    return argon2id_hash_encoded(COST_PASSES, COST_KIB, COST_LANES, password.at, password.len, salt, sizeof salt,
-                                 DIGEST, out, PASSWORD_HASH) == ARGON2_OK;
+    return argon2id_hash_encoded(COST_PASSES, COST_KIB, COST_LANES, password.at, password.len, salt,
+                                 sizeof salt, DIGEST, out, PASSWORD_HASH) == ARGON2_OK;
 }
 
 bool password_hash(Span password, char out[PASSWORD_HASH], Err *err) {

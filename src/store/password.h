@@ -1,4 +1,5 @@
-/* Password hashes: argon2id (RFC 9106) as PHC strings. A hash takes about 40 ms and 19 MiB, so never on a loop. */
+/* Password hashes: argon2id (RFC 9106) as PHC strings. A hash takes about 40 ms and 19 MiB, so never on a
+ * loop. */
 #pragma once
 #include "base/err.h"
 #include "base/span.h"

@@ -1,12 +1,15 @@
-/* prospect_queries.c - pages by key, not by offset: a page costs the same wherever it stands, and rows that come or go
- * between two pages neither repeat nor hide others. The sort column is not unique, so the id decides among equals. */
+/* prospect_queries.c - pages by key, not by offset: a page costs the same wherever it stands, and rows that
+ * come or go between two pages neither repeat nor hide others. The sort column is not unique, so the id
+ * decides among equals. */
 #include "store/prospect_queries.h"
 
 #include "base/buf.h"
 #include "base/text.h"
 #include "wire/envelope.h"
 
-bool read_begin(Db *db, Err *err) { return db_execute(db, "BEGIN", err); }
+bool read_begin(Db *db, Err *err) {
+    return db_execute(db, "BEGIN", err);
+}
 void read_end(Db *db) {
     Err ignored = {0};
     db_execute(db, "COMMIT", &ignored);
@@ -28,7 +31,8 @@ static void page_sql(const ProspectQuery *q, Buf *sql) {
     buf_printf(sql, "select " COLUMNS ", %s from prospect_summary where tenant_id = ?", column);
     for (size_t i = 0; i < q->word_count; i++) buf_text(sql, " and search like ? escape '\\'");
     /* the first comparison alone lets an index be used as a range on every engine */
-    if (q->has_after) buf_printf(sql, " and %s %s= ? and (%s %s ? or prospect_id %s ?)", column, than, column, than, than);
+    if (q->has_after)
+        buf_printf(sql, " and %s %s= ? and (%s %s ? or prospect_id %s ?)", column, than, column, than, than);
     const char *order = q->descending ? "desc" : "asc";
     buf_printf(sql, " order by %s %s, prospect_id %s limit ?", column, order, order);
     buf_byte(sql, 0);
@@ -49,8 +53,10 @@ static Span like_pattern(Arena *arena, Span word) {
 }
 
 static void bind_key(Stmt *s, int index, const ProspectQuery *q) {
-    if (SORT_COLUMNS[q->sort].is_time) stmt_bind_int(s, index, q->after_time);
-    else stmt_bind_text(s, index, q->after_key);
+    if (SORT_COLUMNS[q->sort].is_time)
+        stmt_bind_int(s, index, q->after_time);
+    else
+        stmt_bind_text(s, index, q->after_key);
 }
 
 static bool bind_page(Stmt *s, const ProspectQuery *q, Arena *arena, Err *err) {
@@ -119,8 +125,10 @@ bool prospect_page(Db *db, const ProspectQuery *q, Arena *arena, ProspectRow **r
     return !err->kind;
 }
 
-bool prospect_find(Db *db, Span tenant_id, int64_t prospect_id, Arena *arena, Events__V1__Prospect **ret, Err *err) {
-    Stmt *s = db_statement(db, "select " COLUMNS " from prospect_summary where tenant_id = ? and prospect_id = ?");
+bool prospect_find(Db *db, Span tenant_id, int64_t prospect_id, Arena *arena, Events__V1__Prospect **ret,
+                   Err *err) {
+    Stmt *s =
+        db_statement(db, "select " COLUMNS " from prospect_summary where tenant_id = ? and prospect_id = ?");
     stmt_bind_text(s, 1, tenant_id);
     stmt_bind_int(s, 2, prospect_id);
     if (!stmt_run(s, NULL, err)) return false;

@@ -11,7 +11,13 @@
 bool read_begin(Db *db, Err *err);
 void read_end(Db *db);
 
-typedef enum ProspectSort { SORT_CREATED_AT, SORT_UPDATED_AT, SORT_LAST_NAME, SORT_EMAIL, SORTS } ProspectSort;
+typedef enum ProspectSort {
+    SORT_CREATED_AT,
+    SORT_UPDATED_AT,
+    SORT_LAST_NAME,
+    SORT_EMAIL,
+    SORTS
+} ProspectSort;
 enum { QUERY_WORDS_MAX = 8 };
 
 typedef struct ProspectQuery {
@@ -36,8 +42,9 @@ typedef struct ProspectRow {
 } ProspectRow;
 
 /* Gives at most query->limit rows; *more: others follow. */
-bool prospect_page(Db *db, const ProspectQuery *query, Arena *arena, ProspectRow **ret, size_t *count, bool *more,
+bool prospect_page(Db *db, const ProspectQuery *query, Arena *arena, ProspectRow **ret, size_t *count,
+                   bool *more, Err *err);
+bool prospect_find(Db *db, Span tenant_id, int64_t prospect_id, Arena *arena, Events__V1__Prospect **ret,
                    Err *err);
-bool prospect_find(Db *db, Span tenant_id, int64_t prospect_id, Arena *arena, Events__V1__Prospect **ret, Err *err);
 /* Cuts a query text into words in search form. False where there are too many. */
 bool query_words(Span text, Arena *arena, Span words[QUERY_WORDS_MAX], size_t *count);

@@ -1,8 +1,9 @@
 /* user_sessions.c - refresh families and tickets.
  *
- * Rotation (RFC 9700, section 4.14.2): each refresh token works once and gives the next one of its family. When a used
- * one comes again, either the user or a thief is late, and nobody can tell who: the family ends and the user signs in
- * again. Expired rows are taken away as new ones come, a few at a time, so that no job is needed for it. */
+ * Rotation (RFC 9700, section 4.14.2): each refresh token works once and gives the next one of its family.
+ * When a used one comes again, either the user or a thief is late, and nobody can tell who: the family ends
+ * and the user signs in again. Expired rows are taken away as new ones come, a few at a time, so that no job
+ * is needed for it. */
 #include "store/user_sessions.h"
 
 #include "base/uuid.h"
@@ -21,7 +22,8 @@ static void hash_secret(Span secret, char out[HASH_TEXT]) {
     static const char HEX[] = "0123456789abcdef";
     unsigned char digest[32];
     if (!EVP_Digest(secret.at, secret.len, digest, NULL, EVP_sha256(), NULL)) abort();
-    for (size_t i = 0; i < sizeof digest; i++) out[2 * i] = HEX[digest[i] >> 4], out[2 * i + 1] = HEX[digest[i] & 15];
+    for (size_t i = 0; i < sizeof digest; i++)
+        out[2 * i] = HEX[digest[i] >> 4], out[2 * i + 1] = HEX[digest[i] & 15];
     out[HASH_TEXT - 1] = 0;
 }
 
@@ -42,8 +44,9 @@ static bool insert_token(Users *users, Span family, int64_t expires, char token[
     char hash[HASH_TEXT];
     make_secret(token);
     hash_secret(span_of(token), hash);
-    Stmt *s = db_statement(users_db(users),
-                           "insert into refresh_token (token_hash, family_id, used, expires_at) values (?, ?, 0, ?)");
+    Stmt *s = db_statement(
+        users_db(users),
+        "insert into refresh_token (token_hash, family_id, used, expires_at) values (?, ?, 0, ?)");
     stmt_bind_text(s, 1, span_of(hash));
     stmt_bind_text(s, 2, family);
     stmt_bind_int(s, 3, expires);
@@ -51,15 +54,17 @@ static bool insert_token(Users *users, Span family, int64_t expires, char token[
 }
 
 static bool insert_family(Users *users, const User *user, Span family, int64_t expires, Err *err) {
-    Stmt *s = db_statement(users_db(users),
-                           "insert into refresh_family (family_id, user_id, revoked, expires_at) values (?, ?, 0, ?)");
+    Stmt *s = db_statement(
+        users_db(users),
+        "insert into refresh_family (family_id, user_id, revoked, expires_at) values (?, ?, 0, ?)");
     stmt_bind_text(s, 1, family);
     stmt_bind_text(s, 2, span_of(user->user_id));
     stmt_bind_int(s, 3, expires);
     return stmt_run(s, NULL, err);
 }
 
-bool refresh_issue(Users *users, const User *user, int64_t now, int64_t life_us, char token[SECRET_TEXT], Err *err) {
+bool refresh_issue(Users *users, const User *user, int64_t now, int64_t life_us, char token[SECRET_TEXT],
+                   Err *err) {
     char family[UUID_TEXT];
     Uuid id = uuid_v4();
     uuid_format(&id, family);
@@ -78,9 +83,9 @@ typedef struct Held {
 } Held;
 
 static bool find_token(Users *users, const char *hash, Held *ret, Err *err) {
-    Stmt *s = db_statement(users_db(users),
-                           "select f.family_id, f.user_id, t.used, f.revoked, t.expires_at from refresh_token t"
-                           " join refresh_family f on f.family_id = t.family_id where t.token_hash = ?");
+    Stmt *s = db_statement(
+        users_db(users), "select f.family_id, f.user_id, t.used, f.revoked, t.expires_at from refresh_token t"
+                         " join refresh_family f on f.family_id = t.family_id where t.token_hash = ?");
     stmt_bind_text(s, 1, span_of(hash));
     if (!stmt_run(s, NULL, err)) return false;
     if (!stmt_row(s, err)) return err_set(err, &ERR_UNAUTHENTICATED, "unknown refresh token");
@@ -99,7 +104,8 @@ static bool mark(Users *users, const char *sql, Span key, Err *err) {
     return stmt_run(s, NULL, err);
 }
 
-static bool trade(Users *users, const char *hash, const Held *held, int64_t expires, char next[SECRET_TEXT], Err *err) {
+static bool trade(Users *users, const char *hash, const Held *held, int64_t expires, char next[SECRET_TEXT],
+                  Err *err) {
     Stmt *s = db_statement(users_db(users), "update refresh_family set expires_at = ? where family_id = ?");
     stmt_bind_int(s, 1, expires);
     stmt_bind_text(s, 2, span_of(held->family));
@@ -108,22 +114,25 @@ static bool trade(Users *users, const char *hash, const Held *held, int64_t expi
            insert_token(users, span_of(held->family), expires, next, err);
 }
 
-/* In a transaction. The revocation of a reused family must be committed though the answer is an error: *keep. */
-static bool rotate(Users *users, Span token, int64_t now, int64_t life_us, User *ret, char next[SECRET_TEXT], bool *keep,
-                   Err *err) {
+/* In a transaction. The revocation of a reused family must be committed though the answer is an error: *keep.
+ */
+static bool rotate(Users *users, Span token, int64_t now, int64_t life_us, User *ret, char next[SECRET_TEXT],
+                   bool *keep, Err *err) {
     char hash[HASH_TEXT];
     Held held;
     hash_secret(token, hash);
     if (!find_token(users, hash, &held, err)) return false;
     if (held.used && !held.revoked) {
-        *keep = mark(users, "update refresh_family set revoked = 1 where family_id = ?", span_of(held.family), err);
+        *keep = mark(users, "update refresh_family set revoked = 1 where family_id = ?", span_of(held.family),
+                     err);
         return err_set(err, &ERR_UNAUTHENTICATED, "the refresh token was used before; its family is revoked");
     }
     if (held.revoked || held.expires_at <= now)
         return err_set(err, &ERR_UNAUTHENTICATED, "the refresh token is revoked or has expired");
     Err found = {0};
     if (!user_find(users, span_of(held.user_id), ret, &found) || ret->disabled)
-        return err_set(err, found.kind && found.kind->retry ? found.kind : &ERR_UNAUTHENTICATED, "no such user any more");
+        return err_set(err, found.kind && found.kind->retry ? found.kind : &ERR_UNAUTHENTICATED,
+                       "no such user any more");
     return *keep = trade(users, hash, &held, now + life_us, next, err);
 }
 
@@ -142,8 +151,9 @@ bool ticket_issue(Users *users, const TicketGrant *grant, int64_t now, char tick
     hash_secret(span_of(ticket), hash);
     if (!db_begin(users_db(users), err)) return false;
     bool ok = delete_expired(users, "delete from ticket where expires_at < ?", now, err);
-    Stmt *s = db_statement(users_db(users), "insert into ticket (ticket_hash, user_id, tenant_id, scopes, origin,"
-                                            " session_expires_at, expires_at) values (?, ?, ?, ?, ?, ?, ?)");
+    Stmt *s =
+        db_statement(users_db(users), "insert into ticket (ticket_hash, user_id, tenant_id, scopes, origin,"
+                                      " session_expires_at, expires_at) values (?, ?, ?, ?, ?, ?, ?)");
     stmt_bind_text(s, 1, span_of(hash));
     stmt_bind_text(s, 2, span_of(grant->user_id));
     stmt_bind_text(s, 3, span_of(grant->tenant_id));
@@ -155,8 +165,9 @@ bool ticket_issue(Users *users, const TicketGrant *grant, int64_t now, char tick
 }
 
 static bool read_ticket(Users *users, Span hash, TicketGrant *ret, int64_t *expires_at, Err *err) {
-    Stmt *s = db_statement(users_db(users), "select user_id, tenant_id, scopes, origin, session_expires_at, expires_at"
-                                            " from ticket where ticket_hash = ?");
+    Stmt *s = db_statement(users_db(users),
+                           "select user_id, tenant_id, scopes, origin, session_expires_at, expires_at"
+                           " from ticket where ticket_hash = ?");
     stmt_bind_text(s, 1, hash);
     if (!stmt_run(s, NULL, err)) return false;
     if (!stmt_row(s, err)) return err_set(err, &ERR_UNAUTHENTICATED, "unknown ticket");

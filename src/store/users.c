@@ -54,7 +54,9 @@ Users *users_free(Users *users) {
     return NULL;
 }
 
-Db *users_db(Users *users) { return users->db; }
+Db *users_db(Users *users) {
+    return users->db;
+}
 
 static bool tenant_is_valid(Span id) {
     if (!id.len || id.len >= TENANT_ID) return false;
@@ -83,7 +85,8 @@ static bool tenant_exists(Users *users, Span id, bool *ret, Err *err) {
 
 bool tenant_add(Users *users, Span id, Err *err) {
     bool there;
-    if (!tenant_is_valid(id)) return err_set(err, &ERR_INVALID, "a tenant id has 1 to 64 of a-z, 0-9 and hyphen");
+    if (!tenant_is_valid(id))
+        return err_set(err, &ERR_INVALID, "a tenant id has 1 to 64 of a-z, 0-9 and hyphen");
     if (!tenant_exists(users, id, &there, err)) return false;
     if (there) return true;
     Stmt *s = db_statement(users->db, "insert into tenant (tenant_id, created_at) values (?, ?)");
@@ -94,9 +97,11 @@ bool tenant_add(Users *users, Span id, Err *err) {
 
 static bool user_check(Users *users, Span name, Span tenant, Span scopes, Err *err) {
     bool unknown, there;
-    if (!name_is_valid(name)) return err_set(err, &ERR_INVALID, "a user name has 1 to 128 bytes, no control characters");
+    if (!name_is_valid(name))
+        return err_set(err, &ERR_INVALID, "a user name has 1 to 128 bytes, no control characters");
     if (scopes.len >= USER_SCOPES || !scopes_parse(scopes, &unknown) || unknown)
-        return err_set(err, &ERR_INVALID, "scopes are prospects:read, prospects:write, prospects:pii, operator");
+        return err_set(err, &ERR_INVALID,
+                       "scopes are prospects:read, prospects:write, prospects:pii, operator");
     if (!tenant_exists(users, tenant, &there, err)) return false;
     if (!there) return err_set(err, &ERR_NOT_FOUND, "no such tenant");
     return true;
@@ -107,8 +112,9 @@ bool user_add(Users *users, Span name, Span tenant, Span scopes, Span password, 
     if (!user_check(users, name, tenant, scopes, err) || !password_hash(password, hash, err)) return false;
     Uuid uuid = uuid_v4();
     uuid_format(&uuid, id);
-    Stmt *s = db_statement(users->db, "insert into app_user (user_id, tenant_id, username, scopes, password_hash,"
-                                      " disabled, created_at) values (?, ?, ?, ?, ?, 0, ?)");
+    Stmt *s =
+        db_statement(users->db, "insert into app_user (user_id, tenant_id, username, scopes, password_hash,"
+                                " disabled, created_at) values (?, ?, ?, ?, ?, 0, ?)");
     stmt_bind_text(s, 1, span_of(id));
     stmt_bind_text(s, 2, tenant);
     stmt_bind_text(s, 3, name);
@@ -167,8 +173,8 @@ static bool read_user(Stmt *s, User *ret, char hash[PASSWORD_HASH], Err *err) {
 }
 
 bool user_find(Users *users, Span user_id, User *ret, Err *err) {
-    Stmt *s = db_statement(users->db,
-                           "select user_id, tenant_id, username, scopes, disabled from app_user where user_id = ?");
+    Stmt *s = db_statement(
+        users->db, "select user_id, tenant_id, username, scopes, disabled from app_user where user_id = ?");
     stmt_bind_text(s, 1, user_id);
     return read_user(s, ret, NULL, err);
 }

@@ -15,7 +15,8 @@ typedef struct User {
 
 /* The scopes that exist, as bits. */
 enum { SCOPE_READ = 1, SCOPE_WRITE = 2, SCOPE_PII = 4, SCOPE_OPERATOR = 8 };
-/* "prospects:read prospects:write" -> bits; words that are no scope of ours are passed over, *unknown says so. */
+/* "prospects:read prospects:write" -> bits; words that are no scope of ours are passed over, *unknown says
+ * so. */
 unsigned scopes_parse(Span text, bool *unknown /* may be NULL */);
 
 /* url: as db_open(). Makes the tables where they are missing. */
@@ -26,8 +27,8 @@ Db *users_db(Users *users);
 
 /* An existing tenant is fine. Ids are 1 to 64 of a-z, 0-9, hyphen. */
 bool tenant_add(Users *users, Span tenant_id, Err *err);
-/* ERR_DUPLICATE where the name is taken (in any tenant: people sign in without naming one), ERR_NOT_FOUND where the
- * tenant does not exist, ERR_INVALID for a bad name, scope or password. */
+/* ERR_DUPLICATE where the name is taken (in any tenant: people sign in without naming one), ERR_NOT_FOUND
+ * where the tenant does not exist, ERR_INVALID for a bad name, scope or password. */
 bool user_add(Users *users, Span username, Span tenant_id, Span scopes, Span password, Err *err);
 /* Both end every session that the user can still refresh. ERR_NOT_FOUND where there is no such user. */
 bool user_set_password(Users *users, Span username, Span password, Err *err);

@@ -1,8 +1,10 @@
 // The whole path: a command goes in by HTTP, its event comes out as protobuf on every screen that may see it.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { call, Client } from './kit/client.mjs';
-import { Installation } from './kit/installation.mjs';
+import { BUILD, Installation } from './kit/installation.mjs';
 import { decode } from './kit/protobuf.mjs';
 import { eventually, sleep } from './kit/wait.mjs';
 import { EventSocket, PROTOCOL, WebSocketClient } from './kit/websocket.mjs';
@@ -149,6 +151,22 @@ test("the list's position is where to subscribe", async () => {
   const socket = await EventSocket.subscribe(it.demo, { after: Number(headers['x-events-position']), epoch: headers['x-events-epoch'] });
   await socket.event((e) => e.subject === created.subject);
   socket.close();
+});
+
+test('eventsctl events tail prints what was and what comes', async () => {
+  const child = spawn(path.join(BUILD, 'eventsctl'), ['events', 'tail'], { env: it.installation.env });
+  try {
+    let text = '';
+    child.stdout.on('data', (bytes) => (text += bytes));
+    const lines = () => text.split('\n').slice(0, -1).map((line) => JSON.parse(line));
+    const { position } = await EventSocket.subscribe(it.demo, { after: 0 }).then(async (socket) => (socket.close(), socket));
+    await eventually('the log so far', () => lines().length && Number(lines().at(-1).sequence) >= position);
+    const { subject } = await it.demo.create(prospect());
+    await eventually('the new event', () => lines().at(-1).subject === subject);
+    assert.equal(new Set(lines().map((event) => event.sequence)).size, lines().length);
+  } finally {
+    child.kill();
+  }
 });
 
 test('an unknown epoch is answered by ResyncRequired', async () => {

@@ -79,8 +79,8 @@ test('the same import again has the same outcome and changes nothing', async () 
   assert.deepEqual(await it.demo.list(), it.list);
 });
 
-test('over TLS as over the plain port', async () => {
-  const { report } = await runImport('--url', it.installation.url);
+test('over the plain port as over TLS', async () => {
+  const { report } = await runImport('--url', it.installation.plainUrl);
   assert.deepEqual(report, it.report);
 });
 

@@ -1,8 +1,6 @@
-// A server that answers like a gateway in trouble: throttles, fails, cuts connections, forgets tokens. It speaks
-// HTTP/1.1 and h2c on one port and checks what a well-behaved client must keep to.
+// A server that answers like a gateway in trouble: throttles, fails, cuts connections, forgets tokens. It
+// checks what a well-behaved client must keep to.
 import http from 'node:http';
-import http2 from 'node:http2';
-import net from 'node:net';
 
 const part = (object) => Buffer.from(JSON.stringify(object)).toString('base64url');
 
@@ -24,20 +22,10 @@ export class BusyGateway {
 
   static async start(plan) {
     const it = new BusyGateway(plan);
-    const onRequest = (request, reply) => it.#take(request, reply);
-    it.inner = [http.createServer(onRequest), http2.createServer(onRequest)];
-    for (const server of it.inner) await new Promise((done) => server.listen(0, '127.0.0.1', done));
-    it.server = net.createServer((socket) => {
+    it.server = http.createServer((request, reply) => it.#take(request, reply));
+    it.server.on('connection', (socket) => {
       it.#sockets.add(socket);
-      socket.on('close', () => it.#sockets.delete(socket)).on('error', () => {});
-      socket.once('data', (first) => {
-        const server = it.inner[first.toString('latin1', 0, 3) === 'PRI' ? 1 : 0];
-        const other = net.connect(server.address().port, '127.0.0.1').on('error', () => socket.destroy());
-        socket.on('close', () => other.destroy());
-        other.on('close', () => socket.destroy());
-        other.write(first);
-        socket.pipe(other).pipe(socket);
-      });
+      socket.on('close', () => it.#sockets.delete(socket));
     });
     await new Promise((done) => it.server.listen(0, '127.0.0.1', done));
     it.url = `http://127.0.0.1:${it.server.address().port}`;
@@ -45,7 +33,7 @@ export class BusyGateway {
   }
 
   stop() {
-    for (const server of [this.server, ...this.inner]) server.close();
+    this.server.close();
     this.cutAll();
   }
 

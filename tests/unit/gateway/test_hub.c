@@ -1,13 +1,13 @@
 /* Order of release, duplicates, holes, the ring's lower end, another epoch; filters and masks. */
+#include "base/clock.h"
+#include "events/v1/prospect.pb-c.h"
 #include "gateway/filter.h"
 #include "gateway/hub.h"
 #include "gateway/mask.h"
 #include "gateway/session_frames.h"
-#include "base/clock.h"
-#include "events/v1/prospect.pb-c.h"
 #include "kit/test.h"
-#include <stdio.h>
 #include "wire/envelope.h"
+#include <stdio.h>
 
 static unsigned repairs;
 static void repair_needed(void *user) {
@@ -125,7 +125,8 @@ static void another_log(void) {
 
 /* --- filters --- */
 
-static const char *fault_of(char **types, size_t type_count, char **subjects, size_t subject_count, unsigned scopes) {
+static const char *fault_of(char **types, size_t type_count, char **subjects, size_t subject_count,
+                            unsigned scopes) {
     Events__V1__Subscribe s = EVENTS__V1__SUBSCRIBE__INIT;
     Claims claims = {.scope_bits = scopes};
     const char *code;
@@ -136,8 +137,10 @@ static const char *fault_of(char **types, size_t type_count, char **subjects, si
 }
 
 static void filter_faults(void) {
-    char *fine[] = {(char *)"prospect/1", (char *)"prospect/*"}, *star[] = {(char *)"*"}, *half[] = {(char *)"prospect/1*"};
-    char *deep[] = {(char *)"prospect/1/2"}, *bare[] = {(char *)"prospect"}, *types[] = {(char *)"ProspectCreated"};
+    char *fine[] = {(char *)"prospect/1", (char *)"prospect/*"}, *star[] = {(char *)"*"},
+         *half[] = {(char *)"prospect/1*"};
+    char *deep[] = {(char *)"prospect/1/2"}, *bare[] = {(char *)"prospect"},
+         *types[] = {(char *)"ProspectCreated"};
     char *rejected[] = {(char *)"CommandRejected"}, *many[FILTER_SUBJECTS_MAX + 1];
     for (size_t i = 0; i < COUNT(many); i++) many[i] = fine[0];
     CHECK_SPAN(span_of(fault_of(types, 1, fine, 2, SCOPE_READ)), "");
@@ -215,7 +218,8 @@ static void batch(bool personal, const char *first_name, const char *email) {
     Events__V1__ServerFrame *f = events__v1__server_frame__unpack(arena_protobuf(arena), frame->len - head,
                                                                   (const uint8_t *)frame->bytes + head);
     REQUIRE(f && f->frame_case == EVENTS__V1__SERVER_FRAME__FRAME_EVENTS);
-    CHECK(f->events->n_events == 2 && f->events->position == 4 && f->events->n_ids == 1 && f->events->ids[0] == 300);
+    CHECK(f->events->n_events == 2 && f->events->position == 4 && f->events->n_ids == 1 &&
+          f->events->ids[0] == 300);
     CHECK(f->events->events[1]->sequence == 4);
     ProtobufCBinaryData data = f->events->events[0]->data;
     Events__V1__ProspectCreated *p =

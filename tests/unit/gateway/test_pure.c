@@ -88,8 +88,8 @@ static void headers(void) {
     static const struct {
         const char *text;
         int64_t version; /* 0: refused */
-    } IF_MATCH[] = {{"\"3\"", 3}, {"*", -1}, {" \"12\" ", 12}, {"3", 0}, {"W/\"3\"", 0}, {"\"0\"", 0}, {"\"\"", 0},
-                    {"\"x\"", 0}, {"\"1\", \"2\"", 0}, {"", 0}};
+    } IF_MATCH[] = {{"\"3\"", 3}, {"*", -1},    {" \"12\" ", 12},    {"3", 0}, {"W/\"3\"", 0}, {"\"0\"", 0},
+                    {"\"\"", 0},  {"\"x\"", 0}, {"\"1\", \"2\"", 0}, {"", 0}};
     for (size_t i = 0; i < COUNT(IF_MATCH); i++) {
         int64_t version = 0;
         CHECK(if_match_read(span_of(IF_MATCH[i].text), &version) == (IF_MATCH[i].version != 0));
@@ -100,7 +100,8 @@ static void headers(void) {
     CHECK(!traceparent_is_valid(SPAN("00-00000000000000000000000000000000-b7ad6b7169203331-01")));
     CHECK(!traceparent_is_valid(SPAN("00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")));
     CHECK(!traceparent_is_valid(SPAN("")));
-    CHECK(is_visible_ascii(SPAN("a~!"), 3) && !is_visible_ascii(SPAN("a b"), 9) && !is_visible_ascii(SPAN(""), 9));
+    CHECK(is_visible_ascii(SPAN("a~!"), 3) && !is_visible_ascii(SPAN("a b"), 9) &&
+          !is_visible_ascii(SPAN(""), 9));
     CHECK(!is_visible_ascii(SPAN("abcd"), 3));
     CHECK(tag_listed(SPAN("\"1\", W/\"2\""), SPAN("\"2\"")) && tag_listed(SPAN("*"), SPAN("\"2\"")));
     CHECK(!tag_listed(SPAN("\"1\""), SPAN("\"2\"")) && !tag_listed(SPAN_NONE, SPAN("\"2\"")));

@@ -1,4 +1,5 @@
-/* Tokens that must be refused, each made by hand with a real key, so that nothing but the named fault is wrong. */
+/* Tokens that must be refused, each made by hand with a real key, so that nothing but the named fault is
+ * wrong. */
 #include "gateway/token.h"
 
 #include "gateway/base64url.h"
@@ -28,7 +29,9 @@ static EVP_PKEY *make_key(const char *folder, const char *kid) {
     return key;
 }
 
-static void part(Buf *out, const char *json) { base64url_write(out, span_of(json)); }
+static void part(Buf *out, const char *json) {
+    base64url_write(out, span_of(json));
+}
 
 static void sign_es256(Buf *token, EVP_PKEY *key) {
     unsigned char der[128], raw[64];
@@ -62,8 +65,10 @@ static void sign_hs256(Buf *token, EVP_PKEY *key) {
 
 typedef enum Signing { ES256, ES256_OTHER_KEY, HS256_PUBLIC, UNSIGNED } Signing;
 #define HEADER "{\"alg\":\"ES256\",\"kid\":\"k1\"}"
-#define REST   ",\"iss\":\"events\",\"aud\":\"events-gateway\",\"sub\":\"u\",\"tid\":\"t\",\"scope\":\"prospects:read\"}"
-#define TIMES  "{\"exp\":1800000900,\"nbf\":1800000000"
+#define REST                                                                                                 \
+    ",\"iss\":\"events\",\"aud\":\"events-gateway\",\"sub\":\"u\",\"tid\":\"t\",\"scope\":\"prospects:"      \
+    "read\"}"
+#define TIMES "{\"exp\":1800000900,\"nbf\":1800000000"
 
 static const struct {
     const char *name, *header, *claims;
@@ -72,7 +77,9 @@ static const struct {
 } CASES[] = {
     {"all is well", HEADER, TIMES REST, ES256, true},
     {"audience in a list", HEADER,
-     TIMES ",\"iss\":\"events\",\"aud\":[\"x\",\"events-gateway\"],\"sub\":\"u\",\"tid\":\"t\",\"scope\":\"\"}", ES256, true},
+     TIMES
+     ",\"iss\":\"events\",\"aud\":[\"x\",\"events-gateway\"],\"sub\":\"u\",\"tid\":\"t\",\"scope\":\"\"}",
+     ES256, true},
     {"expired", HEADER, "{\"exp\":1800000000,\"nbf\":1700000000" REST, ES256, false},
     {"not yet", HEADER, "{\"exp\":1800000900,\"nbf\":1800000006" REST, ES256, false},
     {"no exp", HEADER, "{\"nbf\":1800000000" REST, ES256, false},
@@ -90,8 +97,10 @@ static const struct {
     {"wrong audience", HEADER,
      TIMES ",\"iss\":\"events\",\"aud\":\"other\",\"sub\":\"u\",\"tid\":\"t\",\"scope\":\"\"}", ES256, false},
     {"wrong issuer", HEADER,
-     TIMES ",\"iss\":\"else\",\"aud\":\"events-gateway\",\"sub\":\"u\",\"tid\":\"t\",\"scope\":\"\"}", ES256, false},
-    {"no tenant", HEADER, TIMES ",\"iss\":\"events\",\"aud\":\"events-gateway\",\"sub\":\"u\",\"scope\":\"\"}", ES256, false},
+     TIMES ",\"iss\":\"else\",\"aud\":\"events-gateway\",\"sub\":\"u\",\"tid\":\"t\",\"scope\":\"\"}", ES256,
+     false},
+    {"no tenant", HEADER,
+     TIMES ",\"iss\":\"events\",\"aud\":\"events-gateway\",\"sub\":\"u\",\"scope\":\"\"}", ES256, false},
     {"claim twice", HEADER, TIMES ",\"sub\":\"u\"" REST, ES256, false},
     {"claims are no object", HEADER, "[]", ES256, false},
 };
@@ -128,7 +137,10 @@ static void minted(void) {
     Err err = {0};
     REQUIRE(CHECK_OK(tokens_open(folder, &tokens, &err), &err));
     AUTO(TokenCache) cache = token_cache_new(tokens);
-    Claims in = {.user_id = "user", .tenant_id = "demo", .scopes = "prospects:read operator", .expires_at = NOW_US + 900000000};
+    Claims in = {.user_id = "user",
+                 .tenant_id = "demo",
+                 .scopes = "prospects:read operator",
+                 .expires_at = NOW_US + 900000000};
     Claims out;
     AUTO_BUF token = {0};
     REQUIRE(CHECK_OK(token_mint(tokens, &in, NOW_US, &token, &err), &err));
@@ -138,7 +150,8 @@ static void minted(void) {
         CHECK_SPAN(span_of(out.tenant_id), "demo");
     }
     Err late = {0};
-    CHECK(!token_check(cache, buf_view(&token), in.expires_at, &out, &late) && err_is(&late, &ERR_UNAUTHENTICATED));
+    CHECK(!token_check(cache, buf_view(&token), in.expires_at, &out, &late) &&
+          err_is(&late, &ERR_UNAUTHENTICATED));
     EVP_PKEY *second = make_key(folder, "b");
     REQUIRE(CHECK_OK(tokens_reload(tokens, &err), &err));
     CHECK_OK(token_check(cache, buf_view(&token), NOW_US, &out, &err), &err);
@@ -164,7 +177,8 @@ static void base64url(void) {
     static const struct {
         const char *text;
         bool good;
-    } TEXTS[] = {{"", true}, {"AA", true}, {"AB", false}, {"A", false}, {"AAA", true}, {"AA=", false}, {"A+AA", false}, {"-_8", true}};
+    } TEXTS[] = {{"", true},    {"AA", true},   {"AB", false},   {"A", false},
+                 {"AAA", true}, {"AA=", false}, {"A+AA", false}, {"-_8", true}};
     for (size_t i = 0; i < COUNT(TEXTS); i++) {
         AUTO_BUF bytes = {0}, again = {0};
         CHECK(base64url_read(&bytes, span_of(TEXTS[i].text)) == TEXTS[i].good);

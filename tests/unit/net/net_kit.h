@@ -13,8 +13,8 @@ typedef struct TestServer TestServer;
  *   /slow      204 after 400 ms
  *   /bytes?n=N 200, N bytes as a shared blob
  *   /copied?n= the same, copied
- *   /ws        echoes messages (limit 1000 bytes, queue 64 KiB); "close" closes with 4401, "flood" sends until refused
- * others 404. options may be NULL; on_request and user are set here. */
+ *   /ws        echoes messages (limit 1000 bytes, queue 64 KiB); "close" closes with 4401, "flood" sends
+ * until refused others 404. options may be NULL; on_request and user are set here. */
 TestServer *test_server(const HttpServerOptions *options);
 void test_server_stop(TestServer *s);
 unsigned test_server_port(const TestServer *s);

@@ -11,26 +11,33 @@ static const struct {
 } TALKS[] = {
     {"get", "GET /echo?a=%41+b HTTP/1.1\r\n" HOST CLOSE "\r\n", "HTTP/1.1 200 OK\r\n", "x-query-a: A b\r\n"},
     {"peer", "GET /echo HTTP/1.1\r\n" HOST CLOSE "\r\n", "HTTP/1.1 200 OK\r\n", "x-peer: 127.0.0.1\r\n"},
-    {"length", "POST /echo HTTP/1.1\r\n" HOST CLOSE "Content-Length: 5\r\n\r\nhello", "HTTP/1.1 200 OK\r\n", "\r\n\r\nhello"},
-    {"chunked", "POST /echo HTTP/1.1\r\n" HOST CLOSE "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+    {"length", "POST /echo HTTP/1.1\r\n" HOST CLOSE "Content-Length: 5\r\n\r\nhello", "HTTP/1.1 200 OK\r\n",
+     "\r\n\r\nhello"},
+    {"chunked",
+     "POST /echo HTTP/1.1\r\n" HOST CLOSE
+     "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
      "HTTP/1.1 200 OK\r\n", "content-length: 5\r\n"},
     {"later", "PUT /later HTTP/1.1\r\n" HOST CLOSE "\r\n", "HTTP/1.1 200 OK\r\n", "x-method: PUT\r\n"},
-    {"head", "HEAD /bytes?n=10 HTTP/1.1\r\n" HOST CLOSE "\r\n", "HTTP/1.1 200 OK\r\n", "content-length: 10\r\n"},
-    {"unknown", "GET /nothing HTTP/1.1\r\n" HOST CLOSE "\r\n", "HTTP/1.1 404 Not Found\r\n", "connection: close\r\n"},
+    {"head", "HEAD /bytes?n=10 HTTP/1.1\r\n" HOST CLOSE "\r\n", "HTTP/1.1 200 OK\r\n",
+     "content-length: 10\r\n"},
+    {"unknown", "GET /nothing HTTP/1.1\r\n" HOST CLOSE "\r\n", "HTTP/1.1 404 Not Found\r\n",
+     "connection: close\r\n"},
     {"1.0", "GET /echo HTTP/1.0\r\n\r\n", "HTTP/1.1 200 OK\r\n", "connection: close\r\n"},
     {"empty line before", "\r\nGET /echo HTTP/1.1\r\n" HOST CLOSE "\r\n", "HTTP/1.1 200 OK\r\n", ""},
-    {"no content", "GET /slow HTTP/1.1\r\n" HOST CLOSE "\r\n", "HTTP/1.1 204 No Content\r\ndate: ", "connection: close\r\n"},
+    {"no content", "GET /slow HTTP/1.1\r\n" HOST CLOSE "\r\n",
+     "HTTP/1.1 204 No Content\r\ndate: ", "connection: close\r\n"},
     {"expect", "POST /echo HTTP/1.1\r\n" HOST CLOSE "Expect: 100-continue\r\nContent-Length: 1\r\n\r\n",
      "HTTP/1.1 100 Continue\r\n\r\n", ""},
-    {"smuggling", "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    {"smuggling",
+     "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
      "HTTP/1.1 400 Bad Request\r\n", "application/problem+json"},
     {"no host", "GET /echo HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", "\"/problems/invalid\""},
-    {"bad chunk", "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nzz\r\n", "HTTP/1.1 400 Bad Request\r\n",
-     "connection: close\r\n"},
-    {"too large by length", "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5001\r\n\r\n", "HTTP/1.1 413 Content Too Large\r\n",
-     "\"/problems/too_large\""},
-    {"too large by chunk", "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n2000\r\n",
-     "", ""},
+    {"bad chunk", "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+     "HTTP/1.1 400 Bad Request\r\n", "connection: close\r\n"},
+    {"too large by length", "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5001\r\n\r\n",
+     "HTTP/1.1 413 Content Too Large\r\n", "\"/problems/too_large\""},
+    {"too large by chunk", "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n2000\r\n", "",
+     ""},
     {"garbage", "\x16\x03\x01\x02 \x01\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", "connection: close\r\n"},
     {"not the preface", "PRZ * HTTP/1.1\r\n" HOST CLOSE "\r\n", "HTTP/1.1 400 Bad Request\r\n", ""},
 };
@@ -54,7 +61,8 @@ static void talks(void) {
             AUTO_BUF got = {0};
             talk_in_pieces(test_server_port(s), span_of(TALKS[i].send), piece, &got);
             Span answer = buf_view(&got);
-            bool ok = span_starts(answer, span_of(TALKS[i].status)) && (!*TALKS[i].has || span_has(answer, TALKS[i].has));
+            bool ok = span_starts(answer, span_of(TALKS[i].status)) &&
+                      (!*TALKS[i].has || span_has(answer, TALKS[i].has));
             if (!ok) printf("\n    %s by %zu: %.*s", TALKS[i].name, piece, SPAN_ARGS(answer));
             CHECK(ok);
             CHECK(!span_has(answer, "set-cookie"));
@@ -64,19 +72,22 @@ static void talks(void) {
     test_server_stop(s);
 }
 
-/* Answers stand in the order of the requests, although the first is given last; a HEAD has no body between. */
+/* Answers stand in the order of the requests, although the first is given last; a HEAD has no body between.
+ */
 static void pipelining(void) {
     TestServer *s = test_server(NULL);
     AUTO_BUF got = {0};
     Span answer = client_talk(test_server_port(s),
                               SPAN("POST /later HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nfirst"
                                    "HEAD /bytes?n=3 HTTP/1.1\r\n" HOST "\r\n"
-                                   "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n6\r\nsecond\r\n0\r\n\r\n"
+                                   "POST /echo HTTP/1.1\r\n" HOST
+                                   "Transfer-Encoding: chunked\r\n\r\n6\r\nsecond\r\n0\r\n\r\n"
                                    "GET /slow HTTP/1.1\r\n" HOST "\r\n"
                                    "POST /echo HTTP/1.1\r\n" HOST CLOSE "Content-Length: 4\r\n\r\nlast"
                                    "GET /echo HTTP/1.1\r\n" HOST "\r\n"),
                               &got);
-    const char *first = memmem(answer.at, answer.len, "first", 5), *second = memmem(answer.at, answer.len, "second", 6);
+    const char *first = memmem(answer.at, answer.len, "first", 5),
+               *second = memmem(answer.at, answer.len, "second", 6);
     CHECK(first && second && first < second);
     CHECK(span_count(answer, "HTTP/1.1 ") == 5); /* nothing is answered behind "close" */
     CHECK(span_ends(answer, SPAN("last")));
@@ -109,7 +120,8 @@ static void keep_alive_and_upload(void) {
     for (int round = 0; round < 3; round++) {
         AUTO_BUF got = {0};
         char head[200];
-        int len = snprintf(head, sizeof head, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n", body.len);
+        int len = snprintf(head, sizeof head, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n",
+                           body.len);
         client_send(fd, (Span){head, (size_t)len});
         client_send(fd, buf_view(&body));
         while (got.len < body.len + 100) {
@@ -131,8 +143,10 @@ static const struct {
 } SLOW[] = {
     {"nothing", "", ""},
     {"half a head", "GET / HTTP/1.1\r\nHost", "HTTP/1.1 408 Request Timeout\r\n"},
-    {"half a body", "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nabc", "HTTP/1.1 408 Request Timeout\r\n"},
-    {"half a chunk", "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nabc", "HTTP/1.1 408 Request Timeout\r\n"},
+    {"half a body", "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nabc",
+     "HTTP/1.1 408 Request Timeout\r\n"},
+    {"half a chunk", "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nabc",
+     "HTTP/1.1 408 Request Timeout\r\n"},
     {"idle", "GET /echo HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 200 OK\r\n"},
 };
 
@@ -174,7 +188,8 @@ static void answer_survives_upload(void) {
     client_send(fd, SPAN("POST /echo HTTP/1.1\r\n" HOST "Content-Length: 1000000\r\n\r\n"));
     char part[10000];
     memset(part, 'x', sizeof part);
-    for (int i = 0; i < 100 && client_send(fd, (Span){part, sizeof part}); i++) {}
+    for (int i = 0; i < 100 && client_send(fd, (Span){part, sizeof part}); i++) {
+    }
     AUTO_BUF got = {0};
     CHECK(span_starts(client_read(fd, "}", 3000, &got), SPAN("HTTP/1.1 413")));
     close(fd);
@@ -192,8 +207,9 @@ static void peer_gone_before_the_answer(void) {
     }
     CHECK(test_server_empties(s, 3000));
     AUTO_BUF got = {0};
-    CHECK(span_starts(client_talk(test_server_port(s), SPAN("GET /echo HTTP/1.1\r\n" HOST CLOSE "\r\n"), &got),
-                      SPAN("HTTP/1.1 200")));
+    CHECK(
+        span_starts(client_talk(test_server_port(s), SPAN("GET /echo HTTP/1.1\r\n" HOST CLOSE "\r\n"), &got),
+                    SPAN("HTTP/1.1 200")));
     test_server_stop(s);
 }
 
@@ -248,6 +264,6 @@ static void stopping_with_open_work(void) {
     close(fd);
 }
 
-SUITE("h1", TEST(talks), TEST(pipelining), TEST(pipelined_flood), TEST(keep_alive_and_upload), TEST(slow_peers),
-      TEST(slow_loris), TEST(answer_survives_upload), TEST(peer_gone_before_the_answer), TEST(drain),
-      TEST(connections_are_bounded), TEST(stalled_reader), TEST(stopping_with_open_work));
+SUITE("h1", TEST(talks), TEST(pipelining), TEST(pipelined_flood), TEST(keep_alive_and_upload),
+      TEST(slow_peers), TEST(slow_loris), TEST(answer_survives_upload), TEST(peer_gone_before_the_answer),
+      TEST(drain), TEST(connections_are_bounded), TEST(stalled_reader), TEST(stopping_with_open_work));

@@ -64,7 +64,8 @@ static void talk(CURL *curl, const char *base, long version) {
     for (int i = 0; i < 62500; i++) buf_text(&large, "0123456789abcdef");
     CHECK(fetch(curl, base, "/echo", buf_view(&large), &got) == CURLE_OK && got.status == 200);
     CHECK(span_equal(buf_view(&got.body), buf_view(&large)));
-    for (int i = 0; i < 10; i++) buf_text(&large, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+    for (int i = 0; i < 10; i++)
+        buf_text(&large, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
     buf_reserve(&large, 60000);
     large.len += 60000;
     CHECK(fetch(curl, base, "/echo", buf_view(&large), &got) == CURLE_OK);
@@ -116,15 +117,20 @@ static void curl_tls(void) {
 
 static void frame(Buf *b, unsigned type, unsigned flags, uint32_t stream, Span payload) {
     size_t n = payload.len;
-    char head[9] = {(char)(n >> 16), (char)(n >> 8), (char)n, (char)type, (char)flags,
-                    (char)(stream >> 24), (char)(stream >> 16), (char)(stream >> 8), (char)stream};
+    char head[9] = {(char)(n >> 16),      (char)(n >> 8),      (char)n,
+                    (char)type,           (char)flags,         (char)(stream >> 24),
+                    (char)(stream >> 16), (char)(stream >> 8), (char)stream};
     buf_append(b, head, sizeof head);
     buf_span(b, payload);
 }
 
 /* :method GET (or POST), :scheme http, :path /slow, :authority a; without the dynamic table */
-#define GET_SLOW  "\x82\x86\x04\x05/slow\x01\x01" "a"
-#define POST_ECHO "\x83\x86\x04\x05/echo\x01\x01" "a"
+#define GET_SLOW                                                                                             \
+    "\x82\x86\x04\x05/slow\x01\x01"                                                                          \
+    "a"
+#define POST_ECHO                                                                                            \
+    "\x83\x86\x04\x05/echo\x01\x01"                                                                          \
+    "a"
 
 static void begin(Buf *b) {
     buf_text(b, PREFACE);
@@ -177,8 +183,12 @@ static void many_continuations(Buf *b) {
     frame(b, 1, 1, 1, SPAN(GET_SLOW));
     for (int i = 0; i < 20; i++) frame(b, 9, 0, 1, SPAN("\x40\x01x\x01y"));
 }
-static void bad_frame_size(Buf *b) { frame(b, 6, 0, 0, SPAN("1234")); }
-static void bad_magic(Buf *b) { b->at[10] = 'X'; }
+static void bad_frame_size(Buf *b) {
+    frame(b, 6, 0, 0, SPAN("1234"));
+}
+static void bad_magic(Buf *b) {
+    b->at[10] = 'X';
+}
 
 static const struct {
     const char *name;
@@ -212,7 +222,8 @@ static void hostile_frames(void) {
     test_server_stop(s);
 }
 
-/* A stream that is reset frees its slot in the protocol, but its handler still runs: no more than requests_max do. */
+/* A stream that is reset frees its slot in the protocol, but its handler still runs: no more than
+ * requests_max do. */
 static void work_is_bounded(void) {
     TestServer *s = test_server(&(HttpServerOptions){.requests_max = 10});
     AUTO_BUF out = {0};
@@ -257,7 +268,8 @@ static void head_limit(void) {
 
 /* Requests that do not go on, answers that nobody takes, silence: each has its deadline. */
 static void deadlines(void) {
-    TestServer *s = test_server(&(HttpServerOptions){.header_ms = 150, .body_ms = 150, .idle_ms = 300, .stall_ms = 300});
+    TestServer *s =
+        test_server(&(HttpServerOptions){.header_ms = 150, .body_ms = 150, .idle_ms = 300, .stall_ms = 300});
     AUTO_BUF out = {0};
     AUTO_BUF in = {0};
     buf_text(&out, "PRI * HTT");
@@ -270,8 +282,10 @@ static void deadlines(void) {
     CHECK(count == 1 && span_has(buf_view(&in), "/problems/request_timeout"));
     out.len = in.len = 0;
     buf_text(&out, PREFACE);
-    frame(&out, 4, 0, 0, SPAN("\0\4\0\0\0\0"));        /* a window of nothing, */
-    frame(&out, 1, 5, 1, SPAN("\x82\x86\x04\x0b/bytes?n=99\x01\x01" "a")); /* and an answer that waits for it */
+    frame(&out, 4, 0, 0, SPAN("\0\4\0\0\0\0")); /* a window of nothing, */
+    frame(&out, 1, 5, 1,
+          SPAN("\x82\x86\x04\x0b/bytes?n=99\x01\x01"
+               "a")); /* and an answer that waits for it */
     CHECK(goaway(client_talk(test_server_port(s), buf_view(&out), &in), 3, &count) == NGHTTP2_NO_ERROR);
     CHECK(count == 1);
     CHECK(test_server_empties(s, 3000));

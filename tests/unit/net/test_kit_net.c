@@ -56,7 +56,9 @@ static void echo(HttpExchange *x) {
     http_respond(x, &(HttpAnswer){.status = 200, .fields = fields, .field_count = 5, .body = http_body(x)});
 }
 
-static void no_content(HttpExchange *x) { http_respond(x, &(HttpAnswer){.status = 204}); }
+static void no_content(HttpExchange *x) {
+    http_respond(x, &(HttpAnswer){.status = 204});
+}
 
 static void bytes(HttpExchange *x, bool shared) {
     Span value = SPAN("0");
@@ -74,18 +76,22 @@ static void ws_flood(WebSocket *ws) {
     char text[1000];
     memset(text, 'x', sizeof text);
     Blob *frame = must(websocket_frame(1, (Span){text, sizeof text}));
-    while (websocket_send_frame(ws, frame)) {}
+    while (websocket_send_frame(ws, frame)) {
+    }
     blob_unref(frame);
 }
 
 static void ws_message(WebSocket *ws, void *user, bool text, Span message) {
     (void)user;
-    if (span_is(message, "close")) websocket_close(ws, 4401, "token expired");
-    else if (span_is(message, "flood")) ws_flood(ws);
+    if (span_is(message, "close"))
+        websocket_close(ws, 4401, "token expired");
+    else if (span_is(message, "flood"))
+        ws_flood(ws);
     else if (span_is(message, "drop")) {
         ws_flood(ws);
         websocket_drop_queue(ws);
-    } else websocket_send(ws, text ? 1 : 2, message);
+    } else
+        websocket_send(ws, text ? 1 : 2, message);
 }
 
 static void ws_closed(WebSocket *ws, void *user) {
@@ -117,23 +123,37 @@ static void ws_accept(TestServer *s, HttpExchange *x) {
     http_query_value(x, "beat", &beat);
     span_to_u64(beat, 100000, &beat_ms);
     atomic_store(&s->ws_end, "");
-    WebSocketEvents events = {.message = ws_message, .closed = ws_closed, .drained = ws_drained, .user = s,
-                              .message_limit = 1000, .queue_limit = 64 << 10, .heartbeat_ms = (int64_t)beat_ms};
+    WebSocketEvents events = {.message = ws_message,
+                              .closed = ws_closed,
+                              .drained = ws_drained,
+                              .user = s,
+                              .message_limit = 1000,
+                              .queue_limit = 64 << 10,
+                              .heartbeat_ms = (int64_t)beat_ms};
     CHECK(websocket_accept(x, found ? "events.v1.protobuf" : NULL, &events) != NULL);
 }
 
-static void ws_later(HttpExchange *x) { ws_accept(http_user(x), x); }
+static void ws_later(HttpExchange *x) {
+    ws_accept(http_user(x), x);
+}
 
 static void on_request(void *user, HttpExchange *x) {
     Span path = http_path(x);
     http_set_user(x, user);
-    if (span_is(path, "/echo")) echo(x);
-    else if (span_is(path, "/later")) answer_after(x, 50, echo);
-    else if (span_is(path, "/slow")) answer_after(x, 400, no_content);
-    else if (span_is(path, "/bytes") || span_is(path, "/copied")) bytes(x, span_is(path, "/bytes"));
-    else if (span_is(path, "/ws")) ws_accept(user, x);
-    else if (span_is(path, "/ws-later")) answer_after(x, 50, ws_later);
-    else http_respond(x, &(HttpAnswer){.status = 404});
+    if (span_is(path, "/echo"))
+        echo(x);
+    else if (span_is(path, "/later"))
+        answer_after(x, 50, echo);
+    else if (span_is(path, "/slow"))
+        answer_after(x, 400, no_content);
+    else if (span_is(path, "/bytes") || span_is(path, "/copied"))
+        bytes(x, span_is(path, "/bytes"));
+    else if (span_is(path, "/ws"))
+        ws_accept(user, x);
+    else if (span_is(path, "/ws-later"))
+        answer_after(x, 50, ws_later);
+    else
+        http_respond(x, &(HttpAnswer){.status = 404});
 }
 
 /* --- the server --- */
@@ -177,7 +197,9 @@ static void call_server(TestServer *s, bool drain) {
     while (!atomic_load(&call.done)) clock_sleep_ms(1);
 }
 
-void test_server_drain(TestServer *s) { call_server(s, true); }
+void test_server_drain(TestServer *s) {
+    call_server(s, true);
+}
 
 size_t test_server_connections(TestServer *s) {
     call_server(s, false);
@@ -190,8 +212,12 @@ bool test_server_empties(TestServer *s, int64_t within_ms) {
     return false;
 }
 
-const char *test_server_ws_end(TestServer *s) { return atomic_load(&s->ws_end); }
-unsigned test_server_port(const TestServer *s) { return http_server_port(s->server); }
+const char *test_server_ws_end(TestServer *s) {
+    return atomic_load(&s->ws_end);
+}
+unsigned test_server_port(const TestServer *s) {
+    return http_server_port(s->server);
+}
 
 void test_server_stop(TestServer *s) {
     while (atomic_load(&later_count)) clock_sleep_ms(5);
@@ -206,8 +232,10 @@ void test_server_stop(TestServer *s) {
 
 static void write_pem(const char *path, EVP_PKEY *key, X509 *certificate) {
     FILE *file = must(fopen(path, "w"));
-    if (key) PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL);
-    else PEM_write_X509(file, certificate);
+    if (key)
+        PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL);
+    else
+        PEM_write_X509(file, certificate);
     fclose(file);
 }
 
@@ -250,7 +278,9 @@ bool client_send(int fd, Span out) {
     return true;
 }
 
-bool span_has(Span whole, const char *part) { return whole.len && memmem(whole.at, whole.len, part, strlen(part)); }
+bool span_has(Span whole, const char *part) {
+    return whole.len && memmem(whole.at, whole.len, part, strlen(part));
+}
 
 size_t span_count(Span whole, const char *part) {
     size_t count = 0;

@@ -11,12 +11,14 @@ typedef struct Seen {
 /* "1:hello|" for each message. */
 static bool note(void *user, int opcode, Span payload) {
     Seen *s = user;
-    s->len += (size_t)snprintf(s->text + s->len, sizeof s->text - s->len, "%d:%.*s|", opcode, SPAN_ARGS(payload));
+    s->len +=
+        (size_t)snprintf(s->text + s->len, sizeof s->text - s->len, "%d:%.*s|", opcode, SPAN_ARGS(payload));
     return true;
 }
 
 #define KEY0 "\0\0\0\0"
-#define B(literal) {(literal), sizeof(literal) - 1}
+#define B(literal)                                                                                           \
+    { (literal), sizeof(literal) - 1 }
 
 static const struct {
     const char *name;
@@ -34,7 +36,10 @@ static const struct {
     {"pong, close", B("\x8a\x80" KEY0 "\x88\x82" KEY0 "\x03\xe8"), "10:|8:\x03\xe8|", 0},
     {"character over fragments", B("\x01\x81" KEY0 "\xc3\x80\x81" KEY0 "\xa9"), "1:\xc3\xa9|", 0},
     {"half a frame", B("\x82\x85" KEY0 "abc"), "", 0},
-    {"not masked", B("\x82\x03" "abc"), "", 1002},
+    {"not masked",
+     B("\x82\x03"
+       "abc"),
+     "", 1002},
     {"rsv1", B("\xc2\x81" KEY0 "a"), "", 1002},
     {"rsv3", B("\x92\x81" KEY0 "a"), "", 1002},
     {"opcode 3", B("\x83\x81" KEY0 "a"), "", 1002},
@@ -51,9 +56,11 @@ static const struct {
     {"binary is not checked", B("\x82\x82" KEY0 "\xc0\xaf"), "2:\xc0\xaf|", 0},
     {"too big", B("\x82\xe5" KEY0 "a"), "", 1009},
     {"too big at once", B("\x82\xff\0\0\0\0\x7f\xff\xff\xff" KEY0 "a"), "", 1009},
-    {"too big in pieces", B("\x02\xa0" KEY0 "12345678901234567890123456789012"
-                            "\x00\xa0" KEY0 "12345678901234567890123456789012"
-                            "\x00\xa1" KEY0 "1"), "", 1009},
+    {"too big in pieces",
+     B("\x02\xa0" KEY0 "12345678901234567890123456789012"
+       "\x00\xa0" KEY0 "12345678901234567890123456789012"
+       "\x00\xa1" KEY0 "1"),
+     "", 1009},
 };
 
 static void frames(void) {
@@ -66,11 +73,13 @@ static void frames(void) {
             ws_reader_init(&r, &pool, 96);
             int code = 0;
             for (size_t at = 0; !code && at < bytes.len; at += piece)
-                code = ws_reader_feed(&r, (Span){bytes.at + at, piece < bytes.len - at ? piece : bytes.len - at}, note, &seen);
+                code = ws_reader_feed(
+                    &r, (Span){bytes.at + at, piece < bytes.len - at ? piece : bytes.len - at}, note, &seen);
             bool ok = code == CASES[i].code && strcmp(seen.text, CASES[i].want) == 0;
             if (!ok) printf("\n    %s by %zu: %d, \"%s\"", CASES[i].name, piece, code, seen.text);
             CHECK(ok);
-            if (code == 0) CHECK(!r.parser || strcmp(CASES[i].name, "half a frame") == 0); /* idle: nothing is held */
+            if (code == 0)
+                CHECK(!r.parser || strcmp(CASES[i].name, "half a frame") == 0); /* idle: nothing is held */
             ws_reader_clear(&r);
         }
     }
@@ -82,7 +91,10 @@ static void headers(void) {
     static const struct {
         size_t len;
         Span want;
-    } HEADS[] = {{0, B("\x82\x00")}, {125, B("\x82\x7d")}, {126, B("\x82\x7e\x00\x7e")}, {65535, B("\x82\x7e\xff\xff")},
+    } HEADS[] = {{0, B("\x82\x00")},
+                 {125, B("\x82\x7d")},
+                 {126, B("\x82\x7e\x00\x7e")},
+                 {65535, B("\x82\x7e\xff\xff")},
                  {65536, B("\x82\x7f\0\0\0\0\0\x01\0\0")}};
     for (size_t i = 0; i < COUNT(HEADS); i++) {
         char out[WS_HEADER_MAX];
@@ -95,9 +107,20 @@ static void closes(void) {
         Span payload;
         bool valid;
         int code;
-    } CLOSES[] = {{B(""), true, 1005}, {B("\x03"), false, 0}, {B("\x03\xe8"), true, 1000}, {B("\x03\xe8" "bye"), true, 1000},
-                  {B("\x03\xed"), false, 0}, {B("\x03\xee"), false, 0}, {B("\x03\xf7"), false, 0}, {B("\x03\xe7"), false, 0},
-                  {B("\x0b\xb7"), false, 0}, {B("\x0b\xb8"), true, 3000}, {B("\x11\x31"), true, 4401}, {B("\x13\x88"), false, 0},
+    } CLOSES[] = {{B(""), true, 1005},
+                  {B("\x03"), false, 0},
+                  {B("\x03\xe8"), true, 1000},
+                  {B("\x03\xe8"
+                     "bye"),
+                   true, 1000},
+                  {B("\x03\xed"), false, 0},
+                  {B("\x03\xee"), false, 0},
+                  {B("\x03\xf7"), false, 0},
+                  {B("\x03\xe7"), false, 0},
+                  {B("\x0b\xb7"), false, 0},
+                  {B("\x0b\xb8"), true, 3000},
+                  {B("\x11\x31"), true, 4401},
+                  {B("\x13\x88"), false, 0},
                   {B("\x03\xe8\xff"), false, 0}};
     for (size_t i = 0; i < COUNT(CLOSES); i++) {
         int code;
@@ -135,7 +158,8 @@ static void output_queue(void) {
             for (size_t i = 0; i < count; i++) sent += v[i].iov_len;
             if (sent && kind == 6) sent = 1 + dice % sent;
             for (size_t i = 0, at = 0; i < count && at < sent; at += v[i++].iov_len)
-                CHECK(memcmp(v[i].iov_base, model.at + at, v[i].iov_len < sent - at ? v[i].iov_len : sent - at) == 0);
+                CHECK(memcmp(v[i].iov_base, model.at + at,
+                             v[i].iov_len < sent - at ? v[i].iov_len : sent - at) == 0);
             output_taken(&o, sent);
             buf_consume(&model, sent);
         }
@@ -146,7 +170,8 @@ static void output_queue(void) {
     output_share(&o, blob, blob_view(blob));
     output_share(&o, blob, blob_view(blob));
     output_taken(&o, 3);
-    CHECK(output_drop(&o, 1) == blob->len && o.bytes == blob->len - 3u); /* the first has begun to leave: it stays */
+    CHECK(output_drop(&o, 1) == blob->len &&
+          o.bytes == blob->len - 3u); /* the first has begun to leave: it stays */
     output_clear(&o);
     blob_unref(blob);
 }

@@ -13,9 +13,12 @@ static const struct {
     const char *tenant, *first, *last, *email;
     int created;
 } ROWS[] = {
-    {1, "demo", "Ada", "Lovelace", "ada@example.org", 100}, {2, "demo", "Alan", "Turing", "alan@example.org", 200},
-    {3, "demo", "Grace", "Hopper", "grace@navy.example", 200}, {4, "demo", "Edsger", "Dijkstra", "e_d@example.org", 300},
-    {5, "demo", "Ådne", "Müller", "adne@example.org", 50},    {6, "other", "Ada", "Secret", "ada@other.example", 400},
+    {1, "demo", "Ada", "Lovelace", "ada@example.org", 100},
+    {2, "demo", "Alan", "Turing", "alan@example.org", 200},
+    {3, "demo", "Grace", "Hopper", "grace@navy.example", 200},
+    {4, "demo", "Edsger", "Dijkstra", "e_d@example.org", 300},
+    {5, "demo", "Ådne", "Müller", "adne@example.org", 50},
+    {6, "other", "Ada", "Secret", "ada@other.example", 400},
 };
 
 static void add_text(Buf *search, Arena *arena, const char *text) {
@@ -28,13 +31,15 @@ static void insert(Db *db, size_t i) {
     AUTO(Arena) arena = arena_new(0);
     AUTO_BUF search = {0};
     Err err = {0};
-    Span last = text_search_form(arena, span_of(ROWS[i].last)), email = text_search_form(arena, span_of(ROWS[i].email));
+    Span last = text_search_form(arena, span_of(ROWS[i].last)),
+         email = text_search_form(arena, span_of(ROWS[i].email));
     add_text(&search, arena, ROWS[i].first);
     add_text(&search, arena, ROWS[i].last);
     add_text(&search, arena, ROWS[i].email);
-    Stmt *s = db_statement(db, "insert into prospect_summary (prospect_id, tenant_id, first_name, last_name, email, phone,"
-                               " notes, version, created_at, updated_at, last_name_key, email_key, search)"
-                               " values (?, ?, ?, ?, ?, '', '', 1, ?, 0, ?, ?, ?)");
+    Stmt *s = db_statement(
+        db, "insert into prospect_summary (prospect_id, tenant_id, first_name, last_name, email, phone,"
+            " notes, version, created_at, updated_at, last_name_key, email_key, search)"
+            " values (?, ?, ?, ?, ?, '', '', 1, ?, 0, ?, ?, ?)");
     stmt_bind_int(s, 1, ROWS[i].id);
     stmt_bind_text(s, 2, span_of(ROWS[i].tenant));
     stmt_bind_text(s, 3, span_of(ROWS[i].first));
@@ -93,8 +98,8 @@ static void pages(void) {
         {SORT_CREATED_AT, false, "a", "5 1 2 "},
         {SORT_CREATED_AT, false, "MULLER", "5 "},
         {SORT_CREATED_AT, false, "ad love", "1 "},
-        {SORT_CREATED_AT, false, "lace", ""},   /* not the start of a word */
-        {SORT_CREATED_AT, false, "%", ""},      /* no wildcard of LIKE */
+        {SORT_CREATED_AT, false, "lace", ""}, /* not the start of a word */
+        {SORT_CREATED_AT, false, "%", ""},    /* no wildcard of LIKE */
         {SORT_CREATED_AT, false, "e_d", "4 "},
         {SORT_CREATED_AT, false, "e_x", ""},
         {SORT_CREATED_AT, false, "secret", ""}, /* another tenant's */
@@ -138,8 +143,9 @@ static bool collect(void *user, const ReplayRow *row) {
 
 static void insert_event(Db *db, int number) {
     Err err = {0};
-    Stmt *s = db_statement(db, "insert into replay_log (sequence, tenant_id, subject, subject_version, event_type,"
-                               " issued_by, body, occurred_at) values (?, ?, ?, ?, 'ProspectUpdated', 'u', ?, 0)");
+    Stmt *s =
+        db_statement(db, "insert into replay_log (sequence, tenant_id, subject, subject_version, event_type,"
+                         " issued_by, body, occurred_at) values (?, ?, ?, ?, 'ProspectUpdated', 'u', ?, 0)");
     stmt_bind_int(s, 1, number);
     stmt_bind_text(s, 2, number % 3 ? SPAN("demo") : SPAN("other"));
     stmt_bind_text(s, 3, number % 2 ? SPAN("prospect/1") : SPAN("prospect/2"));
@@ -157,9 +163,13 @@ static void log_reads(void) {
     CHECK_SPAN(buf_view(&all), "1 2 4 "); /* the visitor had enough */
     CHECK_OK(tenant_log_read(db, SPAN("demo"), 4, 7, 100, &(ReplayVisitor){collect, &part}, &err), &err);
     CHECK_SPAN(buf_view(&part), "5 7 ");
-    CHECK_OK(subject_history(db, SPAN("demo"), SPAN("prospect/1"), 9, 2, &(ReplayVisitor){collect, &history}, &err), &err);
+    CHECK_OK(subject_history(db, SPAN("demo"), SPAN("prospect/1"), 9, 2, &(ReplayVisitor){collect, &history},
+                             &err),
+             &err);
     CHECK_SPAN(buf_view(&history), "7 5 ");
-    CHECK_OK(subject_history(db, SPAN("demo"), SPAN("prospect/1"), 5, 9, &(ReplayVisitor){collect, &rest}, &err), &err);
+    CHECK_OK(
+        subject_history(db, SPAN("demo"), SPAN("prospect/1"), 5, 9, &(ReplayVisitor){collect, &rest}, &err),
+        &err);
     CHECK_SPAN(buf_view(&rest), "1 ");
 }
 
@@ -168,9 +178,12 @@ static void outcomes(void) {
     AUTO(Arena) arena = arena_new(0);
     Err err = {0}, foreign = {0};
     Events__V1__CommandOutcome *o;
-    REQUIRE(CHECK_OK(db_execute(db, "insert into command_outcome values ('demo', 'u', 'c', 3, 'prospect/1', 'e',"
-                                    " 'duplicate_email', '[{\"field\":\"email\",\"code\":\"duplicate_email\","
-                                    "\"more\":[1,{}],\"message\":\"is in use\"}]', 'corr', 7)", &err), &err));
+    REQUIRE(CHECK_OK(db_execute(db,
+                                "insert into command_outcome values ('demo', 'u', 'c', 3, 'prospect/1', 'e',"
+                                " 'duplicate_email', '[{\"field\":\"email\",\"code\":\"duplicate_email\","
+                                "\"more\":[1,{}],\"message\":\"is in use\"}]', 'corr', 7)",
+                                &err),
+                     &err));
     REQUIRE(CHECK_OK(outcome_find(db, SPAN("demo"), SPAN("u"), SPAN("c"), arena, &o, &err), &err));
     CHECK(o->status == EVENTS__V1__COMMAND_STATUS__COMMAND_STATUS_REJECTED && o->n_errors == 1);
     CHECK_SPAN(span_of(o->errors[0]->field), "email");

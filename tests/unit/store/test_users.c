@@ -9,7 +9,9 @@
 #define NOW  ((int64_t)1800000000 * 1000000)
 #define LIFE ((int64_t)3600 * 1000000)
 
-static void url_in(const char *folder, char url[128]) { snprintf(url, 128, "sqlite:%s/users.db", folder); }
+static void url_in(const char *folder, char url[128]) {
+    snprintf(url, 128, "sqlite:%s/users.db", folder);
+}
 
 static Users *open_with_ada(void) {
     char url[128];
@@ -19,7 +21,8 @@ static Users *open_with_ada(void) {
     REQUIRE(CHECK_OK(users_open(url, &users, &err), &err));
     CHECK_OK(tenant_add(users, SPAN("demo"), &err), &err);
     CHECK_OK(tenant_add(users, SPAN("demo"), &err), &err); /* again is fine */
-    CHECK_OK(user_add(users, SPAN("ada"), SPAN("demo"), SPAN("prospects:read prospects:write"), SPAN("correct horse"), &err),
+    CHECK_OK(user_add(users, SPAN("ada"), SPAN("demo"), SPAN("prospects:read prospects:write"),
+                      SPAN("correct horse"), &err),
              &err);
     return users;
 }
@@ -93,7 +96,8 @@ static bool rotates(Users *users, const char *token, int64_t now, char next[SECR
 static void reuse_revokes_the_family(void) {
     AUTO(Users) users = open_with_ada();
     User ada = ada_of(users);
-    char first[SECRET_TEXT], second[SECRET_TEXT], third[SECRET_TEXT], other[SECRET_TEXT], other_next[SECRET_TEXT];
+    char first[SECRET_TEXT], second[SECRET_TEXT], third[SECRET_TEXT], other[SECRET_TEXT],
+        other_next[SECRET_TEXT];
     Err err = {0};
     CHECK_OK(refresh_issue(users, &ada, NOW, LIFE, first, &err), &err);
     CHECK_OK(refresh_issue(users, &ada, NOW, LIFE, other, &err), &err);
@@ -128,7 +132,10 @@ static bool takes(Users *users, const char *ticket, const char *origin, int64_t 
 
 static void tickets(void) {
     AUTO(Users) users = open_with_ada();
-    TicketGrant grant = {.user_id = "u", .tenant_id = "demo", .scopes = "operator", .origin = "https://a",
+    TicketGrant grant = {.user_id = "u",
+                         .tenant_id = "demo",
+                         .scopes = "operator",
+                         .origin = "https://a",
                          .session_expires_at = NOW + LIFE};
     char ticket[SECRET_TEXT];
     Err err = {0};
