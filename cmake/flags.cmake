@@ -2,6 +2,9 @@
 set(CMAKE_C_STANDARD 17)
 set(CMAKE_C_EXTENSIONS ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+# The programs export nothing: jansson, which libjwt calls at run time, has functions named like ours (json_object ...),
+# and an exported one of ours would be called in its place.
+set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O1 -g") # asserts stay on in every build
 set(EVENTS_SANITIZE "" CACHE STRING "sanitizers to build with")

@@ -6,7 +6,7 @@
 #include "wire/problem.h"
 #include <stdio.h>
 
-enum { SMALL = 16 << 10, COMMAND = 64 << 10, ECHO = 16 << 20 };
+enum { SMALL = 16 << 10, COMMAND = 256 << 10, ECHO = 16 << 20 };
 
 static const Route ROUTES[] = {
     {"POST", "/api/auth/login", ACCESS_PUBLIC, BODY_MESSAGE, SMALL, rest_login},

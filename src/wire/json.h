@@ -3,10 +3,6 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-/* Jansson, which libjwt calls at run time, has functions of the same names (json_object, json_array, json_string). Ours
- * must not be exported by the programs, or they would be called in its place. */
-#pragma GCC visibility push(hidden)
-
 /* Writes compact JSON; commas by itself. */
 typedef struct JsonWriter {
     Buf *out;
@@ -64,5 +60,3 @@ JsonToken json_next(JsonReader *r);
 bool json_skip(JsonReader *r, JsonToken first);
 /* After JSON_NUMBER: an integer without fraction and exponent (or with a zero one) in the range of int64. */
 bool json_number_int(const JsonReader *r, int64_t *ret);
-
-#pragma GCC visibility pop
