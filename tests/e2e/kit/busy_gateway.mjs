@@ -17,7 +17,7 @@ export class BusyGateway {
   #token = 0;
 
   constructor(plan = {}) {
-    this.plan = plan; // (kind, count, stream) => undefined (go on) or { status, headers, cut }
+    this.plan = plan; // trouble(kind, count): undefined (go on) or { status, headers, cut }; holds(gateway): stay pending
   }
 
   static async start(plan) {
@@ -97,7 +97,7 @@ export class BusyGateway {
     if (this.#trouble('ask', this.asks, answer)) return;
     const command = this.commands.get(id);
     if (!command) return answer(404, { type: '/problems/not_found' });
-    if (command.polls++ < 2) return answer(200, { commandId: id, status: 'pending' });
+    if (command.polls++ < 2 || this.plan.holds?.(this)) return answer(200, { commandId: id, status: 'pending' });
     if (!command.done) this.inFlight--, (command.done = true);
     const outcome = this.plan.outcome?.(command.body) ?? { status: 'succeeded' };
     answer(200, { commandId: id, ...outcome });
