@@ -21,7 +21,8 @@ typedef struct Gateway {
     Tokens *tokens;
     Attempts *attempts;
     Pool *readers;      /* contexts: Queries */
-    Pool *user_threads; /* contexts: UsersContext (rest_auth.h) */
+    Pool *logins;       /* password hashes; contexts: UsersContext (rest_auth.h) */
+    Pool *user_threads; /* refresh tokens and tickets; the same contexts */
     QueueSender *queue;
     Hub *hub;
     StaticFiles *files;
@@ -34,6 +35,12 @@ typedef struct Gateway {
     _Atomic int64_t held; /* the projection's prefix, as last heard by doorbell */
 } Gateway;
 
+/* What the log has been told of failed requests in this second. */
+typedef struct FailureLog {
+    int64_t second_us;
+    unsigned said, unsaid;
+} FailureLog;
+
 /* One event loop with its own two servers and its own sessions. Its thread alone touches it. */
 struct Worker {
     Gateway *gateway;
@@ -42,5 +49,6 @@ struct Worker {
     TokenCache *tokens;
     Sessions *sessions;
     Parking *parking;
+    FailureLog failures;
     size_t in_flight; /* jobs, queue sends and parked reads that will come back */
 };

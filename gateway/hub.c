@@ -197,8 +197,9 @@ int64_t hub_next_due_us(const Hub *hub) {
 
 static void take(Hub *hub, int64_t after, size_t most, size_t bytes, Event **ret, size_t *count) {
     size_t total = 0;
-    for (int64_t n = after + 1; n <= hub->released && *count < most && total < bytes; n++) {
-        Event *event = event_ref(*slot(hub, n));
+    for (int64_t n = after; n < hub->released && *count < most && total < bytes;
+         n++) { /* after: any number */
+        Event *event = event_ref(*slot(hub, n + 1));
         total += event_size(event);
         ret[(*count)++] = event;
     }
@@ -211,7 +212,7 @@ HubTake hub_take(Hub *hub, unsigned generation, int64_t after, size_t most, size
     pthread_mutex_lock(&hub->lock);
     if (generation != hub->generation)
         outcome = HUB_RESTARTED;
-    else if (after + 1 < hub->low)
+    else if (after < hub->low - 1)
         outcome = HUB_TOO_OLD;
     else
         take(hub, after, most, bytes, ret, count);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { READERS = 4, READS_WAITING = 1024, USER_THREADS = 2, LOGINS_WAITING = 64 };
+enum { READERS = 4, READS_WAITING = 1024, LOGIN_THREADS = 2, LOGINS_WAITING = 64, USERS_WAITING = 1024 };
 
 /* Everything that lives as long as the process, beside the Gateway that points to it. */
 typedef struct Program {
@@ -65,9 +65,12 @@ static bool open_threads(Program *p, Err *err) {
     if (!users_open(users_url, &users, err)) return false; /* makes the tables, once, before the threads */
     users_free(users);
     PoolOptions readers = {"reader", READERS, READS_WAITING, reader_open, reader_close, &p->queries};
-    PoolOptions user_threads = {
-        "users", USER_THREADS, LOGINS_WAITING, users_context_open, users_context_close, (void *)users_url};
-    return pool_open(&readers, &p->gateway.readers, err) &&
+    PoolOptions logins = {.name = "logins", .threads = LOGIN_THREADS, .bound = LOGINS_WAITING};
+    logins.context_open = users_context_open, logins.context_close = users_context_close;
+    logins.user = (void *)users_url;
+    PoolOptions user_threads = logins;
+    user_threads.name = "users", user_threads.threads = 1, user_threads.bound = USERS_WAITING;
+    return pool_open(&readers, &p->gateway.readers, err) && pool_open(&logins, &p->gateway.logins, err) &&
            pool_open(&user_threads, &p->gateway.user_threads, err);
 }
 
@@ -132,6 +135,7 @@ static void close_parts(Program *p) {
     p->keeper = keeper_free(p->keeper);
     g->queue = queue_sender_free(g->queue);
     g->readers = pool_free(g->readers);
+    g->logins = pool_free(g->logins);
     g->user_threads = pool_free(g->user_threads);
     if (!server_free(g->server)) return; /* something is still out: the process ends anyway */
     g->webhook = grid_webhook_free(g->webhook);

@@ -11,6 +11,7 @@
 
 enum { HISTORY_DEFAULT = 50, HISTORY_MAX = 200, EVENTS_DEFAULT = 100, EVENTS_MAX = 1000 };
 enum { SCAN_ROWS = 500, SCAN_MAX = 10000 }; /* rows looked at for one page, wanted or not */
+enum { PAGE_BYTES = 1 << 20 };              /* a page of the log that is larger ends, whatever its limit */
 
 static bool row_is_visible(const ReplayRow *row, const Claims *claims) {
     if (span_is(row->event_type, "EventSkipped")) return false;
@@ -135,6 +136,10 @@ static bool type_listed(Span types, Span type) {
     return !types.len;
 }
 
+static bool is_full(const LogPage *page) {
+    return page->found >= page->in->limit || page->reading->answer.body.len >= PAGE_BYTES;
+}
+
 static bool log_row(void *user, const ReplayRow *row) {
     LogPage *page = user;
     Request *r = page->reading->request;
@@ -147,7 +152,7 @@ static bool log_row(void *user, const ReplayRow *row) {
         if (!e || !cloudevent_write(e, &page->reading->answer.body, &err)) return !(page->failed = true);
     }
     page->position = row->sequence;
-    return page->found < page->in->limit;
+    return !is_full(page);
 }
 
 static bool read_log(Reading *reading, Queries *queries, Db *db, Err *err) {
@@ -155,7 +160,7 @@ static bool read_log(Reading *reading, Queries *queries, Db *db, Err *err) {
     const LogInput *in = reading->input;
     LogPage page = {.reading = reading, .in = in, .position = in->after};
     bool more = true;
-    while (more && !page.failed && page.found < in->limit && page.scanned < SCAN_MAX) {
+    while (more && !page.failed && !is_full(&page) && page.scanned < SCAN_MAX) {
         page.of_this_read = 0;
         if (!tenant_log_read(db, span_of(reading->request->claims.tenant_id), page.position,
                              reading->head.head, SCAN_ROWS, &(ReplayVisitor){log_row, &page}, err))
@@ -165,8 +170,7 @@ static bool read_log(Reading *reading, Queries *queries, Db *db, Err *err) {
     if (page.failed) return err_set(err, &ERR_INTERNAL, "an event of the log cannot be read");
     buf_text(&reading->answer.body, page.found ? "]" : "[]");
     /* the tenant's rows are all read: the next page begins behind everybody's */
-    if (!more && page.found < in->limit && page.position < reading->head.head)
-        page.position = reading->head.head;
+    if (!more && !is_full(&page) && page.position < reading->head.head) page.position = reading->head.head;
     reading->head.head = page.position;
     reading->answer.media_type = "application/cloudevents-batch+json; charset=utf-8";
     reading_position(reading);

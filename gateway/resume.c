@@ -135,7 +135,7 @@ static bool read_page(ResumeJob *j, Db *db, Err *err) {
     if (!replay_log_head(db, &head, err) || !replay_log_oldest(db, &oldest, err)) return false;
     if (strcmp(head.epoch, j->epoch))
         j->outcome = PAGE_OTHER_EPOCH;
-    else if (j->after > 0 && oldest > j->after + 1 && oldest <= head.head)
+    else if (j->after > 0 && oldest - 1 > j->after && oldest <= head.head)
         j->outcome = PAGE_TOO_OLD;
     else
         return read_rows(j, db, head.head, err);

@@ -33,8 +33,9 @@ struct Session {
     size_t subscription_count;
     uint32_t last_serial;
     bool closing;
-    int64_t told; /* the position that the client was told last */
-    Timer expiry; /* of the token */
+    int64_t told;        /* the position that the client was told last */
+    int64_t quiet_at_us; /* the client's messages move it into the future; see session_input.c */
+    Timer expiry;        /* of the token */
     /* resume.c */
     ResumeJob *resume; /* a page of the log on its way; NULL: none */
     Task turn;         /* the next page of the ring, after others had their turn */

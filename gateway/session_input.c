@@ -5,7 +5,7 @@
 #include "gateway/token_cache.h"
 #include <stdlib.h>
 
-enum { ARENA_BYTES = 1 << 20 };
+enum { ARENA_BYTES = 1 << 20, MESSAGES_BURST = 500, MESSAGE_US = 10000 }; /* then a hundred a second */
 
 static const struct {
     const char *code, *text;
@@ -100,10 +100,22 @@ static void (*const HANDLERS[])(Session *, const Events__V1__ClientFrame *) = {
     [EVENTS__V1__CLIENT_FRAME__FRAME_PING] = ping,
 };
 
+/* A message costs us more than its sender: a token is verified, a page of history is read and encoded. */
+static bool may_speak(Session *s) {
+    int64_t now = loop_now_us(s->worker->loop);
+    if (s->quiet_at_us < now) s->quiet_at_us = now;
+    s->quiet_at_us += MESSAGE_US;
+    return s->quiet_at_us - now <= (int64_t)MESSAGES_BURST * MESSAGE_US;
+}
+
 void session_message(WebSocket *ws, void *user, bool text, Span bytes) {
     (void)ws;
     Session *s = user;
     if (s->closing) return;
+    if (!may_speak(s)) {
+        session_close(s, 1008, "too many messages");
+        return;
+    }
     if (text) {
         session_close(s, 1003, "messages are binary");
         return;

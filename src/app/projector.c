@@ -124,10 +124,11 @@ Projector *projector_free(Projector *p) {
 
 /* ---- one event ---- */
 
+/* A delivery may hold thousands of bad events; the log names the first, count_up() says how many followed. */
 static bool bury(Projector *p, const DeadEvent *dead, Err *err) {
-    p->dead++;
-    log_error("event went to the dead letters", LOG_INT("sequence", dead->sequence),
-              LOG_SPAN("eventId", dead->event_id), LOG_TEXT("reason", dead->reason));
+    if (!p->dead++)
+        log_error("event went to the dead letters", LOG_INT("sequence", dead->sequence),
+                  LOG_SPAN("eventId", dead->event_id), LOG_TEXT("reason", dead->reason));
     return dead_event_add(p->db, dead, p->wall_us, err);
 }
 
@@ -279,7 +280,7 @@ static bool take_events(Projector *p, size_t total, Err *err) {
 static bool take_bad(Projector *p, const ProjectorItem *item, Err *err) {
     for (size_t i = 0; i < item->bad_count; i++) {
         DeadEvent dead = {.event_id = SPAN(""),
-                          .body = item->body,
+                          .body = item->bad[i].bytes,
                           .reason = item->bad[i].reason,
                           .index = item->bad[i].index};
         if (!bury(p, &dead, err)) return false;
@@ -298,6 +299,7 @@ static bool transact(Projector *p, ProjectorItem **items, size_t count, Err *err
 }
 
 static void count_up(Projector *p) {
+    if (p->dead > 1) log_error("more events went to the dead letters", LOG_INT("events", p->dead - 1));
     metric_add(p->metric_applied, (int64_t)p->applied);
     metric_add(p->metric_early, (int64_t)p->early);
     metric_add(p->metric_duplicates, (int64_t)p->duplicates);

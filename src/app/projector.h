@@ -12,7 +12,6 @@ typedef struct ProjectorItem {
     size_t count;
     const GridBadEvent *bad;
     size_t bad_count;
-    Span body;  /* of the delivery, kept with its bad events */
     int status; /* set by projector_apply(): 200 safe, 503 not now */
 } ProjectorItem;
 

@@ -92,7 +92,7 @@ static void on_event(void *user, Events__V1__Envelope *envelope) {
     d->events[d->count++] = envelope;
 }
 
-static void on_bad(void *user, size_t index, const char *reason) {
+static void on_bad(void *user, size_t index, Span bytes, const char *reason) {
     Reading *r = user;
     GridDelivery *d = r->delivery;
     if (r->failed) return;
@@ -101,7 +101,7 @@ static void on_bad(void *user, size_t index, const char *reason) {
     r->failed = !bad || !copy;
     if (r->failed) return;
     d->bad = bad;
-    d->bad[d->bad_count++] = (GridBadEvent){index, copy};
+    d->bad[d->bad_count++] = (GridBadEvent){index, bytes, copy};
 }
 
 static void on_validation(void *user, const char *code) {

@@ -12,6 +12,7 @@ enum { GRID_WEBHOOK_BODY = 2 << 20 };
 
 typedef struct GridBadEvent {
     size_t index; /* its place in the body */
+    Span bytes;   /* of this event alone, in the body */
     const char *reason;
 } GridBadEvent;
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 static const CtlVerb VERBS[] = {
     {"init", "", 0, "", "make or complete the data folder",
@@ -190,6 +191,7 @@ static bool run(int argc, char **argv, Err *err) {
 }
 
 int main(int argc, char **argv) {
+    umask(0077); /* keys, databases, rejected rows: for their owner alone */
     signal(SIGPIPE, SIG_IGN);
     if (asks_help(argc, argv)) return help(argc, argv);
     log_start("eventsctl", LOG_WARN);

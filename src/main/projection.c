@@ -173,7 +173,6 @@ static void on_delivery(void *user, GridDelivery *delivery) {
                                    .count = delivery->count,
                                    .bad = delivery->bad,
                                    .bad_count = delivery->bad_count,
-                                   .body = http_body(delivery->exchange),
                                    .status = 503};
     submit(user, work);
 }

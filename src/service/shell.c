@@ -88,6 +88,7 @@ static bool start(Service *s, const char *program, Err *err) {
     snprintf(relative, sizeof relative, "run/%s.pid", program);
     const SignalsOptions signals = {
         .stop = on_stop, .reload = on_reload, .last = on_forced_end, .user = s, .drain_ms = DRAIN_MS};
+    umask(0077); /* databases hold personal data: whatever this program makes is for its own user alone */
     if (!start_log(s->config, program, err) || !make_folders(s->config, err)) return false;
     if (!signals_open(&signals, &s->signals, err)) return false;
     const char *path = config_path(s->config, relative);

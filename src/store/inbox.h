@@ -22,7 +22,7 @@ bool waiting_each(Db *db, void (*each)(void *user, int64_t sequence), void *user
 typedef struct DeadEvent {
     int64_t sequence;          /* 0 where not known */
     Span event_id, event_type; /* may be empty */
-    Span body;                 /* packed Envelope, or the delivery's bytes where it is none */
+    Span body;                 /* packed Envelope, or its own bytes of the delivery where it is none */
     const char *reason;
     size_t index; /* place in the delivery, tells bad events of one body apart */
 } DeadEvent;

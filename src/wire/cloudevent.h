@@ -10,12 +10,12 @@
 bool cloudevent_write(const Events__V1__Envelope *envelope, Buf *out, Err *err);
 
 /* Calls each for every event of a request body: media type application/cloudevents+json, -batch+json, or
- * Event Grid's own schema (application/json, array). A bad event of a batch is given to bad() with its index
- * and a reason, and the others go on. False (ERR_INVALID) where the body as a whole cannot be read. Envelopes
- * live in the arena. */
+ * Event Grid's own schema (application/json, array). A bad event of a batch is given to bad() with its index,
+ * its bytes as they stand in the body, and a reason, and the others go on. False (ERR_INVALID) where the body
+ * as a whole cannot be read. Envelopes live in the arena. */
 typedef struct CloudEventVisitor {
     void (*event)(void *user, Events__V1__Envelope *envelope);
-    void (*bad)(void *user, size_t index, const char *reason);
+    void (*bad)(void *user, size_t index, Span bytes, const char *reason);
     /* Event Grid schema: a SubscriptionValidationEvent; code lives in the arena. */
     void (*validation)(void *user, const char *code);
     void *user;

@@ -251,8 +251,14 @@ static const char *validation(const Body *b, const Event *e) {
     return NULL;
 }
 
+/* The value that began at `start` and has just been read. */
+static Span bytes_from(const Body *b, size_t start) {
+    return (Span){b->reader.in.at + start, b->reader.at - start};
+}
+
 /* Behind JSON_OBJECT. False where memory has ended: that is not the event's fault. */
 static bool read_event(Body *b, size_t index) {
+    size_t start = b->reader.value_at;
     Event e = {.envelope = arena_alloc(b->arena, sizeof *e.envelope)};
     if (!e.envelope) return false;
     events__v1__envelope__init(e.envelope);
@@ -262,7 +268,7 @@ static bool read_event(Body *b, size_t index) {
     if (!wrong) wrong = asks ? validation(b, &e) : e.specversion ? finish_cloud(b, &e) : finish_grid(b, &e);
     if (arena_refused(b->arena)) return false;
     if (wrong)
-        b->visitor->bad(b->visitor->user, index, wrong);
+        b->visitor->bad(b->visitor->user, index, bytes_from(b, start), wrong);
     else if (!asks)
         b->visitor->event(b->visitor->user, e.envelope);
     return true;
@@ -275,8 +281,9 @@ static bool read_batch(Body *b) {
             if (!read_event(b, index)) return false;
             continue;
         }
+        size_t start = b->reader.value_at;
         if (!json_skip(&b->reader, token)) return false;
-        b->visitor->bad(b->visitor->user, index, "is not an object");
+        b->visitor->bad(b->visitor->user, index, bytes_from(b, start), "is not an object");
     }
     return true;
 }

@@ -81,6 +81,8 @@ static void ring_end(void) {
     CHECK_SPAN(buf_view(&text), "6 7 ");
     CHECK(take(hub, 1, RING_EVENTS + 5, 2, &text) == HUB_TAKEN);
     CHECK_SPAN(buf_view(&text), "");
+    CHECK(take(hub, 1, INT64_MAX, 2, &text) == HUB_TAKEN); /* a client may name any position */
+    CHECK_SPAN(buf_view(&text), "");
     CHECK(hub_position(hub, NULL).head == RING_EVENTS + 5);
 }
 

@@ -113,11 +113,43 @@ static void attempts(void) {
     for (int i = 0; i < ATTEMPTS_BURST; i++) CHECK(attempts_take(a, SPAN("ada"), SPAN("::1"), now, &wait));
     CHECK(!attempts_take(a, SPAN("ada"), SPAN("::1"), now, &wait) && wait == 6);
     CHECK(attempts_take(a, SPAN("bob"), SPAN("::1"), now, &wait));
-    CHECK(attempts_take(a, SPAN("ada"), SPAN("::2"), now, &wait));
+    CHECK(attempts_take(a, SPAN("ada"), SPAN("10.0.0.1"), now, &wait));
     CHECK(attempts_take(a, SPAN("ada"), SPAN("::1"), now + ATTEMPTS_REFILL_US, &wait));
     CHECK(!attempts_take(a, SPAN("ada"), SPAN("::1"), now + ATTEMPTS_REFILL_US, &wait));
     attempts_forgive(a, SPAN("ada"), SPAN("::1"));
-    CHECK(attempts_take(a, SPAN("ada"), SPAN("::1"), now, &wait));
+    CHECK(attempts_take(a, SPAN("ada"), SPAN("::1"), now + ATTEMPTS_REFILL_US, &wait));
+}
+
+/* The i-th of many names. */
+static bool attempt_of(Attempts *a, int i, const char *address, int64_t now, int64_t *wait) {
+    char name[16];
+    snprintf(name, sizeof name, "n%d", i);
+    return attempts_take(a, span_of(name), span_of(address), now, wait);
+}
+
+static void many_names_from_one_address(void) {
+    AUTO(Attempts) a = attempts_new();
+    int64_t wait, now = 1000000000;
+    int i = 0;
+    for (; i < ATTEMPTS_HERE_BURST; i++) CHECK(attempt_of(a, i, "10.0.0.1", now, &wait));
+    CHECK(!attempt_of(a, i++, "10.0.0.1", now, &wait) && wait == 1);
+    CHECK(attempt_of(a, i++, "10.0.0.2", now, &wait));
+    CHECK(attempt_of(a, i++, "10.0.0.1", now + ATTEMPTS_HERE_REFILL_US, &wait));
+    CHECK(!attempt_of(a, i++, "10.0.0.1", now + ATTEMPTS_HERE_REFILL_US, &wait));
+    attempts_forgive(a, SPAN("n0"), SPAN("10.0.0.1"));
+    CHECK(attempt_of(a, i++, "10.0.0.1", now + ATTEMPTS_HERE_REFILL_US, &wait));
+}
+
+/* Who changes his address within his own /64 gets no further attempts by it. */
+static void a_network_of_ipv6_is_one_address(void) {
+    AUTO(Attempts) a = attempts_new();
+    char address[64];
+    int64_t wait, now = 1000000000;
+    for (int i = 0; i <= ATTEMPTS_BURST; i++) {
+        snprintf(address, sizeof address, "2001:db8:0:1::%x", i + 1);
+        CHECK(attempts_take(a, SPAN("ada"), span_of(address), now, &wait) == (i < ATTEMPTS_BURST));
+    }
+    CHECK(attempts_take(a, SPAN("ada"), SPAN("2001:db8:0:2::1"), now, &wait));
 }
 
 static void rings(void) {
@@ -129,4 +161,5 @@ static void rings(void) {
     for (size_t i = 0; i < COUNT(BAD); i++) CHECK(!held_ring_read(span_of(BAD[i]), &held));
 }
 
-SUITE("pure", TEST(routes), TEST(cursors), TEST(origins), TEST(headers), TEST(attempts), TEST(rings));
+SUITE("pure", TEST(routes), TEST(cursors), TEST(origins), TEST(headers), TEST(attempts),
+      TEST(many_names_from_one_address), TEST(a_network_of_ipv6_is_one_address), TEST(rings));

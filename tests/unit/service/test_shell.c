@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 enum Ending { ENDS_WHEN_ASKED, NEVER_ENDS };
@@ -17,7 +18,7 @@ typedef struct Child {
 } Child;
 
 static void note_reload(void *user) {
-    creat(user, 0600);
+    close(creat(user, 0666)); /* as SQLite makes its files, or wider: the umask is the program's */
 }
 
 static _Noreturn void child_main(const char *home, enum Ending ending, int port_pipe) {
@@ -28,6 +29,7 @@ static _Noreturn void child_main(const char *home, enum Ending ending, int port_
     int code, null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     dup2(null, STDERR_FILENO);
     Service *service = NULL;
+    umask(022);
     snprintf(mark, sizeof mark, "%s/reloaded", home);
     snprintf(become_ready, sizeof become_ready, "%s/become-ready", home);
     if (!service_open("relay", 5, argv, &service, &code, &err)) _exit(code);
@@ -85,6 +87,14 @@ static int call(HttpClient *client, unsigned port, const char *method, const cha
     return reply->status;
 }
 
+/* Databases hold personal data, and the folder may be one that others can read. */
+static bool is_private(const char *home, const char *name) {
+    char path[300];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s", home, name);
+    return !stat(path, &st) && !(st.st_mode & 077);
+}
+
 static void answers_health(void) {
     static const struct {
         const char *method, *path;
@@ -125,7 +135,7 @@ static void stops_and_removes_its_pid(void) {
         Child child = start_child(home, ENDS_WHEN_ASKED);
         CHECK(exists(home, "run/relay.pid"));
         kill(child.pid, SIGHUP);
-        CHECK(appears(home, "reloaded"));
+        CHECK(appears(home, "reloaded") && is_private(home, "reloaded"));
         kill(child.pid, SIGNALS[i]);
         CHECK(end_of(child) == 0);
         CHECK(!exists(home, "run/relay.pid"));

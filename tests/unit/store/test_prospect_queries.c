@@ -158,13 +158,20 @@ static void log_reads(void) {
     AUTO(Db) db = open_filled();
     Err err = {0};
     for (int n = 1; n <= 9; n++) insert_event(db, n);
+    CHECK_OK(db_execute(
+                 db,
+                 "insert into replay_log (sequence, tenant_id, subject, subject_version, event_type,"
+                 " issued_by, body, occurred_at) values (6000, 'demo', 'prospect/1', 8, 'EventSkipped', 'u',"
+                 " 'x', 0)",
+                 &err),
+             &err);
     AUTO_BUF all = {0}, part = {0}, history = {0}, rest = {0};
     CHECK_OK(tenant_log_read(db, SPAN("demo"), 0, 8, 100, &(ReplayVisitor){collect, &all}, &err), &err);
     CHECK_SPAN(buf_view(&all), "1 2 4 "); /* the visitor had enough */
     CHECK_OK(tenant_log_read(db, SPAN("demo"), 4, 7, 100, &(ReplayVisitor){collect, &part}, &err), &err);
     CHECK_SPAN(buf_view(&part), "5 7 ");
-    CHECK_OK(subject_history(db, SPAN("demo"), SPAN("prospect/1"), 9, 2, &(ReplayVisitor){collect, &history},
-                             &err),
+    CHECK_OK(subject_history(db, SPAN("demo"), SPAN("prospect/1"), INT64_MAX, 2,
+                             &(ReplayVisitor){collect, &history}, &err),
              &err);
     CHECK_SPAN(buf_view(&history), "7 5 ");
     CHECK_OK(

@@ -13,6 +13,7 @@ typedef struct Outcome {
     Events__V1__Envelope *events[OUTCOME_MAX];
     size_t count;
     size_t bad_count, bad_index;
+    Span bad_bytes;
     char bad_reason[80], code[40];
     size_t unknown;
 } Outcome;
@@ -22,10 +23,11 @@ static void on_event(void *user, Events__V1__Envelope *e) {
     REQUIRE(o->count < OUTCOME_MAX);
     o->events[o->count++] = e;
 }
-static void on_bad(void *user, size_t index, const char *reason) {
+static void on_bad(void *user, size_t index, Span bytes, const char *reason) {
     Outcome *o = user;
     o->bad_count++;
     o->bad_index = index;
+    o->bad_bytes = bytes;
     snprintf(o->bad_reason, sizeof o->bad_reason, "%s", reason);
 }
 static void on_validation(void *user, const char *code) {
@@ -240,12 +242,14 @@ static void one_bad_event_leaves_the_others(void) {
     Err err = {0};
     CHECK_OK(
         read_body(BATCH,
-                  SPAN("[{" SKIPPED ",\"data\":{}},{\"id\":7},{" SKIPPED ",\"data\":{\"reason\":\"z\"}}]"),
+                  SPAN("[{" SKIPPED ",\"data\":{}}, {\"id\":7} ,{" SKIPPED ",\"data\":{\"reason\":\"z\"}}]"),
                   arena, &o, &err),
         &err);
     CHECK(o.count == 2 && o.bad_count == 1 && o.bad_index == 1);
+    CHECK_SPAN(o.bad_bytes, "{\"id\":7}");
     CHECK_OK(read_body(BATCH, SPAN("[7,{" SKIPPED ",\"data\":{}}]"), arena, &o, &err), &err);
     CHECK(o.count == 1 && o.bad_count == 1 && o.bad_index == 0);
+    CHECK_SPAN(o.bad_bytes, "7");
     CHECK_OK(read_body(BATCH, SPAN("[]"), arena, &o, &err), &err);
     CHECK(o.count == 0 && o.bad_count == 0);
 }
