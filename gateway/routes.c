@@ -111,6 +111,13 @@ static void answer_no_route(Request *r, const RouteMatch *m) {
     answer_send(r, &a);
 }
 
+size_t routes_body_limit(void *user, HttpExchange *x) {
+    const Worker *worker = user;
+    if (span_is(http_path(x), GRID_WEBHOOK_PATH)) return grid_webhook_body_limit(worker->gateway->webhook, x);
+    RouteMatch m = routes_match(http_method(x), http_path(x), worker->gateway->test_endpoints);
+    return m.route && m.route->body_limit > SMALL ? m.route->body_limit : SMALL;
+}
+
 void routes_dispatch(void *user, HttpExchange *x) {
     Worker *worker = user;
     if (grid_webhook_handle(worker->gateway->webhook, x)) return;

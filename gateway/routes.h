@@ -5,6 +5,9 @@
 /* The HTTP server's on_request; user is the Worker. */
 void routes_dispatch(void *user, HttpExchange *x);
 
+/* Its body_limit_for: what the route takes, so that nobody fills the memory before it is known who he is. */
+size_t routes_body_limit(void *user, HttpExchange *x);
+
 typedef struct RouteMatch {
     const Route *route; /* NULL: none with this method */
     Span param;

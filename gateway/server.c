@@ -78,6 +78,7 @@ static size_t connections_max(size_t servers) {
 static HttpServerOptions http_options(const ServerOptions *o, Worker *w, size_t servers, bool tls) {
     return (HttpServerOptions){
         .on_request = routes_dispatch,
+        .body_limit_for = routes_body_limit,
         .user = w,
         .tls = tls ? o->tls : NULL,
         .body_limit = o->gateway->test_endpoints ? TEST_BODY : GRID_WEBHOOK_BODY,

@@ -51,6 +51,8 @@ static void answer_problem(HttpExchange *x, const ErrKind *kind, const char *det
     answer_json(x, kind->http, "application/problem+json", buf_view(&body));
 }
 
+enum { STRANGER_BODY = 16 << 10 }; /* read before they get their 401 */
+
 static bool knows_secret(const GridWebhook *w, HttpExchange *x) {
     Span given = http_header(x, "x-events-webhook-secret");
     if (!given.at && !http_query_value(x, "secret", &given)) return false;
@@ -178,6 +180,10 @@ static void take_post(const GridWebhook *w, HttpExchange *x) {
         return;
     }
     read_delivery(w, x);
+}
+
+size_t grid_webhook_body_limit(const GridWebhook *w, HttpExchange *x) {
+    return knows_secret(w, x) ? GRID_WEBHOOK_BODY : STRANGER_BODY;
 }
 
 bool grid_webhook_handle(GridWebhook *w, HttpExchange *x) {

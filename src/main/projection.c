@@ -182,6 +182,11 @@ static void on_request(void *user, HttpExchange *x) {
     if (!grid_webhook_handle(p->webhook, x)) http_respond(x, &(HttpAnswer){.status = 404});
 }
 
+static size_t body_limit(void *user, HttpExchange *x) {
+    const Program *p = user;
+    return grid_webhook_body_limit(p->webhook, x);
+}
+
 static void on_due(Timer *timer) {
     submit(CONTAINER(timer, Program, due), work_new(WORK_DUE));
 }
@@ -246,7 +251,8 @@ static bool open_webhook(Program *p, Err *err) {
     if (!config_secret(config, "EVENTS_WEBHOOK_SECRET", "webhook", &secrets, err)) return false;
     p->webhook =
         grid_webhook_new(&(GridWebhookOptions){.secrets = secrets, .deliver = on_delivery, .user = p});
-    const HttpServerOptions options = {.on_request = on_request, .user = p, .body_limit = GRID_WEBHOOK_BODY};
+    const HttpServerOptions options = {
+        .on_request = on_request, .body_limit_for = body_limit, .user = p, .body_limit = GRID_WEBHOOK_BODY};
     return http_server_open(p->loop, config_text(config, "EVENTS_PROJECTION_LISTEN"), false, &options,
                             &p->server, err);
 }

@@ -46,7 +46,7 @@ static void memory_free(HttpExchange *x) {
         free(b);
     }
     x->blocks = NULL;
-    buf_free(&x->body_bytes);
+    exchange_body_free(x);
     x->stream.blob = blob_unref(x->stream.blob);
 }
 
@@ -72,9 +72,36 @@ void exchange_release(HttpExchange *x) {
 
 void exchange_forget_server(HttpExchange *x) {
     list_out(x);
+    x->server->bodies -= x->body_bytes.len;
     x->server = NULL;
     x->connection = NULL;
     exchange_end(x);
+}
+
+/* --- the body --- */
+
+void exchange_head_done(HttpExchange *x) {
+    const HttpServerOptions *o = &x->server->options;
+    size_t limit = o->body_limit_for ? o->body_limit_for(o->user, x) : o->body_limit;
+    x->body_limit = limit < o->body_limit ? limit : o->body_limit;
+}
+
+/* One peer is bounded by the limit of its route, all together by the server's: many slow senders must not fill the
+ * machine before anyone has looked at who they are. */
+int exchange_body(HttpExchange *x, Span bytes, const char **why) {
+    *why = "The body is larger than allowed.";
+    if (bytes.len > x->body_limit - x->body_bytes.len) return 413;
+    *why = "The server holds as many requests as it can.";
+    if (bytes.len > x->server->options.bodies_limit - x->server->bodies) return 503;
+    buf_append(&x->body_bytes, bytes.at, bytes.len);
+    if (x->body_bytes.failed) return 503;
+    x->server->bodies += bytes.len;
+    return 0;
+}
+
+void exchange_body_free(HttpExchange *x) {
+    if (x->server) x->server->bodies -= x->body_bytes.len;
+    buf_free(&x->body_bytes);
 }
 
 void exchange_dispatch(HttpExchange *x) {

@@ -32,7 +32,8 @@ struct HttpExchange {
     Header *headers;
     uint32_t header_count, header_size;
     size_t header_bytes; /* names + values + 32 each */
-    Buf body_bytes;
+    Buf body_bytes; /* only by exchange_body() and exchange_body_free() */
+    size_t body_limit;
     void *user;
     char peer[INET6_ADDRSTRLEN];
 
@@ -57,6 +58,10 @@ HttpExchange *exchange_new(Connection *c); /* held by the protocol; NULL where m
 bool exchange_header(HttpExchange *x, Span name, Span value); /* spans are kept, not copied */
 char *exchange_keep(HttpExchange *x, Span bytes);             /* a copy in the exchange's memory, or NULL */
 void exchange_target(HttpExchange *x, Span target);           /* path and query */
+void exchange_head_done(HttpExchange *x);                     /* the request's fields are known */
+/* Bytes of the body have come: 0, or the status to refuse the request with. */
+int exchange_body(HttpExchange *x, Span bytes, const char **why);
+void exchange_body_free(HttpExchange *x);
 void exchange_dispatch(HttpExchange *x);                      /* the request is whole: calls on_request */
 void exchange_release(HttpExchange *x);                       /* the protocol lets go */
 void exchange_forget_server(HttpExchange *x);                 /* the server is being freed */

@@ -152,7 +152,6 @@ static void body_begin(H1 *h, const H1Head *head, bool nothing_follows) {
     h->chunked = head->chunked;
     h->left = head->length;
     h->chunks = (H1Chunks){0};
-    h->x->body_bytes.limit = options(h)->body_limit;
     if (head->length)
         buf_reserve(&h->x->body_bytes, head->length < BODY_FIRST ? (size_t)head->length : BODY_FIRST);
     connection_deadline(h->c, options(h)->body_ms);
@@ -187,8 +186,9 @@ static int read_head(H1 *h, Span bytes, H1Head *head, const char **why) {
         *why = "The header fields are too large.";
         return 431;
     }
+    exchange_head_done(x);
     *why = "The body is larger than allowed.";
-    return head->has_length && head->length > options(h)->body_limit ? 413 : H1_DONE;
+    return head->has_length && head->length > x->body_limit ? 413 : H1_DONE;
 }
 
 static const char *scan_fault(int status) {
@@ -231,10 +231,11 @@ static bool step_head(H1 *h, Span *rest) {
 
 static bool step_length(H1 *h, Span *rest) {
     size_t len = h->left < rest->len ? (size_t)h->left : rest->len;
-    buf_append(&h->x->body_bytes, rest->at, len);
+    const char *why;
+    int status = exchange_body(h->x, (Span){rest->at, len}, &why);
     *rest = (Span){rest->at + len, rest->len - len};
     h->left -= len;
-    if (h->x->body_bytes.failed) refuse(h, 503, "The server is short of memory.");
+    if (status) refuse(h, status, why);
     if (h->left || h->part == PART_LAST) return false;
     dispatch(h);
     return true;
@@ -245,9 +246,10 @@ static bool step_chunks(H1 *h, Span *rest) {
         if (!rest->len) return false;
         Span data;
         status = h1_chunks(&h->chunks, rest, options(h)->header_limit, &data);
-        buf_append(&h->x->body_bytes, data.at, data.len);
-        if (h->x->body_bytes.failed)
-            refuse(h, 413, "The body is larger than allowed.");
+        const char *why;
+        int refused = exchange_body(h->x, data, &why);
+        if (refused)
+            refuse(h, refused, why);
         else if (status > H1_DONE)
             refuse(h, status, "The chunked body is malformed.");
         if (h->part == PART_LAST) return false;

@@ -43,7 +43,7 @@ void h2_stream_end(H2 *h, HttpExchange *x) {
 void h2_body_released(H2 *h, HttpExchange *x) {
     if (x) {
         h->buffered -= x->body_bytes.len;
-        buf_free(&x->body_bytes);
+        exchange_body_free(x);
     }
     if (!h->withheld || h->buffered > BODIES_MAX + h->c->server->options.body_limit) return;
     nghttp2_session_consume_connection(h->session, h->withheld);

@@ -94,13 +94,14 @@ static void head_done(H2 *h, HttpExchange *x, bool end) {
     Span given = http_header(x, "content-length");
     if (given.at && !span_to_u64(given, INT64_MAX, &length)) length = INT64_MAX;
     x->stream.remote_done = end;
+    exchange_head_done(x);
     if (x->stream.refuse)
         h2_refuse(h, x, x->stream.refuse, "The header fields are too large.");
     else if (span_is(x->method, "CONNECT"))
         h2_refuse(h, x, 501, "This method is not implemented.");
     else if (x->path.len + x->query.len > H1_TARGET_MAX)
         h2_refuse(h, x, 414, "The request target is too long.");
-    else if (length > h->c->server->options.body_limit)
+    else if (length > x->body_limit)
         h2_refuse(h, x, 413, "The body is larger than allowed.");
     else if (end)
         dispatch(h, x);
@@ -129,17 +130,17 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
         if (x) read_away(session, x, len);
         return 0;
     }
-    if (len > h->c->server->options.body_limit - x->body_bytes.len) {
+    const char *why;
+    int status = exchange_body(x, span_bytes(bytes, len), &why);
+    if (status) {
         nghttp2_session_consume(session, id, len);
-        h2_refuse(h, x, 413, "The body is larger than allowed.");
+        h2_refuse(h, x, status, why);
         return 0;
     }
-    buf_append(&x->body_bytes, bytes, len);
     h->buffered += len;
     h->withheld += len;
     nghttp2_session_consume_stream(session, id, len);
     h2_body_released(h, NULL);
-    if (x->body_bytes.failed) h2_refuse(h, x, 503, "The server is short of memory.");
     return 0;
 }
 

@@ -2,7 +2,7 @@
  * h2c, told apart by the first bytes). One server belongs to one loop; everything here is called on that
  * loop's thread.
  *
- * A request arrives whole (its body bounded by `body_limit`), and is answered exactly once by http_respond(),
+ * A request arrives whole (its body bounded by `body_limit` or what body_limit_for() says), and is answered exactly once by http_respond(),
  * at once or later. An HttpExchange stays valid until http_respond() has been called, even if the peer or the
  * server has gone in between (then the answer is dropped). Malformed and oversized requests are answered by
  * the server itself, with a problem document (RFC 9457), and never reach on_request. HTTP/1.1 requests of one
@@ -19,9 +19,12 @@ typedef struct WebSocket WebSocket;
 
 typedef struct HttpServerOptions {
     void (*on_request)(void *user, HttpExchange *x); /* whole request is here */
+    /* The head is here, the body is not: how much of it may come? May be NULL. */
+    size_t (*body_limit_for)(void *user, HttpExchange *x);
     void *user;
     HttpTls *tls;           /* NULL: plain */
     size_t body_limit;      /* bytes; 0: 1 MiB; above: 413, nothing is kept */
+    size_t bodies_limit;    /* bytes of all bodies that are held at a time; 0: 64 MiB; above: 503 */
     size_t header_limit;    /* bytes of all fields, name + value + 32 each; 0: 16 KiB; above: 431 */
     size_t connections_max; /* 0: 10000 */
     size_t requests_max;    /* at a time per connection; 0: 100 */

@@ -128,6 +128,7 @@ static bool listen_on(HttpServer *s, const char *address, bool reuse_port, Err *
 
 static void defaults(HttpServerOptions *options) {
     DEFAULT(body_limit, 1 << 20);
+    DEFAULT(bodies_limit, 64 << 20);
     DEFAULT(header_limit, 16 << 10);
     DEFAULT(connections_max, 10000);
     DEFAULT(requests_max, 100);

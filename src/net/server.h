@@ -25,6 +25,7 @@ struct HttpServer {
     HttpExchange *spare; /* to be used again */
     size_t spare_count;
     HttpExchange *live; /* in somebody's hands */
+    size_t bodies;      /* bytes of request bodies held */
     WsPool ws_pool;
     int64_t date_us; /* loop time at which `date` was written */
     char date[DATE_TEXT];

@@ -254,6 +254,33 @@ static void stalled_reader(void) {
     test_server_stop(s);
 }
 
+/* Half-sent bodies of many peers: the one above the server's budget is refused, and room comes back when one goes. */
+static void bodies_are_bounded_together(void) {
+    TestServer *s = test_server(&(HttpServerOptions){.body_limit = 10000, .bodies_limit = 10000});
+    char half[6000];
+    memset(half, 'x', sizeof half);
+    const Span head = SPAN("POST /echo HTTP/1.1\r\n" HOST CLOSE "Content-Length: 8000\r\n\r\n");
+    int first = client_open(test_server_port(s)), second = client_open(test_server_port(s));
+    client_send(first, head);
+    client_send(first, (Span){half, sizeof half});
+    clock_sleep_ms(50);
+    client_send(second, head);
+    client_send(second, (Span){half, sizeof half});
+    AUTO_BUF got = {0};
+    CHECK(span_starts(client_read(second, NULL, 3000, &got), SPAN("HTTP/1.1 503")));
+    close(second);
+    close(first);
+    CHECK(test_server_empties(s, 3000));
+    buf_clear(&got);
+    int third = client_open(test_server_port(s));
+    client_send(third, head);
+    client_send(third, (Span){half, sizeof half});
+    client_send(third, (Span){half, 2000});
+    CHECK(span_starts(client_read(third, NULL, 3000, &got), SPAN("HTTP/1.1 200")));
+    close(third);
+    test_server_stop(s);
+}
+
 static void stopping_with_open_work(void) {
     TestServer *s = test_server(NULL);
     int fd = client_open(test_server_port(s));
@@ -266,4 +293,5 @@ static void stopping_with_open_work(void) {
 
 SUITE("h1", TEST(talks), TEST(pipelining), TEST(pipelined_flood), TEST(keep_alive_and_upload),
       TEST(slow_peers), TEST(slow_loris), TEST(answer_survives_upload), TEST(peer_gone_before_the_answer),
-      TEST(drain), TEST(connections_are_bounded), TEST(stalled_reader), TEST(stopping_with_open_work));
+      TEST(drain), TEST(connections_are_bounded), TEST(stalled_reader), TEST(bodies_are_bounded_together),
+      TEST(stopping_with_open_work));
