@@ -106,7 +106,12 @@ static size_t count_events(const CommandLoop *loop, size_t count) {
     return events;
 }
 
+/* Commits to a file that has no name any more would be lost: a write.db that was replaced wants a new start.
+ */
 static bool ready(CommandLoop *loop, Err *err) {
+    if (!db_is_current(loop->options.db))
+        return err_set(err, &ERR_DB_DOWN,
+                       "write.db is not the file that was opened; start this program again");
     return !loop->back_off_ms || db_recover(loop->options.db, err);
 }
 

@@ -1,10 +1,13 @@
-/* grid_journal.c - a batcher's thread is the only writer of grid.db, and one transaction serves all who wait.
+/* grid_journal.c - a batcher's thread is the only writer of grid.db, and one transaction serves all who
+ * wait.
  *
- * Promise:  200 only after a commit with synchronous=FULL. What is committed enters the tail in the same
- * moment, so the senders begin while the answer is still on its way. Cursors:  they need not be exact: a
- * receiver drops what it has seen. So they are saved in passing, every CURSOR_STEP events, when it is quiet,
- * and at the end; never with a commit of their own under load. Deletion: only at or below every saved cursor,
- * in small pieces, so that no commit becomes long by it. */
+ * Promise:   200 only after a commit with synchronous=FULL. What is committed enters the tail in the same
+ *            moment, so the senders begin while the answer is still on its way.
+ * Cursors:   they need not be exact: a receiver drops what it has seen. So they are saved in passing, every
+ *            CURSOR_STEP events, when it is quiet, and at the end; never with a commit of their own under
+ *            load.
+ * Deletion:  only at or below every saved cursor, in small pieces, so that no commit becomes long by it.
+ */
 #include "app/grid_journal.h"
 
 #include "base/clock.h"

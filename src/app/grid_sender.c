@@ -1,12 +1,15 @@
 /* grid_sender.c - delivers to one webhook: gather, post, settle, again.
  *
- * Order:    one request in flight and a cursor that pauses at what is refused, so events go out in the order
- * of their acceptance (Event Grid promises less; receivers may not rely on it). Retry:    after "later" the
- * same events come again, after the pauses of the schedule; an "up" of the receiver ends a pause. A refused
- * batch is halved until the guilty event is alone, which becomes a dead letter. Down:     after silence the
- * handshake is made again, and only that is repeated while nobody answers: events do not age by an outage. An
- * event that kills its receiver is found all the same, for each of its tries counts. Locked:   401 and 403
- * also lead to a new handshake; a wrong secret so stops the subscription instead of burying every event. */
+ * Order:     one request in flight and a cursor that pauses at what is refused, so events go out in the
+ *            order of their acceptance (Event Grid promises less; receivers may not rely on it).
+ * Retry:     after "later" the same events come again, after the pauses of the schedule; an "up" of the
+ *            receiver ends a pause. A refused batch is halved until the guilty event is alone, which
+ *            becomes a dead letter.
+ * Down:      after silence the handshake is made again, and only that is repeated while nobody answers:
+ *            events do not age by an outage. An event that kills its receiver is found all the same, for
+ *            each of its tries counts.
+ * Locked:    401 and 403 also lead to a new handshake; a wrong secret so stops the subscription instead of
+ *            burying every event. */
 #include "app/grid_sender.h"
 
 #include "base/clock.h"
@@ -131,6 +134,7 @@ static void shake_hands(GridSender *s) {
         pause_after(s, "handshake failed", ++s->silent, status);
         return;
     }
+    s->first_failure_us = clock_mono_us(); /* an outage does not age events; their tries still count */
     s->silent = 0;
     log_info("webhook consented", LOG_TEXT("subscription", s->options.name));
 }
@@ -169,7 +173,7 @@ static void bury(GridSender *s, const char *reason, int status) {
 }
 
 static void fail_later(GridSender *s, int status) {
-    bool old = clock_now_us() - s->first_failure_us > DAY_US, often = s->attempts >= ATTEMPTS_MAX;
+    bool old = clock_mono_us() - s->first_failure_us > DAY_US, often = s->attempts >= ATTEMPTS_MAX;
     if (s->attempts >= ATTEMPTS_TOGETHER || old) s->most = 1;
     if (s->count == 1 && (old || often)) {
         bury(s, often ? "MaxDeliveryAttemptsExceeded" : "TimeToLiveExceeded", status);
@@ -185,7 +189,7 @@ static void settle(GridSender *s, int status) {
         passed(s);
         return;
     }
-    if (!s->attempts++) s->first_failure_us = clock_now_us();
+    if (!s->attempts++) s->first_failure_us = clock_mono_us();
     if ((status == 401 || status == 403) && !s->doubted) {
         s->doubted = true;
         s->consented = false;

@@ -1,14 +1,16 @@
 /* handlers.c - from a queue message to one effect.
  *
- * Promise:  entity, e-mail key, command_done and outbox row commit together or not at all, once per command
- * however often it is delivered. Every command that can be read gets exactly one event, a rejection included,
- * so that its sender learns the outcome. Savepoint: costs two statements, so a batch runs without at first;
- * only where a command fails by itself it is rolled back and run again with one around each command. Order:
- * messages are handled in the order given. After a failed one the later ones of its key are left alone: they
- * go back to the queue and come again behind it. Faults:   an error that may pass by itself (ErrKind.retry:
- * the file is locked, the disk is full) ends the batch and is nobody's try. Any other error belongs to the
- * command that met it. Crash:    after the commit and before the queue was told, the batch is delivered again
- * and found in command_done. */
+ * Promise:   entity, e-mail key, command_done and outbox row commit together or not at all, once per
+ *            command however often it is delivered. Every command that can be read gets exactly one event,
+ *            a rejection included, so that its sender learns the outcome.
+ * Savepoint: costs two statements, so a batch runs without at first; only where a command fails by itself
+ *            it is rolled back and run again with one around each command.
+ * Order:     messages are handled in the order given. After a failed one the later ones of its key are left
+ *            alone: they go back to the queue and come again behind it.
+ * Faults:    an error that may pass by itself (ErrKind.retry: the file is locked, the disk is full) ends
+ *            the batch and is nobody's try. Any other error belongs to the command that met it.
+ * Crash:     after the commit and before the queue was told, the batch is delivered again and found in
+ *            command_done. */
 #include "app/handlers.h"
 
 #include "app/prospect_commands.h"

@@ -1,14 +1,17 @@
 /* projector.c - the read side's one transaction.
  *
- * Promise:  an event changes the read model, the outcomes and the replay log exactly once and in the order of
- * the numbers, in the transaction that moves the prefix; whatever has been answered 200 is durable. Early: an
- * event above a hole is stored as waiting and applied in the transaction that closes the hole. Numbers:  the
- * number is what tells a duplicate; it never expires. The inbox keeps event ids besides, for events that were
- * requeued under a new number: those move the prefix and change nothing. Bad:      an event that nobody can
- * read or apply goes to the dead letter table and gives its number away, so that it stops neither the others
- * of its delivery nor the later ones. Failure:  the transaction is rolled back and memory is thrown away: the
- * tables are the truth, and the next call reads them again. Epoch: numbers of another epoch say nothing about
- * ours; they are refused. */
+ * Promise:   an event changes the read model, the outcomes and the replay log exactly once and in the order
+ *            of the numbers, in the transaction that moves the prefix; whatever has been answered 200 is
+ *            durable.
+ * Early:     an event above a hole is stored as waiting and applied in the transaction that closes the
+ *            hole.
+ * Numbers:   the number is what tells a duplicate; it never expires. The inbox keeps event ids besides, for
+ *            events that were requeued under a new number: those move the prefix and change nothing.
+ * Bad:       an event that nobody can read or apply goes to the dead letter table and gives its number
+ *            away, so that it stops neither the others of its delivery nor the later ones.
+ * Failure:   the transaction is rolled back and memory is thrown away: the tables are the truth, and the
+ *            next call reads them again.
+ * Epoch:     numbers of another epoch say nothing about ours; they are refused. */
 #include "app/projector.h"
 
 #include "app/projection_rules.h"
@@ -68,8 +71,10 @@ static void offer_waiting(void *user, int64_t sequence) {
 }
 
 static bool load(Projector *p, Err *err) {
+    ReplayHead head; /* what cannot be read must not be told as "nothing is held" */
     if (p->prefix) return true;
-    if (!replay_log_head(p->db, &p->head, err)) return false;
+    if (!replay_log_head(p->db, &head, err)) return false;
+    p->head = head;
     p->prefix = prefix_new(p->head.head);
     if (waiting_each(p->db, offer_waiting, p, err)) return true;
     p->prefix = prefix_free(p->prefix);

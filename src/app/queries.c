@@ -55,7 +55,7 @@ static bool open_again(Queries *q, Err *err) {
 }
 
 bool queries_db(Queries *q, Db **ret, Err *err) {
-    if (!q->db || q->doubtful) {
+    if (!q->db || q->doubtful || !db_is_current(q->db)) {
         int64_t now = clock_mono_us();
         if (now < q->retry_at_us) return err_set(err, &ERR_UNAVAILABLE, "the read model is not available");
         q->retry_at_us = now + RETRY_US;

@@ -1,14 +1,18 @@
 /* relay.c - from the outbox to the topic.
  *
- * Promise:  every committed row is published at least once, under a number of its own; numbers are dense and
- * follow the rows. A number is durable before anybody outside sees it. Crash:    numbered but unpublished
- * events go out after the start; published but unmarked ones go out again, and the receivers drop them by
- * number. Latency:  ring -> read the new rows -> one commit that numbers them -> publish, from memory, in the
- * same turn. That an event has been published is stored with the next numbering, or when it has become quiet.
- * Failures: a topic that is down costs one request per back-off (full jitter, 100 ms to 30 s, at least
- * Retry-After). A refused event (400, or 413 alone) is isolated by halving and gives its number to an
- * EventSkipped. Repairs:  asked-for ranges are merged, clipped to what has been published (the rest is on its
- * way anyway), and sent in turns with new events, so that neither starves the other. */
+ * Promise:   every committed row is published at least once, under a number of its own; numbers are dense
+ *            and follow the rows. A number is durable before anybody outside sees it.
+ * Crash:     numbered but unpublished events go out after the start; published but unmarked ones go out
+ *            again, and the receivers drop them by number.
+ * Latency:   ring -> read the new rows -> one commit that numbers them -> publish, from memory, in the same
+ *            turn. That an event has been published is stored with the next numbering, or when it has
+ *            become quiet.
+ * Failures:  a topic that is down costs one request per back-off (full jitter, 100 ms to 30 s, at least
+ *            Retry-After). A refused event (400, or 413 alone) is isolated by halving and gives its number
+ *            to an EventSkipped.
+ * Repairs:   asked-for ranges are merged, clipped to what has been published (the rest is on its way
+ *            anyway), and sent in turns with new events, so that neither starves the other.
+ * Restored:  a relay.db that is gone, or a write.db that is older than the numbers, publishes nothing. */
 #include "app/relay.h"
 
 #include "app/relay_batch.h"
@@ -40,13 +44,14 @@ struct Relay {
     RelayBatch *batch;
     Range repairs[REPAIRS_MAX];
     size_t repair_count;
-    bool reload;       /* a transaction has failed: memory may be wrong about the database */
-    int64_t stored;    /* `published` as the database has it */
-    int64_t quiet_us;  /* when to store it; NEVER */
-    unsigned failures; /* of the topic, in a row */
-    int64_t retry_us;  /* no request before that */
-    int64_t sure_us;   /* a turn is due when the start has waited long enough; NEVER after that */
-    size_t limit;      /* events per request while an answer has to be narrowed down; 0: no limit */
+    int64_t outbox_last; /* highest row when the state was read */
+    bool reload;         /* a transaction has failed: memory may be wrong about the database */
+    int64_t stored;      /* `published` as the database has it */
+    int64_t quiet_us;    /* when to store it; NEVER */
+    unsigned failures;   /* of the topic, in a row */
+    int64_t retry_us;    /* no request before that */
+    int64_t sure_us;     /* a turn is due when the start has waited long enough; NEVER after that */
+    size_t limit;        /* events per request while an answer has to be narrowed down; 0: no limit */
     Metric *published, *skipped, *repaired, *failed, *backlog, *last;
 };
 
@@ -59,9 +64,19 @@ static void make_metrics(Relay *r) {
     r->last = metric_gauge("events_relay_last_sequence", "Highest number given");
 }
 
+/* Rows that are new but have ids which were numbered before would never be seen: so it is said. */
+static bool check_outbox(Relay *r, const NumbersState *state, Err *err) {
+    if (!outbox_last_id(r->options.outbox, &r->outbox_last, err)) return false;
+    return r->outbox_last >= state->last_outbox_id ||
+           err_set(err, &ERR_CONFIG,
+                   "write.db is older than relay.db: its outbox ends at row %lld, and rows up to %lld have "
+                   "numbers",
+                   (long long)r->outbox_last, (long long)state->last_outbox_id);
+}
+
 static bool load_state(Relay *r, Err *err) {
     NumbersState stored;
-    if (!numbers_load(r->options.numbers, &stored, err)) return false;
+    if (!numbers_load(r->options.numbers, &stored, err) || !check_outbox(r, &stored, err)) return false;
     r->stored = stored.published;
     if (r->state.published > stored.published) stored.published = r->state.published;
     r->state = stored;
@@ -76,6 +91,8 @@ bool relay_open(const RelayOptions *options, int64_t now_us, Relay **ret, Err *e
     r->quiet_us = NEVER;
     if (!load_state(r, err)) return false;
     r->numbering = numbering_start(span_of(r->state.epoch), r->state.last, now_us);
+    /* Rows but no number yet: relay.db may have been lost, and only the projection can tell. */
+    if (!r->state.last && r->outbox_last) r->numbering.sure_us = NUMBERING_NEVER;
     r->sure_us = r->numbering.sure_us;
     make_metrics(r);
     metric_set(r->last, r->state.last);
@@ -317,9 +334,18 @@ static bool work(Relay *r, int64_t now_us, bool *more, Err *err) {
     return true;
 }
 
+/* What memory holds is true again: after a failure, and where write.db is another file than was opened. */
+static bool read_again(Relay *r, Err *err) {
+    if (!db_is_current(r->options.outbox)) {
+        r->reload = true;
+        if (!db_recover(r->options.outbox, err)) return false;
+    }
+    return !r->reload || load_state(r, err);
+}
+
 bool relay_turn(Relay *r, int64_t now_us, bool *more, Err *err) {
     *more = false;
-    bool done = !r->reload || load_state(r, err);
+    bool done = read_again(r, err);
     ring_last(r, now_us);
     if (done && numbering_may_publish(&r->numbering, now_us) && now_us >= r->retry_us)
         done = work(r, now_us, more, err);
@@ -338,8 +364,8 @@ static int64_t earlier(int64_t a, int64_t b) {
 int64_t relay_due_us(const Relay *r) {
     int64_t due = earlier(numbering_next_ring_us(&r->numbering), r->quiet_us);
     due = earlier(due, r->sure_us);
-    bool may = r->numbering.state == NUMBERING_AGREED ||
-               (r->numbering.state == NUMBERING_UNSURE && r->sure_us == NEVER);
+    bool waited = r->sure_us == NEVER && r->numbering.sure_us != NUMBERING_NEVER;
+    bool may = r->numbering.state == NUMBERING_AGREED || (r->numbering.state == NUMBERING_UNSURE && waited);
     if (may && (has_backlog(r) || r->repair_count)) due = earlier(due, r->retry_us);
     return due;
 }

@@ -1,15 +1,20 @@
 /* db.c - connections and transactions.
  *
- * Promise:  one connection, one thread at a time; a transaction is opened and ended by statements of our own,
- * with the driver's autocommit left on. libsqliteodbc's manual mode begins deferred transactions, and a read
- * that turns into a write there waits in a sleep loop for a lock that it can never get. Faults:   db_fault()
- * is the one place where a driver's error becomes an Err. It takes the class, SQLSTATE, native code and the
- * constraint's name, and the start of the SQL text (which is ours and holds no data). Recovery: after DB_DOWN
- * the connection is thrown away and made anew by db_recover(), with what was attached. */
+ * Promise:   one connection, one thread at a time; a transaction is opened and ended by statements of our
+ *            own, with the driver's autocommit left on. libsqliteodbc's manual mode begins deferred
+ *            transactions, and a read that turns into a write there waits in a sleep loop for a lock that
+ *            it can never get.
+ * Faults:    db_fault() is the one place where a driver's error becomes an Err. It takes the class,
+ *            SQLSTATE, native code and the constraint's name, and the start of the SQL text (which is ours
+ *            and holds no data).
+ * Recovery:  after DB_DOWN the connection is thrown away and made anew by db_recover(), with what was
+ *            attached. So is one whose file has been replaced under its path: SQLite would go on reading
+ *            the file that has no name any more. */
 #include "db/inside.h"
 
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 enum { LOGIN_SECONDS = 5 };
 
@@ -29,10 +34,11 @@ bool db_fault(const Db *db, SQLSMALLINT handle_type, SQLHANDLE handle, const cha
     Diagnosis d = {.native = (int)native, .text = (const char *)text};
     memcpy(d.state, state, sizeof d.state);
     Span name = span_trim(db->dialect->constraint(&d));
+    const char *words = db->dialect->explain(&d);
     int part = sql ? (int)strcspn(sql, "\n") : 0;
-    return err_set(err, db->dialect->classify(&d), "database: %s/%d%s%.*s%s%.*s", d.state, d.native,
-                   name.len ? ", constraint " : "", SPAN_ARGS(name), sql ? ", at " : "",
-                   part > 60 ? 60 : part, sql ? sql : "");
+    return err_set(err, db->dialect->classify(&d), "database: %s%s%s/%d%s%.*s%s%.*s", words,
+                   *words ? ", " : "", d.state, d.native, name.len ? ", constraint " : "", SPAN_ARGS(name),
+                   sql ? ", at " : "", part > 60 ? 60 : part, sql ? sql : "");
 }
 
 static bool attach(Db *db, const Attached *a, Err *err) {
@@ -62,6 +68,21 @@ static bool set_up(Db *db, Err *err) {
     return true;
 }
 
+/* Zeros where the engine has no file, or the file is not there. */
+static FileId file_of(const Db *db) {
+    struct stat file;
+    const char *path;
+    Err none = {0};
+    if (db->dialect->id != DB_SQLITE || !dialect_sqlite_path(db->url, &path, &none) || stat(path, &file))
+        return (FileId){0};
+    return (FileId){.device = file.st_dev, .number = file.st_ino};
+}
+
+bool db_is_current(const Db *db) {
+    FileId file = file_of(db);
+    return file.device == db->file.device && file.number == db->file.number;
+}
+
 static bool connect_again(Db *db, Err *err) {
     AUTO_BUF string = {0};
     if (!dialect_connection(db->url, &db->options, &db->dialect, &string, err)) return false;
@@ -76,6 +97,7 @@ static bool connect_again(Db *db, Err *err) {
         return err_set(err, &ERR_DB_DOWN, "cannot connect: %.150s", fault.why);
     }
     db->connected = true;
+    db->file = file_of(db);
     return set_up(db, err);
 }
 
@@ -172,8 +194,9 @@ bool db_recover(Db *db, Err *err) {
     if (db->connected) {
         db_rollback(db);
         Err fault = {0};
-        if (stmt_run(db_statement(db, db->dialect->probe), NULL, &fault) || !err_is(&fault, &ERR_DB_DOWN))
-            return true;
+        bool answers =
+            stmt_run(db_statement(db, db->dialect->probe), NULL, &fault) || !err_is(&fault, &ERR_DB_DOWN);
+        if (answers && db_is_current(db)) return true;
     }
     disconnect(db);
     if (connect_again(db, err)) return true;

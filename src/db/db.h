@@ -33,8 +33,12 @@ bool db_begin(Db *db, Err *err);                    /* a writer's transaction: t
 bool db_commit(Db *db, Err *err);
 void db_rollback(Db *db); /* no transaction open: no effect */
 bool db_in_transaction(const Db *db);
-/* After an error that may have broken the connection: opens it again where needed. */
+/* After an error that may have broken the connection, and where it is not current: opens it again if needed.
+ */
 bool db_recover(Db *db, Err *err);
+/* False where SQLite's file has been replaced or removed since it was opened (a restored backup): reads would
+ * go on seeing the old one. Costs one stat(). */
+bool db_is_current(const Db *db);
 
 /* The prepared statement for this text, ready for binds: cached by the connection, never freed by the caller,
  * valid until the next db_statement() with the same text. */

@@ -13,22 +13,46 @@
 
 enum { DEFAULT_BUSY_MS = 2000 };
 
+/* What may pass by itself, or by an operator's hand, is BUSY or DOWN: it must never be taken for a fault of
+ * the command or event that happened to meet it. A file that is read-only shows itself only at the first
+ * write, because BEGIN IMMEDIATE succeeds there. */
+static const struct {
+    int code;
+    const ErrKind *kind;
+    const char *words;
+} SQLITE_CODES[] = {
+    {3, &ERR_DB_DOWN, "access denied"},
+    {5, &ERR_DB_BUSY, "locked by another process"},
+    {6, &ERR_DB_BUSY, "locked"},
+    {7, &ERR_DB_DOWN, "out of memory"},
+    {8, &ERR_DB_DOWN, "read-only"},
+    {10, &ERR_DB_DOWN, "input/output error"},
+    {11, &ERR_DB_DOWN, "the file is damaged"},
+    {13, &ERR_DB_DOWN, "the disk is full"},
+    {14, &ERR_DB_DOWN, "the file cannot be opened"},
+    {15, &ERR_DB_BUSY, "locked by another process"},
+    {18, &ERR_TOO_LARGE, "too large"},
+    {26, &ERR_DB_DOWN, "the file is no database"},
+};
+
+static size_t sqlite_code(const Diagnosis *d) {
+    size_t i = 0;
+    while (i < COUNT(SQLITE_CODES) && SQLITE_CODES[i].code != (d->native & 0xff)) i++;
+    return i;
+}
+
 static const ErrKind *sqlite_classify(const Diagnosis *d) {
-    switch (d->native & 0xff) {
-    case 5:                         /* SQLITE_BUSY */
-    case 6: return &ERR_DB_BUSY;    /* SQLITE_LOCKED */
-    case 7:                         /* NOMEM */
-    case 10:                        /* IOERR */
-    case 11:                        /* CORRUPT */
-    case 13:                        /* FULL */
-    case 14:                        /* CANTOPEN */
-    case 26: return &ERR_DB_DOWN;   /* NOTADB */
-    case 18: return &ERR_TOO_LARGE; /* TOOBIG */
-    case 19:                        /* CONSTRAINT: also NOT NULL and CHECK, which are our own mistakes */
-        return strstr(d->text, "UNIQUE constraint failed") || strstr(d->text, "PRIMARY KEY") ? &ERR_DUPLICATE
-                                                                                             : &ERR_INTERNAL;
-    default: return strncmp(d->state, "08", 2) == 0 ? &ERR_DB_DOWN : &ERR_INTERNAL;
-    }
+    size_t i = sqlite_code(d);
+    if (i < COUNT(SQLITE_CODES)) return SQLITE_CODES[i].kind;
+    bool unique = strstr(d->text, "UNIQUE constraint failed") || strstr(d->text, "PRIMARY KEY");
+    if ((d->native & 0xff) == 19 && unique)
+        return &ERR_DUPLICATE; /* NOT NULL and CHECK are our own mistakes */
+    return strncmp(d->state, "08", 2) == 0 ? &ERR_DB_DOWN : &ERR_INTERNAL;
+}
+
+static const char *sqlite_explain(const Diagnosis *d) {
+    size_t i = sqlite_code(d);
+    return i < COUNT(SQLITE_CODES) ? SQLITE_CODES[i].words : "";
 }
 
 static Span sqlite_constraint(const Diagnosis *d) {
@@ -61,10 +85,24 @@ static Span postgresql_constraint(const Diagnosis *d) {
     return span_bytes(at, strcspn(at, "\""));
 }
 
-const Dialect DIALECT_SQLITE = {DB_SQLITE, "BEGIN IMMEDIATE", "SELECT count(*) FROM sqlite_schema",
-                                sqlite_classify, sqlite_constraint};
-const Dialect DIALECT_POSTGRESQL = {DB_POSTGRESQL, "BEGIN", "SELECT 1", postgresql_classify,
-                                    postgresql_constraint};
+/* SQLSTATEs speak for themselves. */
+static const char *postgresql_explain(const Diagnosis *d) {
+    (void)d;
+    return "";
+}
+
+const Dialect DIALECT_SQLITE = {.id = DB_SQLITE,
+                                .begin = "BEGIN IMMEDIATE",
+                                .probe = "SELECT count(*) FROM sqlite_schema",
+                                .classify = sqlite_classify,
+                                .explain = sqlite_explain,
+                                .constraint = sqlite_constraint};
+const Dialect DIALECT_POSTGRESQL = {.id = DB_POSTGRESQL,
+                                    .begin = "BEGIN",
+                                    .probe = "SELECT 1",
+                                    .classify = postgresql_classify,
+                                    .explain = postgresql_explain,
+                                    .constraint = postgresql_constraint};
 
 /* Drivers are named by path, so that no odbcinst.ini of the machine has a say. */
 static bool find_driver(const char *file, Buf *out, Err *err) {

@@ -15,6 +15,7 @@ typedef struct Dialect {
     const char *begin; /* takes the write lock at once where the engine has one */
     const char *probe; /* fails where the connection or the file is lost */
     const ErrKind *(*classify)(const Diagnosis *d);
+    const char *(*explain)(const Diagnosis *d); /* a few plain words; "" where the codes say enough */
     /* The constraint's name, without the row's values; empty where none is told. */
     Span (*constraint)(const Diagnosis *d);
 } Dialect;

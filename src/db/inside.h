@@ -5,6 +5,7 @@
 
 #include <sql.h>
 #include <sqlext.h>
+#include <sys/types.h>
 
 enum { ATTACHED_MAX = 4 };
 
@@ -12,12 +13,19 @@ typedef struct Attached {
     char *url, *name;
 } Attached;
 
+/* Which file a path has led to. */
+typedef struct FileId {
+    dev_t device;
+    ino_t number;
+} FileId;
+
 struct Db {
     const Dialect *dialect;
     char *url;
     DbOptions options;
     SQLHDBC connection;
     bool connected;
+    FileId file; /* of SQLite, as it was when the connection was made */
     bool in_transaction;
     Map *statements; /* SQL text -> Stmt */
     Attached attached[ATTACHED_MAX];

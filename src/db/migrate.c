@@ -27,9 +27,22 @@ static bool run_statements(Db *db, const char *sql, Err *err) {
     return true;
 }
 
+/* A file that has tables but no step of ours belongs to somebody else. */
+static bool refuse_foreign(Db *db, Err *err) {
+    if (db_dialect(db) != DB_SQLITE) return true;
+    Stmt *s = db_statement(db, "SELECT count(*), coalesce(sum(name = 'schema_step'), 0) FROM sqlite_schema"
+                               " WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
+    if (!stmt_run(s, NULL, err) || !stmt_row(s, err)) return false;
+    bool foreign = stmt_int(s, 0) > 0 && stmt_int(s, 1) == 0;
+    stmt_done(s);
+    return !foreign ||
+           err_set(err, &ERR_CONFIG, "the database has tables that are not ours; it is left alone");
+}
+
 static bool take_steps(Db *db, const Migration *steps, size_t count, Err *err) {
     int64_t at = 0;
-    if (!db_execute(
+    if (!refuse_foreign(db, err) ||
+        !db_execute(
             db,
             "CREATE TABLE IF NOT EXISTS schema_step (number INTEGER PRIMARY KEY, taken_at BIGINT NOT NULL)",
             err) ||

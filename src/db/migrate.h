@@ -7,6 +7,6 @@ typedef struct Migration {
     const char *sql; /* statements, each ended by ";\n" */
 } Migration;
 
-/* Brings the database up to the last step, in one transaction. Refuses (ERR_CONFIG) a database that is newer.
- */
+/* Brings the database up to the last step, in one transaction. Refuses (ERR_CONFIG) a database that is newer,
+ * or somebody else's. */
 bool migrate(Db *db, const Migration *steps, size_t count, Err *err);

@@ -90,4 +90,3 @@ bool batcher_submit(Batcher *b, Loop *home, BatchItem *item, Err *err) {
     return room || err_set(err, &ERR_UNAVAILABLE, "%s: too much work is waiting", b->name);
 }
 
-size_t batcher_waiting(const Batcher *b) { return b->waiting; }

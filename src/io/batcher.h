@@ -26,4 +26,3 @@ bool     batcher_open(const BatcherOptions *options, Batcher **ret, Err *err);
 Batcher *batcher_free(Batcher *batcher); /* finishes what waits, joins the thread */
 AUTO_FREE(Batcher, batcher_free)
 bool batcher_submit(Batcher *batcher, Loop *home, BatchItem *item, Err *err); /* ERR_UNAVAILABLE when full */
-size_t batcher_waiting(const Batcher *batcher);

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -22,7 +21,6 @@ struct Loop {
     Timer **heap; /* a binary heap from index 1 */
     size_t timers, heap_size;
     int64_t now_us;
-    pthread_t thread;
     struct epoll_event events[EVENTS_PER_TURN];
     int event_at, event_count;
 };
@@ -37,14 +35,12 @@ bool loop_open(Loop **ret, Err *err) {
         return err_set_errno(err, &ERR_INTERNAL, errno, "event loop");
     loop->heap_size = 64;
     loop->heap = must(calloc(loop->heap_size, sizeof *loop->heap));
-    loop->thread = pthread_self();
     loop->now_us = clock_mono_us();
     *ret = loop;
     loop = NULL;
     return true;
 }
 
-bool loop_is_current(const Loop *loop) { return pthread_equal(loop->thread, pthread_self()); }
 int64_t loop_now_us(const Loop *loop) { return loop->now_us; }
 
 static void ring(Loop *loop) {
@@ -210,7 +206,6 @@ static void drain_bell(Loop *loop) {
 }
 
 void loop_run(Loop *loop) {
-    loop->thread = pthread_self();
     while (!atomic_load(&loop->stopping)) {
         int count = epoll_wait(loop->epoll, loop->events, EVENTS_PER_TURN, sleep_ms(loop));
         loop->now_us = clock_mono_us();

@@ -11,7 +11,6 @@ Loop *loop_free(Loop *loop); /* after loop_run() has returned; runs what is stil
 AUTO_FREE(Loop, loop_free)
 void loop_run(Loop *loop); /* until loop_stop() */
 void loop_stop(Loop *loop);
-bool loop_is_current(const Loop *loop); /* is this the loop's thread? */
 int64_t loop_now_us(const Loop *loop);  /* monotonic, read once per turn */
 
 /* A file descriptor watched for readiness (level-triggered). Embedded in its owner; the owner closes the descriptor

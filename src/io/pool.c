@@ -94,4 +94,3 @@ bool pool_submit(Pool *p, Loop *home, Job *job, Err *err) {
     return room || err_set(err, &ERR_UNAVAILABLE, "%s: too much work is waiting", p->name);
 }
 
-size_t pool_waiting(const Pool *p) { return p->waiting; }

@@ -28,4 +28,3 @@ Pool *pool_free(Pool *pool); /* finishes what waits, joins the threads */
 AUTO_FREE(Pool, pool_free)
 /* false (ERR_UNAVAILABLE) when the bound is reached: answer 503, do not queue without end. */
 bool pool_submit(Pool *pool, Loop *home, Job *job, Err *err);
-size_t pool_waiting(const Pool *pool);

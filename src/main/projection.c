@@ -236,13 +236,9 @@ static void on_stop(void *user) {
 /* ---- opening ---- */
 
 static bool open_database(Program *p, Err *err) {
-    const Config *config = service_config(p->service);
-    char url[600];
-    const char *given = config_text(config, "EVENTS_READ_DB");
-    snprintf(url, sizeof url, "%s%s",
-             *given ? "" : "sqlite:", *given ? given : config_path(config, "db/read.db"));
-    return service_folder(config_path(config, "db"), err) && db_open(url, (DbOptions){0}, &p->db, err) &&
-           read_migrate(p->db, err) && projector_open(p->db, clock_mono_us(), &p->projector, err);
+    const char *url = config_text(service_config(p->service), "EVENTS_READ_DB");
+    return db_open(url, (DbOptions){0}, &p->db, err) && read_migrate(p->db, err) &&
+           projector_open(p->db, clock_mono_us(), &p->projector, err);
 }
 
 static bool open_webhook(Program *p, Err *err) {

@@ -47,8 +47,7 @@ static bool open_receiver(Prospects *p, Err *err) {
 
 static bool open_engines(Prospects *p, Err *err) {
     const Config *config = service_config(p->service);
-    if (!service_folder(config_path(config, "db"), err) ||
-        !db_open(config_text(config, "EVENTS_WRITE_DB"), (DbOptions){0}, &p->db, err) ||
+    if (!db_open(config_text(config, "EVENTS_WRITE_DB"), (DbOptions){0}, &p->db, err) ||
         !write_migrate(p->db, err) || !doorbell_open(service_home(p->service), "prospects", &p->bell, err) ||
         !open_receiver(p, err))
         return false;

@@ -45,8 +45,7 @@ static bool open_numbers(Program *p, Err *err) {
     const Config *config = service_config(p->service);
     char url[600];
     snprintf(url, sizeof url, "sqlite:%s", config_path(config, "db/relay.db"));
-    return service_folder(config_path(config, "db"), err) && db_open(url, (DbOptions){0}, &p->numbers, err) &&
-           relay_migrate(p->numbers, err);
+    return db_open(url, (DbOptions){0}, &p->numbers, err) && relay_migrate(p->numbers, err);
 }
 
 static bool try_outbox(Program *p, const char *url, Err *err) {
@@ -59,11 +58,7 @@ static bool try_outbox(Program *p, const char *url, Err *err) {
 
 /* The prospect service makes the tables; it may be starting at this moment. */
 static bool open_outbox(Program *p, Err *err) {
-    const Config *config = service_config(p->service);
-    char url[600];
-    const char *given = config_text(config, "EVENTS_WRITE_DB");
-    snprintf(url, sizeof url, "%s%s",
-             *given ? "" : "sqlite:", *given ? given : config_path(config, "db/write.db"));
+    const char *url = config_text(service_config(p->service), "EVENTS_WRITE_DB");
     for (int64_t waited = 0; !try_outbox(p, url, err); waited += LOOK_MS) {
         if (waited >= WAIT_AT_START_MS || service_stopping(p->service)) return false;
         err_clear(err);

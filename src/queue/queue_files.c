@@ -29,7 +29,7 @@ static const Migration MARKS_STEPS[] = {
         " queue_id INTEGER PRIMARY KEY,"
         " state INTEGER NOT NULL," /* 0 locked, 1 settled, 2 dead, 3 released */
         " deliveries INTEGER NOT NULL,"
-        " locked_until BIGINT NOT NULL,"
+        " locked_until BIGINT NOT NULL," /* of the writer's monotonic clock: only he can read it */
         " reason TEXT NOT NULL DEFAULT '');\n"
         "CREATE INDEX queue_mark_dead ON queue_mark (queue_id) WHERE state = 2;\n"
         "CREATE TABLE queue_floor (id INTEGER PRIMARY KEY CHECK (id = 1), floor BIGINT NOT NULL);\n"

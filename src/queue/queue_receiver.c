@@ -1,17 +1,21 @@
 /* queue_receiver.c - peek-lock over two SQLite files: reads queue.db, writes queue-marks.db.
  *
- * Promise:  every accepted command is delivered until it is settled, at least once, in order within its key.
- * The marks are written without fsync: one lost in a power cut means a delivery more, which command_done
- * absorbs. Order:    queue_lines.c decides; this file moves rows in and out. Ids appear in order (queue.db
- * has one writer), so reading goes on behind the last id, and a claim costs the same with a backlog of any
- * size. Crash:    a message whose mark says "locked" at start was being handled when the process died. It is
- * a suspect and comes alone, with its count of deliveries, so that one that kills its handler reaches the
- * dead letter after its tries and takes no neighbour with it. Faults:   memory leads, marks follow: a settle
- * whose mark could not be written stays settled here, and is delivered again only after a restart. A claim
- * whose marks could not be written is given back whole. */
+ * Promise:   every accepted command is delivered until it is settled, at least once, in order within its
+ *            key. The marks are written without fsync: one lost in a power cut means a delivery more, which
+ *            command_done absorbs.
+ * Order:     queue_lines.c decides; this file moves rows in and out. Ids appear in order (queue.db has one
+ *            writer), so reading goes on behind the last id, and a claim costs the same with a backlog of
+ *            any size.
+ * Crash:     a message whose mark says "locked" at start was being handled when the process died. It is a
+ *            suspect and comes alone, with its count of deliveries, so that one that kills its handler
+ *            reaches the dead letter after its tries and takes no neighbour with it.
+ * Faults:    memory leads, marks follow: a settle whose mark could not be written stays settled here, and
+ *            is delivered again only after a restart. A claim whose marks could not be written is given
+ *            back whole. */
 #include "queue/queue.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "queue/queue_files.h"
 #include "queue/queue_lines.h"
 
@@ -33,7 +37,8 @@ struct QueueReceiver {
     Ticket **taken;
     size_t taken_count, size;
     bool suspect; /* the claim holds one, and nothing else may join it */
-    bool broken;
+    bool broken;  /* a statement has failed: look at the connections first */
+    bool stale;   /* queue.db is another file than was loaded */
 };
 
 /* --- opening --- */
@@ -54,11 +59,44 @@ static bool load_known(QueueReceiver *r, Err *err) {
     return !fault.kind || err_set(err, fault.kind, "%s", fault.why);
 }
 
-static bool load(QueueReceiver *r, Err *err) {
-    Stmt *s = db_statement(r->marks, "SELECT floor FROM queue_floor WHERE id = 1");
-    if (!stmt_run(s, NULL, err) || !stmt_row(s, err)) return err_set(err, &ERR_INTERNAL, "queue: no floor");
-    r->floor = stmt_int(s, 0);
+/* The number that the query gives; `none` where there is no row. */
+static bool read_number(Stmt *s, int64_t none, int64_t *ret, Err *err) {
+    Err fault = {0};
+    *ret = none;
+    if (!stmt_run(s, NULL, err)) return false;
+    if (stmt_row(s, &fault)) *ret = stmt_int(s, 0);
     stmt_done(s);
+    return !fault.kind || err_set(err, fault.kind, "%s", fault.why);
+}
+
+/* Marks above every id that was ever given are those of another queue.db: new commands with their ids would
+ * count as settled. Forgetting them costs deliveries that command_done knows. */
+static bool forget_foreign_marks(QueueReceiver *r, Err *err) {
+    int64_t given, marked;
+    if (!read_number(db_statement(r->queue, "SELECT seq FROM sqlite_sequence WHERE name = 'command_queue'"),
+                     0, &given, err) ||
+        !read_number(db_statement(r->marks,
+                                  "SELECT max(floor, coalesce((SELECT max(queue_id) FROM queue_mark),"
+                                  " 0)) FROM queue_floor WHERE id = 1"),
+                     0, &marked, err))
+        return false;
+    if (marked <= given) return true;
+    log_error("queue.db is older than its marks: its commands are delivered again",
+              LOG_INT("commands", given), LOG_INT("marked", marked));
+    if (!db_begin(r->marks, err)) return false;
+    bool ok = db_execute(r->marks, "DELETE FROM queue_mark", err) &&
+              db_execute(r->marks, "UPDATE queue_floor SET floor = 0", err) && db_commit(r->marks, err);
+    if (!ok) db_rollback(r->marks);
+    return ok;
+}
+
+/* What the files say, in place of what was remembered. */
+static bool load(QueueReceiver *r, Err *err) {
+    if (!forget_foreign_marks(r, err) ||
+        !read_number(db_statement(r->marks, "SELECT floor FROM queue_floor WHERE id = 1"), 0, &r->floor, err))
+        return false;
+    r->known_count = r->known_at = 0;
+    lines_free(r->lines);
     r->lines = lines_new(r->floor);
     return load_known(r, err);
 }
@@ -211,8 +249,18 @@ static bool mark_locked(QueueReceiver *r, Err *err) {
 }
 
 static bool recover(QueueReceiver *r, Err *err) {
-    if (r->broken && (!db_recover(r->queue, err) || !db_recover(r->marks, err))) return false;
+    r->stale = r->stale || !db_is_current(r->queue);
+    bool doubtful = r->broken || r->stale;
+    if (doubtful && (!db_recover(r->queue, err) || !db_recover(r->marks, err))) return false;
     r->broken = false;
+    return true;
+}
+
+/* The old file gets no commands any more, and what is remembered is of its ids. */
+static bool load_if_stale(QueueReceiver *r, Err *err) {
+    if (!r->stale) return true;
+    if (!queue_has_table(r->queue, "command_queue", err) || !load(r, err)) return false;
+    r->stale = false;
     return true;
 }
 
@@ -229,9 +277,9 @@ static void make_room(QueueReceiver *r, size_t most) {
 bool queue_claim(QueueReceiver *r, size_t most, int64_t lease_ms, QueueMessage **ret, size_t *count,
                  Err *err) {
     *count = 0;
-    if (!recover(r, err)) return false;
+    if (!recover(r, err) || !load_if_stale(r, err)) return false;
     make_room(r, most);
-    int64_t now = clock_now_us(), until = now + lease_ms * 1000;
+    int64_t now = clock_mono_us(), until = now + lease_ms * 1000;
     bool more = true;
     lines_begin(r->lines, now);
     bool ok = take_passed_over(r, most, until, &more, err) && (!more || read_new(r, most, until, err)) &&
@@ -315,7 +363,7 @@ bool queue_release(QueueReceiver *r, int64_t queue_id, int64_t delay_ms, bool co
         t->deliveries--;
         t->suspect = false;
     }
-    lines_wait(r->lines, t, delay_ms > 0 ? clock_now_us() + delay_ms * 1000 : 0);
+    lines_wait(r->lines, t, delay_ms > 0 ? clock_mono_us() + delay_ms * 1000 : 0);
     if (r->broken)
         return err_set(err, &ERR_DB_DOWN, "queue: marks cannot be written"); /* not 256 time-outs in a row */
     if (set_mark(r, t, MARK_RELEASED, "", err)) return true;
@@ -329,7 +377,7 @@ bool queue_dead_letter(QueueReceiver *r, int64_t queue_id, const char *reason, E
     if (!recover(r, err) ||
         !set_mark(r, t, MARK_DEAD, reason, err)) { /* its reason must not be lost: try again later */
         r->broken = true;
-        lines_wait(r->lines, t, clock_now_us() + 1000000);
+        lines_wait(r->lines, t, clock_mono_us() + 1000000);
         return false;
     }
     lines_settle(r->lines, t);
@@ -337,7 +385,7 @@ bool queue_dead_letter(QueueReceiver *r, int64_t queue_id, const char *reason, E
 }
 
 int64_t queue_next_due_ms(QueueReceiver *r) {
-    int64_t due = lines_next_due(r->lines), now = clock_now_us();
+    int64_t due = lines_next_due(r->lines), now = clock_mono_us();
     if (due < 0) return -1;
     return due > now ? (due - now + 999) / 1000 : 0;
 }

@@ -1,10 +1,13 @@
 /* queue_sender.c - commands that arrive together share one commit.
  *
- * Promise:  QUEUE_ACCEPTED is said after a durable commit (synchronous=FULL), never before; so is every other
- * verdict that speaks of a stored command, because a repeat may stand in the same batch as its first. Shape:
- * one batcher thread owns the connection. A chunk of commands is one INSERT ... ON CONFLICT DO NOTHING; only
- *           where fewer rows went in than were sent are the keys looked up to tell repeats from conflicts.
- * Crash:    a command that is stored but not answered is sent again by its client and found as a repeat. */
+ * Promise:   QUEUE_ACCEPTED is said after a durable commit (synchronous=FULL), never before; so is every
+ *            other verdict that speaks of a stored command, because a repeat may stand in the same batch as
+ *            its first.
+ * Shape:     one batcher thread owns the connection. A chunk of commands is one INSERT ... ON CONFLICT DO
+ *            NOTHING; only where fewer rows went in than were sent are the keys looked up to tell repeats
+ *            from conflicts.
+ * Crash:     a command that is stored but not answered is sent again by its client and found as a repeat.
+ */
 #include "queue/queue.h"
 
 #include "base/clock.h"

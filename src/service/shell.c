@@ -143,9 +143,6 @@ void service_ready(Service *s, bool ready) {
 bool service_stopping(const Service *s) {
     return atomic_load(&s->stopping);
 }
-void service_stop(Service *s) {
-    signals_stop(s->signals);
-}
 unsigned service_admin_port(const Service *s) {
     return health_port(s->health);
 }

@@ -34,7 +34,6 @@ bool service_stopping(const Service *service); /* any thread */
 void service_on_stop(Service *service, void (*stop)(void *user), void *user);
 /* NULL instead of a function forgets what was registered (before what `user` points to is freed). */
 void service_on_reload(Service *service, void (*reload)(void *user), void *user);
-void service_stop(Service *service); /* as if SIGTERM had come */
 /* Logs the error and gives the exit code: 78 configuration, 69 engine, 64 usage. */
 int service_failed(const Err *err);
 unsigned service_admin_port(const Service *service); /* where EVENTS_ADMIN_LISTEN asked for port 0 */

@@ -15,9 +15,9 @@ struct Signals {
     pthread_t thread;
     bool started;
     int signal_fd, wake_fd;
-    atomic_bool stop_asked, ending; /* what wake_fd announces */
-    int64_t stopping_since_us;      /* 0: not yet */
-    int first;                      /* the signal that began the stop; 0: none did */
+    atomic_bool ending;        /* what wake_fd announces */
+    int64_t stopping_since_us; /* 0: not yet */
+    int first;                 /* the signal that began the stop; 0: none did */
 };
 
 static void set_of_signals(sigset_t *set) {
@@ -71,11 +71,7 @@ static void *signal_thread(void *user) {
         struct pollfd fds[] = {{.fd = s->signal_fd, .events = POLLIN}, {.fd = s->wake_fd, .events = POLLIN}};
         int ready = poll(fds, COUNT(fds), milliseconds_left(s));
         if (ready < 0 && errno != EINTR) break;
-        uint64_t wakes;
-        if (ready > 0 && fds[1].revents && read(s->wake_fd, &wakes, sizeof wakes) > 0) {
-            if (atomic_load(&s->ending)) break;
-            if (atomic_exchange(&s->stop_asked, false)) begin_stop(s, 0);
-        }
+        if (atomic_load(&s->ending)) break;
         struct signalfd_siginfo info;
         while (read(s->signal_fd, &info, sizeof info) == sizeof info) take_signal(s, (int)info.ssi_signo);
         if (s->stopping_since_us && !milliseconds_left(s)) end_by_force(s, SIGTERM, "drain took too long");
@@ -106,11 +102,6 @@ bool signals_open(const SignalsOptions *options, Signals **ret, Err *err) {
     *ret = s;
     s = NULL;
     return true;
-}
-
-void signals_stop(Signals *s) {
-    atomic_store(&s->stop_asked, true);
-    wake(s);
 }
 
 Signals *signals_free(Signals *s) {

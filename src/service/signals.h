@@ -18,6 +18,5 @@ typedef struct SignalsOptions {
 
 /* Blocks the signals in the calling thread: threads made from now on inherit that. Ignores SIGPIPE. */
 bool signals_open(const SignalsOptions *options, Signals **ret, Err *err);
-void signals_stop(Signals *signals); /* any thread: as if SIGTERM had come, but never by force */
 Signals *signals_free(Signals *signals);
 AUTO_FREE(Signals, signals_free)

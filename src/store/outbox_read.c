@@ -1,5 +1,13 @@
 #include "store/outbox_read.h"
 
+bool outbox_last_id(Db *db, int64_t *ret, Err *err) {
+    Stmt *s = db_statement(db, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'");
+    if (!stmt_run(s, NULL, err) || !stmt_row(s, err)) return false;
+    *ret = stmt_int(s, 0);
+    stmt_done(s);
+    return true;
+}
+
 static bool take_rows(Stmt *s, size_t most, Arena *arena, OutboxRow *rows, size_t *count, Err *err) {
     while (*count < most && stmt_row(s, err)) {
         OutboxRow *row = &rows[*count];

@@ -8,6 +8,8 @@ typedef struct OutboxRow {
     Span body; /* packed Envelope without numbers, in memory of the arena */
 } OutboxRow;
 
+/* The highest id ever given to a row, whether it is still there or not; 0 where none was. SQLite only. */
+bool outbox_last_id(Db *db, int64_t *ret, Err *err);
 /* Rows with after < outbox_id <= upto, ascending, at most `most`. Rows and bodies live in the arena.
  * On an engine with a single writer (SQLite) rows appear in the order of their ids, so that reading on from
  * the last one numbered finds them all. */

@@ -1,8 +1,10 @@
-/* cloudevent_read.c - request bodies of the event boundary: one CloudEvent, a batch of them, or Event Grid's
- * own schema. Promise:  the body as a whole is JSON or it is refused; one bad event of a batch is told by its
- * index and the others go on, because a delivery has one answer and Event Grid never repeats what was
- * answered with 400. Lenient:  attributes and data members of newer versions are passed over; what is known
- * must have its type. */
+/* cloudevent_read.c - request bodies of the event boundary: one CloudEvent, a batch of them, or Event
+ * Grid's own schema.
+ * Promise:   the body as a whole is JSON or it is refused; one bad event of a batch is told by its index
+ *            and the others go on, because a delivery has one answer and Event Grid never repeats what was
+ *            answered with 400.
+ * Lenient:   attributes and data members of newer versions are passed over; what is known must have its
+ *            type. */
 #include "wire/cloudevent.h"
 
 #include "base/clock.h"

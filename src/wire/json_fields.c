@@ -1,7 +1,7 @@
 /* json_fields.c - the members of strict decoding, for the generated code.
- * Promise:  syntax and encoding faults end the decoding and are the only fault told; unknown, doubled and
- * mistyped members are all told, in the order of the body. `null` is absent. Limits:   memory comes from the
- * arena, so a body can never cost more than the arena's limit. */
+ * Promise:   syntax and encoding faults end the decoding and are the only fault told; unknown, doubled and
+ *            mistyped members are all told, in the order of the body. `null` is absent.
+ * Limits:    memory comes from the arena, so a body can never cost more than the arena's limit. */
 #include "wire/json_fields.h"
 
 #include "base/clock.h"

@@ -1,8 +1,9 @@
 /* json_read.c - a pull reader of RFC 8259, strict: no BOM, no comments, no trailing commas, one value.
- * Promise:  the first bad byte or token ends it, and `fault` says of which kind: clients are told
- * "invalid_json" (their syntax), "invalid_encoding" (bytes or escapes that are no Unicode text) or
- * "too_deep". Shape:    no recursion: what may come next is one byte of state per open container, so depth
- * costs no stack. */
+ * Promise:   the first bad byte or token ends it, and `fault` says of which kind: clients are told
+ *            "invalid_json" (their syntax), "invalid_encoding" (bytes or escapes that are no Unicode text)
+ *            or "too_deep".
+ * Shape:     no recursion: what may come next is one byte of state per open container, so depth costs no
+ *            stack. */
 #include "wire/json.h"
 
 #include "base/text.h"

@@ -1,8 +1,9 @@
 /* message.c - decoding of what comes from outside, by the type tables that codegen/ makes.
- * Promise:  a message handed out is complete and safe to use: every string is valid UTF-8 without NUL,
- * nothing is nested too deep, and (the strict functions) every field keeps the contract's rules. Order:
- * syntax first, where the first fault ends it; then members as they come in the body; then, unless one of the
- *           former was told of the same field, the rules in the order of the .proto file. */
+ * Promise:   a message handed out is complete and safe to use: every string is valid UTF-8 without NUL,
+ *            nothing is nested too deep, and (the strict functions) every field keeps the contract's rules.
+ * Order:     syntax first, where the first fault ends it; then members as they come in the body; then,
+ *            unless one of the former was told of the same field, the rules in the order of the .proto
+ *            file. */
 #include "wire/message.h"
 
 #include "wire/json_fields.h"

@@ -1,8 +1,9 @@
 /* proto_scan.c - the gate before protobuf-c's unpack.
- * Promise:  bytes that pass are well-formed for this schema: lengths inside their parent, wire types that
- * fit, no groups, strings of valid UTF-8 without NUL (protobuf-c would hand out a cut string), bounded depth
- * and a bounded number of unknown fields (it keeps a record of each). Shape:    depth is counted in messages
- * that the schema knows; unknown fields are measured, never opened, so hostile nesting costs nothing. */
+ * Promise:   bytes that pass are well-formed for this schema: lengths inside their parent, wire types that
+ *            fit, no groups, strings of valid UTF-8 without NUL (protobuf-c would hand out a cut string),
+ *            bounded depth and a bounded number of unknown fields (it keeps a record of each).
+ * Shape:     depth is counted in messages that the schema knows; unknown fields are measured, never opened,
+ *            so hostile nesting costs nothing. */
 #include "wire/proto_scan.h"
 
 #include "base/text.h"

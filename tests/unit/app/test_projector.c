@@ -244,7 +244,22 @@ static void the_epoch_is_learnt_once(void) {
     CHECK(projector_held(w->projector) == 2);
 }
 
+/* To the relay "nothing is held" would mean that it may publish. */
+static void unreadable_state_is_not_told_as_nothing(void) {
+    AUTO(World) w = world_new("unreadable");
+    Err err = {0};
+    CHECK_OK(projector_announced(w->projector, SPAN("e1"), 1, w->now, &err), &err);
+    add(w, event_new(w, 1, 1, 1));
+    apply(w, true);
+    REQUIRE(CHECK_OK(db_execute(w->db, "ALTER TABLE projection_state RENAME TO away", &err), &err));
+    add(w, event_new(w, 2, 1, 2));
+    apply(w, false);
+    CHECK(!projector_announced(w->projector, SPAN("e1"), 2, w->now, &err));
+    CHECK(projector_held(w->projector) == 1);
+    CHECK(!strcmp(projector_epoch(w->projector), "e1"));
+}
+
 SUITE("projector", TEST(any_order_of_arrival), TEST(a_failed_transaction_has_done_nothing),
       TEST(bad_events_stop_nobody), TEST(a_requeued_event_changes_nothing_twice),
       TEST(a_skipped_event_moves_the_prefix), TEST(holes_and_the_tail_are_asked_for),
-      TEST(the_epoch_is_learnt_once));
+      TEST(the_epoch_is_learnt_once), TEST(unreadable_state_is_not_told_as_nothing));

@@ -330,8 +330,44 @@ static void a_start_waits_for_the_projection(void) {
     check_seen(w, 1, 1);
 }
 
+/* relay.db was lost while the projection is down: only the projection can say that these rows had numbers. */
+static void a_lost_numbering_waits_for_the_projection(void) {
+    AUTO(World) w = world_new("lost");
+    commit(w, 3);
+    start(w);
+    w->now += 1000 * S;
+    turn(w);
+    CHECK(w->seen_count == 0);
+    CHECK(relay_due_us(w->relay) > w->now); /* nor does it spin */
+    relay_hear(w->relay, "held another-epoch 3", w->now);
+    turn(w);
+    CHECK(w->seen_count == 0 && !relay_healthy(w->relay));
+    start(w);
+    turn(w);
+    hear_held(w, 0); /* a first start after all */
+    turn(w);
+    check_seen(w, 1, 3);
+}
+
+static void an_outbox_that_is_older_than_the_numbers_is_refused(void) {
+    AUTO(World) w = world_new("older");
+    Err err = {0};
+    commit(w, 3);
+    turn(w);
+    check_seen(w, 1, 3);
+    CHECK_OK(relay_close(w->relay, &err), &err);
+    REQUIRE(CHECK_OK(db_execute(w->outbox, "DELETE FROM outbox", &err), &err)); /* trimmed: fine */
+    start(w);
+    REQUIRE(CHECK_OK(db_execute(w->outbox, "UPDATE sqlite_sequence SET seq = 2", &err), &err));
+    const RelayOptions options = {
+        .numbers = w->numbers, .outbox = w->outbox, .publish = publish, .ring = ring, .user = w};
+    Relay *relay = NULL;
+    CHECK(!relay_open(&options, w->now, &relay, &err) && err_is(&err, &ERR_CONFIG));
+}
+
 SUITE("relay", TEST(publishes_in_order_and_announces), TEST(a_topic_that_is_down_loses_nothing),
       TEST(unpublished_events_go_out_after_a_crash), TEST(what_is_published_is_stored_when_it_gets_quiet),
       TEST(a_refused_event_gives_its_number_away), TEST(big_batches_are_split),
       TEST(repairs_are_merged_and_clipped), TEST(a_contradiction_stops_publishing),
-      TEST(a_start_waits_for_the_projection));
+      TEST(a_start_waits_for_the_projection), TEST(a_lost_numbering_waits_for_the_projection),
+      TEST(an_outbox_that_is_older_than_the_numbers_is_refused));

@@ -262,6 +262,38 @@ static void savepoints(void) {
     CHECK(number(db, "SELECT sum(a) FROM t") == 1);
 }
 
+/* Nobody's command is at fault where the file cannot be written; and BEGIN does not notice it. */
+static void a_read_only_file_is_an_outage(void) {
+    const char *folder = test_folder();
+    db_free(open_file(folder, "a.db", (DbOptions){0}));
+    AUTO(Db) db = open_file(folder, "a.db", (DbOptions){.read_only = true});
+    Err err = {0};
+    CHECK(!db_execute(db, "CREATE TABLE t (a INTEGER)", &err));
+    CHECK(err_is(&err, &ERR_DB_DOWN) && strstr(err.why, "read-only"));
+}
+
+static void a_replaced_file_is_noticed(void) {
+    const char *folder = test_folder();
+    char old[256], new[256];
+    Err err = {0};
+    snprintf(old, sizeof old, "%s/a.db", folder), snprintf(new, sizeof new, "%s/b.db", folder);
+    db_free(open_file(folder, "a.db", (DbOptions){0}));
+    AUTO(Db) db = open_file(folder, "a.db", (DbOptions){.read_only = true});
+    Db *other = open_file(folder, "b.db", (DbOptions){0});
+    run(other, "CREATE TABLE t (a INTEGER)");
+    run(other, "INSERT INTO t VALUES (7)");
+    other = db_free(other); /* its log goes into the file */
+    CHECK(db_is_current(db));
+    REQUIRE(rename(new, old) == 0);
+    CHECK(!db_is_current(db));
+    CHECK_OK(db_recover(db, &err), &err);
+    CHECK(db_is_current(db));
+    CHECK(number(db, "SELECT a FROM t") == 7);
+    REQUIRE(unlink(old) == 0);
+    CHECK(!db_is_current(db));
+    CHECK(!db_recover(db, &err) && err_is(&err, &ERR_DB_DOWN));
+}
+
 static void attached(void) {
     const char *folder = test_folder();
     AUTO(Db) a = open_file(folder, "it's a.db", (DbOptions){0});
@@ -365,6 +397,17 @@ static void migrations(void) {
     CHECK(!migrate(db, STEPS, 1, &err) && err_is(&err, &ERR_CONFIG));
 }
 
+static void a_foreign_database_is_left_alone(void) {
+    AUTO(Db) db = open_new();
+    Err err = {0};
+    run(db, "CREATE TABLE theirs (x INTEGER)");
+    CHECK(!migrate(db, STEPS, 1, &err) && err_is(&err, &ERR_CONFIG));
+    CHECK(!db_in_transaction(db));
+    CHECK(number(db, "SELECT count(*) FROM sqlite_schema") == 1);
+}
+
 SUITE("db", TEST(settings), TEST(values_round_trip), TEST(long_texts), TEST(nulls), TEST(faults),
       TEST(prepared_before_the_table), TEST(changed_rows), TEST(transactions), TEST(savepoints),
-      TEST(attached), TEST(two_processes), TEST(busy_is_bounded), TEST(migrations));
+      TEST(attached), TEST(two_processes), TEST(busy_is_bounded), TEST(migrations),
+      TEST(a_foreign_database_is_left_alone), TEST(a_read_only_file_is_an_outage),
+      TEST(a_replaced_file_is_noticed));

@@ -243,6 +243,33 @@ static void finding(void) {
     queue_reader_free(reader);
 }
 
+/* queue.db is lost and made anew, its marks are not: ids that count as settled are given to new commands. */
+static void a_new_queue_is_not_settled_by_old_marks(void) {
+    const char *home = test_folder();
+    fill_queue(home, "1:a 2:b 3:c");
+    AUTO(QueueReceiver) r = open_receiver(home);
+    expect(r, 10, "123");
+    Err err = {0};
+    CHECK_OK(queue_complete(r, (int64_t[]){1, 2, 3}, 3, &err), &err);
+    static const char *const FILES[] = {"queue.db", "queue.db-wal", "queue.db-shm"};
+    for (size_t i = 0; i < COUNT(FILES); i++) {
+        char path[300];
+        snprintf(path, sizeof path, "%s/db/%s", home, FILES[i]);
+        CHECK(unlink(path) == 0 || i > 0);
+    }
+    fill_queue(home, "4:a 5:b");
+    expect(r, 10, "45"); /* while it runs */
+    r = queue_receiver_free(r);
+    r = open_receiver(home); /* and after a restart, where they were locked and so come one by one */
+    expect(r, 10, "4");
+    complete(r, 1);
+    expect(r, 10, "5");
+    complete(r, 2);
+    r = queue_receiver_free(r);
+    r = open_receiver(home);
+    expect(r, 10, "");
+}
+
 static void refusals(void) {
     static const char *const URLS[] = {"amqp://x", "sql:postgresql://x", "", "sql:sqlite:"};
     const char *home = test_folder();
@@ -321,4 +348,5 @@ static void sender_killed(void) {
 }
 
 SUITE("queue", TEST(verdicts), TEST(batches_of_all_sizes), TEST(receiving), TEST(leases), TEST(restart),
-      TEST(finding), TEST(refusals), TEST(backlog), TEST(sender_killed));
+      TEST(finding), TEST(a_new_queue_is_not_settled_by_old_marks), TEST(refusals), TEST(backlog),
+      TEST(sender_killed));
