@@ -28,6 +28,7 @@ static bool check_rules(const Message *m, const Field *f, Err *err) {
     static const char *const WIDGETS[] = {"text", "email", "tel", "textarea", "hidden", NULL};
     const Events__V1__FieldRules *r = f->rules;
     if (!one_of(f->widget, WIDGETS)) return wrong(err, m, f, "this widget is not known");
+    if (*r->example && f->kind != KIND_TEXT) return wrong(err, m, f, "only texts can have an example");
     if (!check_pattern(m, f, err)) return false;
     if ((r->max_length || r->trim || r->multiline) && (f->kind != KIND_TEXT || f->repeated))
         return wrong(err, m, f, "max_length, trim and multiline are for single texts");
@@ -90,6 +91,8 @@ static bool check_kind(const Contract *c, const Message *m, Err *err) {
     if (r->kind == EVENTS__V1__MESSAGE_KIND__EVENT && !*r->topic)
         return err_set(err, &ERR_INVALID, "%s: an event needs a topic", m->name);
     if (!m->has_json) return err_set(err, &ERR_INVALID, "%s: a command or event needs a JSON form", m->name);
+    if (r->ends_subject && (r->kind != EVENTS__V1__MESSAGE_KIND__EVENT || !*r->subject))
+        return err_set(err, &ERR_INVALID, "%s: only an event with a subject can end it", m->name);
     return check_causes(c, m, err);
 }
 
