@@ -28,6 +28,7 @@ static bool check_rules(const Message *m, const Field *f, Err *err) {
     static const char *const WIDGETS[] = {"text", "email", "tel", "textarea", "hidden", NULL};
     const Events__V1__FieldRules *r = f->rules;
     if (!one_of(f->widget, WIDGETS)) return wrong(err, m, f, "this widget is not known");
+    if (*r->example && f->kind != KIND_TEXT) return wrong(err, m, f, "only texts can have an example");
     if (!check_pattern(m, f, err)) return false;
     if ((r->max_length || r->trim || r->multiline) && (f->kind != KIND_TEXT || f->repeated))
         return wrong(err, m, f, "max_length, trim and multiline are for single texts");

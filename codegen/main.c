@@ -2,13 +2,14 @@
  *
  *     protoc --plugin=protoc-gen-events=PATH --events_out=c:DIR -I proto -I /usr/include FILES
  *
- * The parameter before the colon names the emitters ("c", "ts", or "c,ts"). A contract that breaks a rule of
- * check.c makes no file at all: protoc prints the reason and fails. */
+ * The parameter before the colon names the emitters ("c", "ts", "docs", or several: "c,ts"). A contract that
+ * breaks a rule of check.c makes no file at all: protoc prints the reason and fails. */
 #include "emit.h"
+#include "schema.h"
 
 #include <stdio.h>
 
-enum { INPUT_MAX = 64 << 20, FILES_MAX = 8 };
+enum { INPUT_MAX = 64 << 20 };
 
 typedef struct Output {
     const char *emitter, *name;
@@ -21,6 +22,11 @@ static const Output OUTPUTS[] = {
     {"c", "events/v1/contract_json.c", emit_json},
     {"c", "events/v1/contract_validate.c", emit_validate},
     {"ts", "forms.ts", emit_ts_forms},
+    {"docs", "openapi.json", emit_openapi},
+    {"docs", "asyncapi.json", emit_asyncapi},
+    {"docs", "docs.html", emit_docs},
+    {"docs", "schemas/CloudEvent.json", emit_schema_cloudevent},
+    {"docs", "schemas/Envelope.json", emit_schema_envelope},
 };
 
 typedef Google__Protobuf__Compiler__CodeGeneratorRequest Request;
@@ -38,31 +44,47 @@ static bool read_input(Buf *in) {
     }
 }
 
-static bool has_word(const char *list, const char *word) {
-    for (Span rest = span_of(list); rest.at;)
-        if (span_is(span_split(rest, ',', &rest), word)) return true;
+static bool is_emitter(Span word) {
+    for (size_t i = 0; i < COUNT(OUTPUTS); i++)
+        if (span_is(word, OUTPUTS[i].emitter)) return true;
     return false;
 }
 
 static bool parameter_is_known(const char *parameter, Err *err) {
     for (Span rest = span_of(parameter); rest.at;) {
         Span word = span_split(rest, ',', &rest);
-        if (!span_is(word, "c") && !span_is(word, "ts"))
-            return err_set(err, &ERR_INVALID, "unknown emitter \"%.*s\": say --events_out=c:DIR or ts:DIR",
+        if (!is_emitter(word))
+            return err_set(err, &ERR_INVALID,
+                           "unknown emitter \"%.*s\": say --events_out=c:DIR, ts:DIR or docs:DIR",
                            SPAN_ARGS(word));
     }
     return true;
 }
 
-static void add_file(Response *response, const Output *output, const Contract *contract) {
+static void add_file(Response *response, Arena *arena, const char *name, const Buf *text) {
+    if (text->failed) abort();
+    File *file = must(arena_alloc(arena, sizeof *file));
+    google__protobuf__compiler__code_generator_response__file__init(file);
+    file->name = must(arena_copy(arena, span_of(name)));
+    file->content = must(arena_copy(arena, buf_view(text)));
+    response->file[response->n_file++] = file;
+}
+
+static void add_output(Response *response, const Output *output, const Contract *contract) {
     AUTO_BUF text = {0};
     output->emit(contract, &text);
-    if (text.failed) abort();
-    File *file = must(arena_alloc(contract->arena, sizeof *file));
-    google__protobuf__compiler__code_generator_response__file__init(file);
-    file->name = (char *)(uintptr_t)output->name;
-    file->content = must(arena_copy(contract->arena, buf_view(&text)));
-    response->file[response->n_file++] = file;
+    add_file(response, contract->arena, output->name, &text);
+}
+
+static void add_schemas(Response *response, const Contract *contract) {
+    for (size_t i = 0; i < contract->message_count; i++) {
+        const Message *m = &contract->messages[i];
+        AUTO_BUF text = {0};
+        if (!is_event(m) && !is_command(m)) continue;
+        emit_json_schema(contract, m, &text);
+        add_file(response, contract->arena, must(arena_printf(contract->arena, "schemas/%s.json", m->name)),
+                 &text);
+    }
 }
 
 static bool generate(const Request *request, Arena *arena, Response *response, Err *err) {
@@ -71,8 +93,11 @@ static bool generate(const Request *request, Arena *arena, Response *response, E
     if (!parameter_is_known(parameter, err) || !contract_read(request, arena, &contract, err) ||
         !contract_check(&contract, err))
         return false;
+    response->file =
+        must(arena_alloc(arena, (COUNT(OUTPUTS) + contract.message_count) * sizeof *response->file));
     for (size_t i = 0; i < COUNT(OUTPUTS); i++)
-        if (has_word(parameter, OUTPUTS[i].emitter)) add_file(response, &OUTPUTS[i], &contract);
+        if (name_listed(parameter, OUTPUTS[i].emitter)) add_output(response, &OUTPUTS[i], &contract);
+    if (name_listed(parameter, "docs")) add_schemas(response, &contract);
     return true;
 }
 
@@ -95,9 +120,7 @@ int main(void) {
         fputs("protoc-gen-events: this is started by protoc\n", stderr);
         return 1;
     }
-    File *files[FILES_MAX];
     Response response = GOOGLE__PROTOBUF__COMPILER__CODE_GENERATOR_RESPONSE__INIT;
-    response.file = files;
     Err err = {0};
     if (!generate(request, arena, &response, &err)) {
         response.n_file = 0;

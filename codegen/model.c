@@ -78,6 +78,7 @@ static FieldKind kind_of(const FieldProto *f) {
 static Field read_field(const Contract *c, const FieldProto *f) {
     Field field = {.name = f->name,
                    .json_name = f->json_name,
+                   .comment = "",
                    .number = (unsigned)f->number,
                    .kind = kind_of(f),
                    .repeated = f->label == GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__LABEL__LABEL_REPEATED,
@@ -101,6 +102,7 @@ static void read_names(Contract *c, const FileProto *file, const MessageProto *m
         .c_prefix = name_c_prefix(c->arena, full),
         .symbol = name_symbol(c->arena, full),
         .file = file->name,
+        .comment = "",
         .rules = option(m->options ? &m->options->base : NULL, &events__v1__message_rules__descriptor,
                         c->arena, NULL),
         .wanted = wanted,
@@ -166,5 +168,6 @@ bool contract_read(const Request *request, Arena *arena, Contract *ret, Err *err
     for (size_t i = 0; i < request->n_proto_file; i++) /* protoc sends a file after those that it imports */
         if (is_contract(request->proto_file[i]) && !read_file(ret, request, request->proto_file[i], err))
             return false;
+    contract_comments(request, ret);
     return true;
 }

@@ -36,6 +36,7 @@ typedef struct Message Message;
 
 typedef struct Field {
     const char *name, *json_name, *label, *widget;
+    const char *comment; /* what stands beside it in the .proto file; "" where nothing does */
     unsigned number;
     FieldKind kind;
     bool repeated, in_oneof;
@@ -52,6 +53,7 @@ struct Message {
     const char *c_prefix;  /* "events__v1__create_prospect" */
     const char *symbol;    /* "events_v1_create_prospect": what generated names begin with */
     const char *file;      /* "events/v1/prospect.proto" */
+    const char *comment;
     const Events__V1__MessageRules *rules;
     bool has_json, wanted; /* wanted: protoc was asked for its file */
     Field *fields;
@@ -66,6 +68,8 @@ typedef struct Contract {
     size_t enum_count;
 } Contract;
 
+/* comments.c: fills in the comments of a contract that has been read. */
+void contract_comments(const Google__Protobuf__Compiler__CodeGeneratorRequest *request, Contract *contract);
 bool contract_read(const Google__Protobuf__Compiler__CodeGeneratorRequest *request, Arena *arena,
                    Contract *ret, Err *err);
 /* What the descriptors allow but the contract does not; the texts name message and field. */

@@ -130,6 +130,14 @@ bool request_limit(Request *r, size_t most, size_t fallback, size_t *ret) {
     return true;
 }
 
+bool request_accepts_gzip(const Request *r) {
+    for (Span rest = http_header(r->x, "accept-encoding"); rest.at;) {
+        Span quality, one = span_trim(span_split(span_split(rest, ',', &rest), ';', &quality));
+        if (span_equal_nocase(one, SPAN("gzip"))) return !span_is(span_trim(quality), "q=0");
+    }
+    return false;
+}
+
 /* If-None-Match: a list of entity tags, compared weakly (RFC 9110, section 13.1.2). */
 bool tag_listed(Span list, Span tag) {
     for (Span rest = list; rest.at;) {

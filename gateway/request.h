@@ -41,6 +41,7 @@ bool request_authorise(Request *r);
 /* Checks Content-Type and length by the route; has answered where false. */
 bool request_body_fits(Request *r);
 bool request_is_protobuf(const Request *r); /* of the body */
+bool request_accepts_gzip(const Request *r);
 /* The token of `Authorization: Bearer`; at == NULL where there is none. */
 Span request_bearer(const HttpExchange *x);
 static inline bool request_may(const Request *r, unsigned scope) {

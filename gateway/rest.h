@@ -23,6 +23,8 @@ void rest_jwks(Request *r);
 void rest_live(Request *r);
 void rest_ready(Request *r);
 void rest_static(Request *r);
+/* documents.c */
+void rest_document(Request *r);
 /* conformance.c: only with EVENTS_TEST_ENDPOINTS */
 void test_echo(Request *r);
 void test_bytes(Request *r);

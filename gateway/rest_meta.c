@@ -83,21 +83,13 @@ void rest_ready(Request *r) {
 
 /* --- the web client --- */
 
-static bool accepts_gzip(const Request *r) {
-    for (Span rest = http_header(r->x, "accept-encoding"); rest.at;) {
-        Span quality, one = span_trim(span_split(span_split(rest, ',', &rest), ';', &quality));
-        if (span_equal_nocase(one, SPAN("gzip"))) return !span_is(span_trim(quality), "q=0");
-    }
-    return false;
-}
-
 void rest_static(Request *r) {
     const StaticFile *file = static_file(r->gateway->files, http_path(r->x));
     if (!file) {
         answer_problem(r, &ERR_NOT_FOUND, "there is nothing at this path");
         return;
     }
-    bool gzip = file->gzip && accepts_gzip(r);
+    bool gzip = file->gzip && request_accepts_gzip(r);
     const char *tag = gzip ? file->gzip_etag : file->etag;
     Answer a = {.media_type = file->media_type, .blob = gzip ? file->gzip : file->bytes, .cacheable = true};
     answer_field(&a, "etag", span_of(tag));

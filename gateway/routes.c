@@ -24,6 +24,11 @@ static const Route ROUTES[] = {
     {"GET", "/api/event-types", ACCESS_TOKEN, BODY_NONE, 0, rest_event_types},
     {"GET", "/health/live", ACCESS_PUBLIC, BODY_NONE, 0, rest_live},
     {"GET", "/health/ready", ACCESS_PUBLIC, BODY_NONE, 0, rest_ready},
+    {"GET", "/openapi.json", ACCESS_PUBLIC, BODY_NONE, 0, rest_document},
+    {"GET", "/asyncapi.json", ACCESS_PUBLIC, BODY_NONE, 0, rest_document},
+    {"GET", "/schemas/{}", ACCESS_PUBLIC, BODY_NONE, 0, rest_document},
+    {"GET", "/docs", ACCESS_PUBLIC, BODY_NONE, 0, rest_document},
+    {"GET", "/docs.css", ACCESS_PUBLIC, BODY_NONE, 0, rest_document},
     {"GET", "/ws/events", ACCESS_PUBLIC, BODY_NONE, 0, ws_events}, /* has ways of its own to carry a token */
 };
 
@@ -66,12 +71,19 @@ static void match_in(const Route *routes, size_t count, Span method, Span path, 
 }
 
 static bool is_ours(Span path) {
-    static const char *const ROOMS[] = {"/api", "/ws", "/test", "/health", "/.well-known", "/metrics"};
+    static const char *const ROOMS[] = {"/api",     "/ws",   "/test",     "/health",       "/.well-known",
+                                        "/metrics", "/docs", "/docs.css", "/openapi.json", "/asyncapi.json",
+                                        "/schemas"};
     for (size_t i = 0; i < COUNT(ROOMS); i++) {
         Span room = span_of(ROOMS[i]);
         if (span_starts(path, room) && (path.len == room.len || path.at[room.len] == '/')) return true;
     }
     return false;
+}
+
+const Route *routes_all(size_t *count) {
+    *count = COUNT(ROUTES);
+    return ROUTES;
 }
 
 RouteMatch routes_match(Span method, Span path, bool tests) {

@@ -15,3 +15,5 @@ typedef struct RouteMatch {
 } RouteMatch;
 /* Pure, for tests. HEAD matches GET. tests: also the routes of EVENTS_TEST_ENDPOINTS. */
 RouteMatch routes_match(Span method, Span path, bool tests);
+/* What is always served, but for the web client ("/") and the webhook. */
+const Route *routes_all(size_t *count);
