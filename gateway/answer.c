@@ -59,6 +59,12 @@ static void add_cors(Fields *f, const Request *r) {
     add(f, "vary", SPAN("Origin"));
 }
 
+/* The route's own path: what the caller put into the path and behind the '?' may be a name. */
+static void log_answer(const Request *r, int status) {
+    log_debug("request answered", LOG_TEXT("method", r->route ? r->route->method : ""),
+              LOG_TEXT("route", r->route ? r->route->path : ""), LOG_INT("status", status));
+}
+
 void answer_send(Request *r, Answer *a) {
     Fields f = {0};
     add(&f, "x-correlation-id", span_of(r->correlation_id));
@@ -71,6 +77,7 @@ void answer_send(Request *r, Answer *a) {
         .status = a->status ? a->status : 200, .fields = f.at, .field_count = f.count, .blob = a->blob};
     if (!a->blob) answer.body = buf_view(&a->body);
     if (a->body.failed) answer = (HttpAnswer){.status = 500, .fields = f.at, .field_count = f.count};
+    log_answer(r, answer.status);
     http_respond(r->x, &answer);
     buf_free(&a->body);
 }

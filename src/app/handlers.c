@@ -135,7 +135,10 @@ static bool handle_one(Handlers *h, const QueueMessage *m, Handled *result, Err 
     if (!command_done_find(h->db, &key, &done, &done_hash, err)) return false;
     if (done) return done_hash == m->body_hash || tell_conflict(&c, result, err);
     result->event = true;
-    return perform(&c, handle, &key, m->body_hash, err);
+    bool ok = perform(&c, handle, &key, m->body_hash, err);
+    log_debug("command handled", LOG_TEXT("command", type->name),
+              LOG_TEXT("error", ok || !err->kind ? "" : err->kind->code), LOG_INT("queue_id", m->queue_id));
+    return ok;
 }
 
 /* --- the batch --- */

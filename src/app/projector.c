@@ -331,6 +331,8 @@ bool projector_apply(Projector *p, ProjectorItem **items, size_t count, int64_t 
     if (!transact(p, items, count, err)) return forget(p, &before);
     for (size_t i = 0; i < count; i++) items[i]->status = 200;
     count_up(p);
+    log_debug("events applied", LOG_INT("head", p->head.head), LOG_INT("applied", p->applied),
+              LOG_INT("early", p->early), LOG_INT("duplicates", p->duplicates));
     return true;
 }
 

@@ -248,6 +248,7 @@ static bool send_batch(Relay *r, int64_t now_us, Err *err) {
 
 static bool publish_batch(Relay *r, int64_t now_us, Err *err) {
     bool sent = send_batch(r, now_us, err);
+    log_debug("events published", LOG_INT("first", r->batch->first), LOG_INT("events", r->batch->done));
     metric_add(r->published, (int64_t)r->batch->done);
     if (relay_batch_next(r->batch) - 1 > r->state.published)
         r->state.published = relay_batch_next(r->batch) - 1;
