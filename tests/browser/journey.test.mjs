@@ -153,7 +153,7 @@ async function signIn({ page }) {
   await page.getByLabel("User name").fill(USER);
   await page.getByLabel("Password").fill(PASSWORD);
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("heading", { name: "Prospects" }).waitFor(WITHIN);
+  await page.getByRole("heading", { name: "Prospects", level: 1, exact: true }).waitFor(WITHIN);
   await page.locator('[data-testid="connection"][data-phase="live"]').waitFor(WITHIN);
   await page.locator("tr[data-prospect], .empty").first().waitFor(WITHIN);
 }
