@@ -91,6 +91,8 @@ static bool check_kind(const Contract *c, const Message *m, Err *err) {
     if (r->kind == EVENTS__V1__MESSAGE_KIND__EVENT && !*r->topic)
         return err_set(err, &ERR_INVALID, "%s: an event needs a topic", m->name);
     if (!m->has_json) return err_set(err, &ERR_INVALID, "%s: a command or event needs a JSON form", m->name);
+    if (r->ends_subject && (r->kind != EVENTS__V1__MESSAGE_KIND__EVENT || !*r->subject))
+        return err_set(err, &ERR_INVALID, "%s: only an event with a subject can end it", m->name);
     return check_causes(c, m, err);
 }
 

@@ -67,7 +67,7 @@ static void emit_write_field(const Field *f, Buf *out) {
         emit_presence(f, out);
         buf_text(out, ") {\n");
     }
-    buf_printf(out, "    json_name(w, \"%s\");\n", f->json_name);
+    buf_printf(out, "    json_key(w, SPAN(\"\\\"%s\\\":\"));\n", f->json_name);
     if (f->repeated)
         emit_write_list(f, out);
     else

@@ -11,7 +11,7 @@ static const char TYPES[] =
     "  type: \"string\" | \"id\" | \"int64\" | \"timestamp\" | \"bool\" | \"message\";\n"
     "  required: boolean;\n"
     "  maxLength?: number;\n"
-    "  pattern?: \"email\" | \"phone\" | \"uuid\";\n"
+    "  pattern?: \"email\" | \"phone\" | \"uuid\" | \"version\";\n"
     "  trim: boolean;\n"
     "  multiline: boolean;\n"
     "  personal: boolean;\n"
@@ -22,6 +22,7 @@ static const char TYPES[] =
     "  kind: \"command\" | \"event\";\n"
     "  schemaVersion: string;\n"
     "  subject: string;\n"
+    "  endsSubject: boolean;\n"
     "  title: string;\n"
     "  fields: readonly FieldRule[];\n"
     "}\n"
@@ -53,7 +54,7 @@ static void emit_field(const Field *f, Buf *out) {
     text_member(out, "type", ts_type(f));
     flag(out, "required", r->required);
     if (r->max_length) buf_printf(out, "maxLength: %u, ", (unsigned)r->max_length);
-    if (*r->pattern && strcmp(r->pattern, "version") != 0) text_member(out, "pattern", r->pattern);
+    if (*r->pattern) text_member(out, "pattern", r->pattern);
     flag(out, "trim", r->trim);
     flag(out, "multiline", r->multiline);
     buf_printf(out, "personal: %s },\n", r->personal ? "true" : "false");
@@ -68,7 +69,9 @@ static void emit_message(const Message *m, Buf *out) {
     text_member(out, "schemaVersion", m->rules->schema_version);
     buf_text(out, "subject: ");
     emit_literal(out, m->rules->subject);
-    buf_text(out, ",\n    fields: [\n");
+    buf_text(out, ", ");
+    flag(out, "endsSubject", m->rules->ends_subject);
+    buf_text(out, "\n    fields: [\n");
     for (size_t i = 0; i < m->field_count; i++) emit_field(&m->fields[i], out);
     buf_text(out, "    ],\n  },\n");
 }

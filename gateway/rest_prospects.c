@@ -150,12 +150,29 @@ void rest_prospects(Request *r) {
 
 /* --- one prospect --- */
 
+/* One that was merged into another has moved there for good: 308 rather than 301, which allows a client to change
+ * the method. Where that one has been merged too, the next answer says so. Else it is not there. */
+static bool read_moved(Reading *reading, Db *db, int64_t id, Err *err) {
+    int64_t into;
+    if (!prospect_merged_into(db, span_of(reading->request->claims.tenant_id), id, &into, err)) return false;
+    if (!into) return err_set(err, &ERR_NOT_FOUND, "no such prospect");
+    const char *location = arena_printf(reading->arena, "/api/prospects/%lld", (long long)into);
+    if (!location) return err_set(err, &ERR_INTERNAL, "out of memory");
+    reading->answer.status = 308;
+    answer_field(&reading->answer, "location", span_of(location));
+    reading_position(reading);
+    return true;
+}
+
 static bool read_one(Reading *reading, Queries *queries, Db *db, Err *err) {
     (void)queries;
     Request *r = reading->request;
     Events__V1__Prospect *p;
     int64_t id = *(const int64_t *)reading->input;
-    if (!prospect_find(db, span_of(r->claims.tenant_id), id, reading->arena, &p, err)) return false;
+    Err fault = {0};
+    if (!prospect_find(db, span_of(r->claims.tenant_id), id, reading->arena, &p, &fault))
+        return err_is(&fault, &ERR_NOT_FOUND) ? read_moved(reading, db, id, err)
+                                              : err_set(err, fault.kind, "%s", fault.why);
     if (!request_may(r, SCOPE_PII)) mask_message(&p->base);
     char *tag = arena_printf(reading->arena, "\"%lld\"", (long long)p->version);
     if (!tag) return err_set(err, &ERR_INTERNAL, "out of memory");

@@ -136,8 +136,9 @@ static bool handle_one(Handlers *h, const QueueMessage *m, Handled *result, Err 
     if (done) return done_hash == m->body_hash || tell_conflict(&c, result, err);
     result->event = true;
     bool ok = perform(&c, handle, &key, m->body_hash, err);
-    log_debug("command handled", LOG_TEXT("command", type->name),
-              LOG_TEXT("error", ok || !err->kind ? "" : err->kind->code), LOG_INT("queue_id", m->queue_id));
+    const char *fault = ok || !err->kind ? "" : err->kind->code;
+    log_debug("command handled", LOG_TEXT("command", type->name), LOG_TEXT("error", fault),
+              LOG_INT("queue_id", m->queue_id));
     return ok;
 }
 

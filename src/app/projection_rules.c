@@ -14,18 +14,23 @@ static bool apply_prospect(const ProjectionRows *rows, const Envelope *event, Ar
     return true;
 }
 
-static const struct {
+typedef struct Rule {
     const char *event_type;
     Apply *apply;
-} RULES[] = {
-    {"ProspectCreated", apply_prospect},
-    {"ProspectUpdated", apply_prospect},
+    bool more; /* never its command's last event: the outcome is told by the one that follows */
+} Rule;
+
+static const Rule RULES[] = {
+    {"ProspectCreated", apply_prospect, false},
+    {"ProspectUpdated", apply_prospect, false},
+    {"ProspectMerged", apply_prospect, true},
 };
 
-static Apply *rule_of(const char *event_type) {
+static const Rule *rule_of(const char *event_type) {
+    static const Rule NOTHING = {0};
     for (size_t i = 0; i < COUNT(RULES); i++)
-        if (!strcmp(RULES[i].event_type, event_type)) return RULES[i].apply;
-    return NULL;
+        if (!strcmp(RULES[i].event_type, event_type)) return &RULES[i];
+    return &NOTHING;
 }
 
 static bool apply_outcome(const ProjectionRows *rows, const Envelope *event, Arena *arena, Err *err) {
@@ -37,7 +42,7 @@ static bool apply_outcome(const ProjectionRows *rows, const Envelope *event, Are
 }
 
 bool projection_apply(const ProjectionRows *rows, const Envelope *event, Arena *arena, Err *err) {
-    Apply *apply = rule_of(event->event_type);
-    if (apply && !apply(rows, event, arena, err)) return false;
-    return apply_outcome(rows, event, arena, err);
+    const Rule *rule = rule_of(event->event_type);
+    if (rule->apply && !rule->apply(rows, event, arena, err)) return false;
+    return rule->more || apply_outcome(rows, event, arena, err);
 }

@@ -14,6 +14,7 @@ typedef struct Block {
 
 struct Arena {
     Block *newest;
+    void *room; /* of arena_within(): holds the arena itself and the oldest block */
     size_t total, limit;
     bool refused;
     ProtobufCAllocator protobuf;
@@ -22,10 +23,21 @@ struct Arena {
 static void *protobuf_alloc(void *arena, size_t size) { return arena_alloc(arena, size); }
 static void protobuf_free(void *arena, void *pointer) { (void)arena, (void)pointer; }
 
-Arena *arena_new(size_t limit) {
-    Arena *a = must(calloc(1, sizeof *a));
-    a->limit = limit ? limit : DEFAULT_LIMIT;
+static Arena *init(Arena *a, size_t limit) {
+    *a = (Arena){.limit = limit ? limit : DEFAULT_LIMIT};
     a->protobuf = (ProtobufCAllocator){protobuf_alloc, protobuf_free, a};
+    return a;
+}
+
+Arena *arena_new(size_t limit) { return init(must(malloc(sizeof(Arena))), limit); }
+
+Arena *arena_within(ArenaRoom *room, size_t limit) {
+    _Static_assert(sizeof(Arena) % ALIGN == 0, "the block behind the arena is aligned");
+    Arena *a = init((Arena *)room->bytes, limit);
+    Block *b = (Block *)(room->bytes + sizeof(Arena));
+    *b = (Block){.size = sizeof room->bytes - sizeof(Arena) - sizeof(Block)};
+    a->newest = b;
+    a->room = room;
     return a;
 }
 
@@ -39,9 +51,9 @@ Arena *arena_free(Arena *a) {
     if (!a) return NULL;
     for (Block *b = a->newest, *next; b; b = next) {
         next = b->next;
-        free(b);
+        if (next || !a->room) free(b);
     }
-    free(a);
+    if (!a->room) free(a);
     return NULL;
 }
 

@@ -9,6 +9,11 @@ typedef struct ProtobufCAllocator ProtobufCAllocator;
 
 /* limit: bytes that may be handed out before a rewind; 0 for 16 MiB. */
 Arena *arena_new(size_t limit);
+/* The same with its first memory in `room`, which must outlive it: small work then takes nothing of the heap. */
+typedef struct ArenaRoom {
+    _Alignas(16) char bytes[4 << 10];
+} ArenaRoom;
+Arena *arena_within(ArenaRoom *room, size_t limit);
 Arena *arena_free(Arena *a);
 AUTO_FREE(Arena, arena_free)
 

@@ -5,7 +5,7 @@
 
 enum { DEFAULT_LIMIT = 64 << 20 };
 
-char *buf_reserve(Buf *b, size_t len) {
+char *buf_grow(Buf *b, size_t len) {
     size_t limit = b->limit ? b->limit : DEFAULT_LIMIT;
     if (b->failed || len > limit || b->len > limit - len) {
         b->failed = true;
@@ -14,6 +14,7 @@ char *buf_reserve(Buf *b, size_t len) {
     if (b->size - b->len < len) {
         size_t size = b->size ? b->size : 256;
         while (size < b->len + len) size *= 2;
+        if (size > limit) size = limit; /* so that what is within the size is within the limit */
         char *grown = realloc(b->at, size);
         if (!grown) {
             b->failed = true;
@@ -24,18 +25,6 @@ char *buf_reserve(Buf *b, size_t len) {
     }
     return b->at + b->len;
 }
-
-void buf_append(Buf *b, const void *bytes, size_t len) {
-    if (!len) return;
-    char *to = buf_reserve(b, len);
-    if (!to) return;
-    memcpy(to, bytes, len);
-    b->len += len;
-}
-
-void buf_byte(Buf *b, char byte) { buf_append(b, &byte, 1); }
-void buf_text(Buf *b, const char *text) { buf_append(b, text, strlen(text)); }
-void buf_span(Buf *b, Span s) { buf_append(b, s.at, s.len); }
 
 void buf_printf(Buf *b, const char *format, ...) {
     va_list args, again;

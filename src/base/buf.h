@@ -11,13 +11,21 @@ typedef struct Buf {
     bool failed;
 } Buf;
 
-void buf_append(Buf *b, const void *bytes, size_t len);
-void buf_byte(Buf *b, char byte);
-void buf_text(Buf *b, const char *text);
-void buf_span(Buf *b, Span s);
-void buf_printf(Buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Room for `len` more bytes at the end, to be filled by the caller, who then adds to b->len; NULL where refused. */
-char *buf_reserve(Buf *b, size_t len);
+char *buf_grow(Buf *b, size_t len);
+static inline char *buf_reserve(Buf *b, size_t len) {
+    return len <= b->size - b->len && !b->failed ? b->at + b->len : buf_grow(b, len);
+}
+static inline void buf_append(Buf *b, const void *bytes, size_t len) {
+    char *to = len ? buf_reserve(b, len) : NULL;
+    if (!to) return;
+    memcpy(to, bytes, len);
+    b->len += len;
+}
+static inline void buf_byte(Buf *b, char byte) { buf_append(b, &byte, 1); }
+static inline void buf_text(Buf *b, const char *text) { buf_append(b, text, strlen(text)); }
+static inline void buf_span(Buf *b, Span s) { buf_append(b, s.at, s.len); }
+void buf_printf(Buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Drops the first `len` bytes. */
 void buf_consume(Buf *b, size_t len);
 static inline Span buf_view(const Buf *b) { return (Span){b->at, b->len}; }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <time.h>
 
 static _Atomic int64_t fake = -1;
@@ -24,21 +23,36 @@ void clock_sleep_ms(int64_t ms) {
     while (nanosleep(&t, &t) && errno == EINTR) continue;
 }
 
+/* Days since 1970-01-01 as a date of the Gregorian calendar, by eras of 400 years that begin on 1 March: then the leap
+ * day is the last of its year. */
+static void date_of_days(int64_t days, unsigned *year, unsigned *month, unsigned *day) {
+    int64_t since_0000_03_01 = days + 719468, era = since_0000_03_01 / 146097;
+    unsigned of_era = (unsigned)(since_0000_03_01 - era * 146097);
+    unsigned years = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    unsigned of_year = of_era - (365 * years + years / 4 - years / 100), from_march = (5 * of_year + 2) / 153;
+    *day = of_year - (153 * from_march + 2) / 5 + 1;
+    *month = from_march < 10 ? from_march + 3 : from_march - 9;
+    *year = (unsigned)(years + era * 400) + (*month <= 2);
+}
+
+static char *put(char *at, unsigned value, size_t width, char behind) {
+    for (size_t i = width; i-- > 0; value /= 10) at[i] = (char)('0' + value % 10);
+    at[width] = behind;
+    return at + width + 1;
+}
+
 size_t clock_format(int64_t us, char out[CLOCK_TEXT]) {
-    time_t seconds = (time_t)(us / 1000000);
-    unsigned fraction = (unsigned)(us % 1000000);
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
-    int len = snprintf(out, CLOCK_TEXT, "%04u-%02u-%02uT%02u:%02u:%02u", (unsigned)(tm.tm_year + 1900) % 10000,
-                       (unsigned)(tm.tm_mon + 1) % 100, (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100,
-                       (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
+    int64_t seconds = us / 1000000;
+    unsigned fraction = (unsigned)(us % 1000000), of_day = (unsigned)(seconds % 86400), year, month, day;
+    date_of_days(seconds / 86400, &year, &month, &day);
+    char *at = put(put(put(out, year, 4, '-'), month, 2, '-'), day, 2, 'T');
+    at = put(put(put(at, of_day / 3600, 2, ':'), of_day / 60 % 60, 2, ':'), of_day % 60, 2, fraction ? '.' : 'Z');
     if (fraction) {
-        len += snprintf(out + len, CLOCK_TEXT - (size_t)len, ".%06u", fraction);
-        while (out[len - 1] == '0') len--;
+        at = put(at, fraction, 6, 'Z');
+        for (; at[-2] == '0'; at--) at[-2] = 'Z';
     }
-    out[len++] = 'Z';
-    out[len] = 0;
-    return (size_t)len;
+    *at = 0;
+    return (size_t)(at - out);
 }
 
 static bool digits(Span *s, size_t count, unsigned low, unsigned high, unsigned *ret) {

@@ -1,9 +1,11 @@
 #include "base/text.h"
 
+#include "base/bytes.h"
 #include <utf8proc.h>
 
 int32_t text_next(Span s, size_t *at) {
     if (*at >= s.len) return -1;
+    if ((unsigned char)s.at[*at] < 0x80) return s.at[(*at)++];
     utf8proc_int32_t point;
     utf8proc_ssize_t took = utf8proc_iterate((const utf8proc_uint8_t *)s.at + *at, (utf8proc_ssize_t)(s.len - *at), &point);
     if (took <= 0) return -1;
@@ -11,14 +13,8 @@ int32_t text_next(Span s, size_t *at) {
     return point;
 }
 
-static size_t ascii_run(Span s) {
-    size_t i = 0;
-    while (i < s.len && (unsigned char)s.at[i] < 0x80) i++;
-    return i;
-}
-
 bool text_is_utf8(Span s) {
-    size_t at = ascii_run(s);
+    size_t at = bytes_ascii_run(s);
     while (at < s.len)
         if (text_next(s, &at) < 0) return false;
     return true;
@@ -32,7 +28,12 @@ size_t text_code_points(Span s) {
 
 bool text_has_controls(Span s, bool with_breaks) {
     for (size_t at = 0; at < s.len;) {
-        int32_t c = text_next(s, &at);
+        int32_t c = (unsigned char)s.at[at];
+        if (c >= 0x20 && c < 0x7f) { /* most of all text, without a call */
+            at++;
+            continue;
+        }
+        c = text_next(s, &at);
         if (c < 0) return true;
         bool control = c < 0x20 || (c >= 0x7f && c <= 0x9f);
         if (control && !(with_breaks && (c == '\t' || c == '\n' || c == '\r'))) return true;
@@ -42,6 +43,7 @@ bool text_has_controls(Span s, bool with_breaks) {
 
 /* Property White_Space of Unicode (PropList.txt). */
 bool text_is_white_space(int32_t c) {
+    if (c > 0x20 && c < 0x85) return false;
     return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
            (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
@@ -87,7 +89,7 @@ static Span mapped(Arena *a, Span s, utf8proc_option_t options) {
 }
 
 Span text_nfc(Arena *a, Span s) {
-    if (ascii_run(s) == s.len) return s;
+    if (bytes_ascii_run(s) == s.len) return s;
     return mapped(a, s, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
 }
 

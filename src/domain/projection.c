@@ -101,10 +101,34 @@ static bool fill_updated(const Envelope *event, Arena *arena, ProspectSummary *r
     return updated;
 }
 
+static bool fill_merged(const Envelope *event, Arena *arena, ProspectSummary *row) {
+    const Events__V1__ProspectMerged *merged = data_of(event, arena);
+    if (!merged || merged->merged_into < 1) return false;
+    row->prospect_id = merged->prospect_id;
+    row->version = merged->version;
+    row->merged_into = merged->merged_into;
+    row->first_name = row->last_name = row->email = row->phone = row->notes = SPAN("");
+    return true;
+}
+
+static const struct {
+    const char *event_type;
+    bool (*fill)(const Envelope *event, Arena *arena, ProspectSummary *row);
+} STATES[] = {
+    {"ProspectCreated", fill_created},
+    {"ProspectUpdated", fill_updated},
+    {"ProspectMerged", fill_merged},
+};
+
+static bool fill(const Envelope *event, Arena *arena, ProspectSummary *row) {
+    for (size_t i = 0; i < COUNT(STATES); i++)
+        if (!strcmp(event->event_type, STATES[i].event_type)) return STATES[i].fill(event, arena, row);
+    return false;
+}
+
 bool projection_prospect(const Envelope *event, Arena *arena, ProspectSummary *ret, Err *err) {
-    bool created = span_is(span_of(event->event_type), "ProspectCreated");
     *ret = (ProspectSummary){.tenant_id = span_of(event->tenant_id)};
-    if (!(created ? fill_created : fill_updated)(event, arena, ret)) return bad_data(event, err);
+    if (!fill(event, arena, ret)) return bad_data(event, err);
     if (ret->prospect_id < 1 || ret->version < 1) return bad_data(event, err);
     ret->created_at = ret->updated_at = timestamp_us(event->occurred_at);
     return fill_keys(ret, arena, err);

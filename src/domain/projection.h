@@ -13,6 +13,7 @@ typedef struct ProspectSummary {
     Span tenant_id, first_name, last_name, email, phone, notes;
     int64_t created_at, updated_at; /* created_at counts for a new row only */
     Span last_name_key, email_key, search;
+    int64_t merged_into; /* not 0: the row is what is left of one that has gone into this one */
 } ProspectSummary;
 
 /* A row of command_outcome. status is a CommandStatus of rest.proto. */
@@ -23,7 +24,8 @@ typedef struct OutcomeRow {
     int64_t sequence;
 } OutcomeRow;
 
-/* Of ProspectCreated or ProspectUpdated; both carry the whole state. ERR_INVALID where `data` is not that. */
+/* Of ProspectCreated, ProspectUpdated or ProspectMerged; each carries the whole state, of which the last one leaves
+ * nothing but where the prospect went. ERR_INVALID where `data` is not that. */
 bool projection_prospect(const Events__V1__Envelope *event, Arena *arena, ProspectSummary *ret, Err *err);
 /* *has is false where the event answers no command. An event caused by a command means that it succeeded,
  * except CommandRejected, which says why not, and EventSkipped, which says nothing. */

@@ -4,6 +4,10 @@ static ProspectDecision reject(const char *code, const char *field, const char *
     return (ProspectDecision){.code = code, .field = field, .message = message};
 }
 
+bool prospect_is_there(const Prospect *state, const char *tenant_id) {
+    return state && !state->merged_into && strcmp(state->tenant_id, tenant_id) == 0;
+}
+
 static ProspectDecision taken(void) {
     return reject("duplicate_email", "email", "another prospect has this e-mail address");
 }
@@ -50,8 +54,7 @@ static bool note_changes(const Prospect *state, const Events__V1__UpdateProspect
 
 ProspectDecision prospect_decide_update(const Prospect *state, const ProspectFacts *facts,
                                         const Events__V1__UpdateProspect *command, Arena *arena) {
-    /* another tenant's prospect does not exist for this one */
-    if (!state || strcmp(state->tenant_id, facts->tenant_id) != 0)
+    if (!prospect_is_there(state, facts->tenant_id))
         return reject("not_found", NULL, "there is no such prospect");
     if (command->expected_version != -1 && command->expected_version != state->version)
         return reject("version_conflict", NULL, "the prospect has been changed since");
@@ -83,10 +86,8 @@ static Prospect after_created(const Events__V1__ProspectCreated *e, const char *
                       .updated_at = at};
 }
 
-Prospect prospect_apply(const Prospect *state, const ProspectFacts *facts, const ProspectDecision *decision,
-                        int64_t occurred_at) {
-    if (decision->created) return after_created(decision->created, facts->tenant_id, occurred_at);
-    const Events__V1__ProspectUpdated *e = decision->updated;
+Prospect prospect_apply_updated(const Prospect *state, const Events__V1__ProspectUpdated *e,
+                                int64_t occurred_at) {
     Prospect next = *state;
     next.version = e->version;
     next.first_name = e->first_name;
@@ -96,4 +97,10 @@ Prospect prospect_apply(const Prospect *state, const ProspectFacts *facts, const
     next.notes = e->notes;
     next.updated_at = occurred_at;
     return next;
+}
+
+Prospect prospect_apply(const Prospect *state, const ProspectFacts *facts, const ProspectDecision *decision,
+                        int64_t occurred_at) {
+    if (decision->created) return after_created(decision->created, facts->tenant_id, occurred_at);
+    return prospect_apply_updated(state, decision->updated, occurred_at);
 }

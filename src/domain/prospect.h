@@ -9,7 +9,12 @@ typedef struct Prospect {
     int64_t prospect_id, version; /* version 0: there is none yet */
     const char *tenant_id, *first_name, *last_name, *email, *phone, *notes;
     int64_t created_at, updated_at;
+    int64_t merged_into; /* not 0: it has gone, and this one has taken its place */
 } Prospect;
+
+/* Whether this tenant has it: neither another one's (which does not exist for this one) nor one that has gone.
+ * state: NULL where no prospect has that id. */
+bool prospect_is_there(const Prospect *state, const char *tenant_id);
 
 /* What the command's tenant and the rest of the world add to the decision. */
 typedef struct ProspectFacts {
@@ -35,3 +40,5 @@ ProspectDecision prospect_decide_update(const Prospect *state, const ProspectFac
 /* The state after the decision's event (which must be there). state: NULL before a create. */
 Prospect prospect_apply(const Prospect *state, const ProspectFacts *facts, const ProspectDecision *decision,
                         int64_t occurred_at);
+Prospect prospect_apply_updated(const Prospect *state, const Events__V1__ProspectUpdated *event,
+                                int64_t occurred_at);

@@ -126,6 +126,32 @@ static void answer_validation(HttpExchange *x, const char *code) {
     answer_json(x, 200, "application/json", buf_view(&body));
 }
 
+enum { STRUCTURED = 2, ALL_TYPES = 3 };
+
+/* One of the first `count`, of which those of CloudEvents itself come first. */
+static bool known_media_type(Span type, size_t count) {
+    static const char *const KNOWN[] = {"application/cloudevents+json", "application/cloudevents-batch+json",
+                                        "application/json"};
+    Span parameters, name = span_trim(span_split(type, ';', &parameters));
+    for (size_t i = 0; i < count; i++)
+        if (span_equal_nocase(name, span_of(KNOWN[i]))) return true;
+    return false;
+}
+
+static Span field(const void *exchange, const char *lower_name) {
+    return http_header(exchange, lower_name);
+}
+
+/* The media types say structured or batched mode and win; Event Grid's own schema has one that the data of
+ * binary mode may have, too. */
+static bool read_body(HttpExchange *x, Arena *arena, const CloudEventVisitor *visitor, Err *err) {
+    const CloudEventFields fields = {field, x};
+    Span type = http_header(x, "content-type");
+    bool binary = !known_media_type(type, STRUCTURED) && cloudevent_is_binary(&fields);
+    return binary ? cloudevent_read_binary(&fields, http_body(x), arena, visitor, err)
+                  : cloudevent_read(type, http_body(x), arena, visitor, err);
+}
+
 static void read_delivery(const GridWebhook *w, HttpExchange *x) {
     Arena *arena = arena_new(ARENA_MAX);
     GridDelivery *d = arena ? arena_alloc(arena, sizeof *d) : NULL;
@@ -139,7 +165,7 @@ static void read_delivery(const GridWebhook *w, HttpExchange *x) {
     Err err = {0};
     const CloudEventVisitor visitor = {
         .event = on_event, .bad = on_bad, .validation = on_validation, .user = &reading};
-    bool readable = cloudevent_read(http_header(x, "content-type"), http_body(x), arena, &visitor, &err);
+    bool readable = read_body(x, arena, &visitor, &err);
     if (readable && !reading.failed && (d->count || d->bad_count)) {
         w->options.deliver(w->options.user, d);
         return;
@@ -155,15 +181,6 @@ static void read_delivery(const GridWebhook *w, HttpExchange *x) {
     free_delivery(d);
 }
 
-static bool known_media_type(Span type) {
-    static const char *const KNOWN[] = {"application/cloudevents+json", "application/cloudevents-batch+json",
-                                        "application/json"};
-    Span parameters, name = span_trim(span_split(type, ';', &parameters));
-    for (size_t i = 0; i < COUNT(KNOWN); i++)
-        if (span_equal_nocase(name, span_of(KNOWN[i]))) return true;
-    return false;
-}
-
 static void take_post(const GridWebhook *w, HttpExchange *x) {
     /* a subscription that ends says so by an event of its own, which is no event of the topic */
     Span kind = http_header(x, "aeg-event-type");
@@ -171,8 +188,11 @@ static void take_post(const GridWebhook *w, HttpExchange *x) {
         answer_empty(x, 200);
         return;
     }
-    if (!known_media_type(http_header(x, "content-type"))) {
-        answer_problem(x, &ERR_UNSUPPORTED, "CloudEvents or Event Grid's schema in JSON is expected");
+    if (!known_media_type(http_header(x, "content-type"), ALL_TYPES) &&
+        !cloudevent_is_binary(&(CloudEventFields){field, x})) {
+        answer_problem(
+            x, &ERR_UNSUPPORTED,
+            "CloudEvents (structured, batched or binary) or Event Grid's schema in JSON is expected");
         return;
     }
     if (http_body(x).len > GRID_WEBHOOK_BODY) {

@@ -2,46 +2,27 @@
 
 #include "wire/message.h"
 
-#define COLUMNS "sequence, tenant_id, subject, subject_version, event_type, issued_by, body, occurred_at"
-
-static bool visit(Stmt *s, const ReplayVisitor *visitor, Err *err) {
-    if (!stmt_run(s, NULL, err)) return false;
-    bool more = true;
-    while (more && stmt_row(s, err)) {
-        ReplayRow row = {
-            .sequence = stmt_int(s, 0), .tenant_id = stmt_text(s, 1), .subject = stmt_text(s, 2)};
-        row.subject_version = stmt_int(s, 3);
-        row.event_type = stmt_text(s, 4);
-        row.issued_by = stmt_text(s, 5);
-        row.body = stmt_blob(s, 6);
-        row.occurred_at = stmt_int(s, 7);
-        more = visitor->row(visitor->user, &row);
-    }
-    stmt_done(s);
-    return !err->kind;
-}
-
 bool tenant_log_read(Db *db, Span tenant_id, int64_t after, int64_t upto, int64_t limit,
                      const ReplayVisitor *visitor, Err *err) {
-    Stmt *s = db_statement(db, "select " COLUMNS " from replay_log where tenant_id = ? and sequence > ?"
+    Stmt *s = db_statement(db, "select sequence, body from replay_log where tenant_id = ? and sequence > ?"
                                " and sequence <= ? order by sequence limit ?");
     stmt_bind_text(s, 1, tenant_id);
     stmt_bind_int(s, 2, after);
     stmt_bind_int(s, 3, upto);
     stmt_bind_int(s, 4, limit);
-    return visit(s, visitor, err);
+    return replay_log_visit(s, visitor, err);
 }
 
 bool subject_history(Db *db, Span tenant_id, Span subject, int64_t before, int64_t limit,
                      const ReplayVisitor *visitor, Err *err) {
-    Stmt *s = db_statement(db, "select " COLUMNS " from replay_log where tenant_id = ? and subject = ?"
+    Stmt *s = db_statement(db, "select sequence, body from replay_log where tenant_id = ? and subject = ?"
                                " and sequence < ? and event_type <> 'EventSkipped'"
                                " order by sequence desc limit ?");
     stmt_bind_text(s, 1, tenant_id);
     stmt_bind_text(s, 2, subject);
     stmt_bind_int(s, 3, before);
     stmt_bind_int(s, 4, limit);
-    return visit(s, visitor, err);
+    return replay_log_visit(s, visitor, err);
 }
 
 /* A FieldError of the array; members in any order, others passed over. */

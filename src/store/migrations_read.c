@@ -36,6 +36,7 @@ static const Migration STEPS[] = {
      "CREATE TABLE projection_state (id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT NOT NULL,"
      " prefix BIGINT NOT NULL);\n"
      "INSERT INTO projection_state (id, epoch, prefix) VALUES (1, '', 0);\n"},
+    {2, "ALTER TABLE prospect_summary ADD COLUMN merged_into BIGINT NOT NULL DEFAULT 0;\n"},
 };
 
 bool read_migrate(Db *db, Err *err) {

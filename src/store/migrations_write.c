@@ -35,6 +35,7 @@ static const Migration STEPS[] = {
         " subject_version BIGINT NOT NULL,"
         " body BLOB NOT NULL," /* packed Envelope, without its numbers */
         " created_at BIGINT NOT NULL);\n"},
+    {2, "ALTER TABLE prospect ADD COLUMN merged_into BIGINT NOT NULL DEFAULT 0;\n"},
 };
 
 bool write_migrate(Db *db, Err *err) {

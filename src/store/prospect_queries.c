@@ -28,7 +28,7 @@ static const struct {
 /* The text depends on the kind of the query only, never on its values: few texts, each prepared once. */
 static void page_sql(const ProspectQuery *q, Buf *sql) {
     const char *column = SORT_COLUMNS[q->sort].column, *than = q->descending ? "<" : ">";
-    buf_printf(sql, "select " COLUMNS ", %s from prospect_summary where tenant_id = ?", column);
+    buf_printf(sql, "select " COLUMNS ", %s from prospect_summary where tenant_id = ? and merged_into = 0", column);
     for (size_t i = 0; i < q->word_count; i++) buf_text(sql, " and search like ? escape '\\'");
     /* the first comparison alone lets an index be used as a range on every engine */
     if (q->has_after)
@@ -128,7 +128,8 @@ bool prospect_page(Db *db, const ProspectQuery *q, Arena *arena, ProspectRow **r
 bool prospect_find(Db *db, Span tenant_id, int64_t prospect_id, Arena *arena, Events__V1__Prospect **ret,
                    Err *err) {
     Stmt *s =
-        db_statement(db, "select " COLUMNS " from prospect_summary where tenant_id = ? and prospect_id = ?");
+        db_statement(db, "select " COLUMNS " from prospect_summary where tenant_id = ? and prospect_id = ?"
+                         " and merged_into = 0");
     stmt_bind_text(s, 1, tenant_id);
     stmt_bind_int(s, 2, prospect_id);
     if (!stmt_run(s, NULL, err)) return false;
@@ -136,6 +137,17 @@ bool prospect_find(Db *db, Span tenant_id, int64_t prospect_id, Arena *arena, Ev
     *ret = read_prospect(s, arena);
     stmt_done(s);
     return *ret || err_set(err, &ERR_TOO_LARGE, "the prospect does not fit");
+}
+
+bool prospect_merged_into(Db *db, Span tenant_id, int64_t prospect_id, int64_t *ret, Err *err) {
+    Stmt *s = db_statement(db, "select merged_into from prospect_summary where tenant_id = ? and prospect_id = ?");
+    stmt_bind_text(s, 1, tenant_id);
+    stmt_bind_int(s, 2, prospect_id);
+    *ret = 0;
+    if (!stmt_run(s, NULL, err)) return false;
+    if (stmt_row(s, err)) *ret = stmt_int(s, 0);
+    stmt_done(s);
+    return !err->kind;
 }
 
 bool query_words(Span text, Arena *arena, Span words[QUERY_WORDS_MAX], size_t *count) {

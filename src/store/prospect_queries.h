@@ -46,5 +46,7 @@ bool prospect_page(Db *db, const ProspectQuery *query, Arena *arena, ProspectRow
                    bool *more, Err *err);
 bool prospect_find(Db *db, Span tenant_id, int64_t prospect_id, Arena *arena, Events__V1__Prospect **ret,
                    Err *err);
+/* The prospect that has taken this one's place; 0 where nobody has. */
+bool prospect_merged_into(Db *db, Span tenant_id, int64_t prospect_id, int64_t *ret, Err *err);
 /* Cuts a query text into words in search form. False where there are too many. */
 bool query_words(Span text, Arena *arena, Span words[QUERY_WORDS_MAX], size_t *count);

@@ -8,7 +8,7 @@ static const char *copy(Arena *arena, Stmt *s, int column) {
 bool prospects_load(Db *db, int64_t prospect_id, Arena *arena, Prospect *ret, bool *found, Err *err) {
     Stmt *s =
         db_statement(db, "SELECT tenant_id, first_name, last_name, email, phone, notes, version, created_at,"
-                         " updated_at FROM prospect WHERE prospect_id = ?");
+                         " updated_at, merged_into FROM prospect WHERE prospect_id = ?");
     stmt_bind_int(s, 1, prospect_id);
     if (!stmt_run(s, NULL, err)) return false;
     Err fault = {0};
@@ -24,6 +24,7 @@ bool prospects_load(Db *db, int64_t prospect_id, Arena *arena, Prospect *ret, bo
     ret->version = stmt_int(s, 6);
     ret->created_at = stmt_int(s, 7);
     ret->updated_at = stmt_int(s, 8);
+    ret->merged_into = stmt_int(s, 9);
     stmt_done(s);
     return true;
 }
@@ -92,16 +93,26 @@ bool prospects_insert(Db *db, const Prospect *p, Span email_key, Err *err) {
     return stmt_run(s, NULL, err) && take_email(db, p, email_key, err);
 }
 
-bool prospects_update(Db *db, const Prospect *p, Span old_key, Span email_key, Err *err) {
+/* Only over the version before: a worker of another lane may have been here in between. */
+static bool write_state(Db *db, const Prospect *p, Err *err) {
     Stmt *s =
         db_statement(db, "UPDATE prospect SET first_name = ?, last_name = ?, email = ?, phone = ?, notes = ?,"
-                         " version = ?, updated_at = ? WHERE prospect_id = ? AND version = ?");
+                         " version = ?, updated_at = ?, merged_into = ? WHERE prospect_id = ? AND version = ?");
     int64_t changed = 0;
     bind_state(s, 1, p);
-    stmt_bind_int(s, 8, p->prospect_id);
-    stmt_bind_int(s, 9, p->version - 1);
+    stmt_bind_int(s, 8, p->merged_into);
+    stmt_bind_int(s, 9, p->prospect_id);
+    stmt_bind_int(s, 10, p->version - 1);
     if (!stmt_run(s, &changed, err)) return false;
-    if (!changed) return err_set(err, &ERR_CONFLICT, "the prospect has another version than was read");
+    return changed || err_set(err, &ERR_CONFLICT, "the prospect has another version than was read");
+}
+
+bool prospects_update(Db *db, const Prospect *p, Span old_key, Span email_key, Err *err) {
+    if (!write_state(db, p, err)) return false;
     if (span_equal(old_key, email_key)) return true;
     return give_email_back(db, p, old_key, err) && take_email(db, p, email_key, err);
+}
+
+bool prospects_end(Db *db, const Prospect *p, Span old_key, Err *err) {
+    return write_state(db, p, err) && give_email_back(db, p, old_key, err);
 }

@@ -13,3 +13,5 @@ bool prospects_next_id(Db *db, int64_t *ret, Err *err);
 bool prospects_insert(Db *db, const Prospect *p, Span email_key, Err *err);
 /* old_key: the e-mail key that it has had. ERR_CONFLICT where the stored version is not p->version - 1. */
 bool prospects_update(Db *db, const Prospect *p, Span old_key, Span email_key, Err *err);
+/* Of one that is gone: writes what is left of it, and its e-mail key is free again. ERR_CONFLICT as above. */
+bool prospects_end(Db *db, const Prospect *p, Span old_key, Err *err);

@@ -5,7 +5,7 @@
 #include "store/rows.h"
 
 typedef struct ReplayRow {
-    int64_t sequence, subject_version, occurred_at;
+    int64_t sequence, subject_version, occurred_at; /* occurred_at: only when written */
     Span tenant_id, subject, event_type, issued_by;
     Span body; /* packed Envelope with numbers */
 } ReplayRow;
@@ -32,3 +32,5 @@ typedef struct ReplayVisitor {
 /* Rows with after < sequence <= upto, ascending, at most limit. */
 bool replay_log_read(Db *db, int64_t after, int64_t upto, int64_t limit, const ReplayVisitor *visitor,
                      Err *err);
+/* Runs a prepared statement over the log whose columns are sequence and body. */
+bool replay_log_visit(Stmt *s, const ReplayVisitor *visitor, Err *err);

@@ -1,5 +1,6 @@
 #include "wire/check.h"
 
+#include "base/bytes.h"
 #include "base/text.h"
 #include "base/uuid.h"
 
@@ -17,6 +18,7 @@ static bool label_is_good(Span s) {
     size_t count = 0;
     for (size_t at = 0; at < s.len; count++) {
         int32_t c = text_next(s, &at);
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) continue; /* what domains are mostly made of */
         if (!text_is_letter(c) && !text_is_digit(c) && c != '-') return false;
     }
     return count >= 1 && count <= LABEL_MAX && s.at[0] != '-' && s.at[s.len - 1] != '-';
@@ -35,10 +37,16 @@ bool text_is_email(Span s) {
 bool text_is_phone(Span s) {
     size_t digits = 0;
     for (size_t i = 0; i < s.len; i++) {
-        if (s.at[i] >= '0' && s.at[i] <= '9')
-            digits++;
-        else if (!s.at[i] || !strchr(" +-().", s.at[i]))
-            return false;
+        switch (s.at[i]) {
+        case '0' ... '9': digits++; break;
+        case ' ':
+        case '+':
+        case '-':
+        case '(':
+        case ')':
+        case '.': break;
+        default: return false;
+        }
     }
     return s.len >= PHONE_MIN && s.len <= PHONE_MAX && digits >= PHONE_DIGITS_MIN;
 }
@@ -60,13 +68,23 @@ static bool normalized(const TextRule *rule, Span *s, Arena *arena) {
     return s->at != NULL;
 }
 
+static const char *length_or_pattern_fault(Span s, const TextRule *rule) {
+    if (!s.len) return rule->required ? "required" : NULL;
+    bool may_be_long = rule->max_length && s.len > rule->max_length; /* of bytes there are never fewer */
+    if (may_be_long && text_code_points(s) > rule->max_length) return "too_long";
+    return pattern_fault(rule->pattern, s);
+}
+
 static const char *text_fault(Span *s, const TextRule *rule, Arena *arena) {
+    if (bytes_printable(*s)) { /* of these, only blanks at the ends can need anything */
+        while (rule->trim && s->len && *s->at == ' ') s->at++, s->len--;
+        while (rule->trim && s->len && s->at[s->len - 1] == ' ') s->len--;
+        return length_or_pattern_fault(*s, rule);
+    }
     if (!text_is_utf8(*s)) return "invalid_encoding";
     if (text_has_controls(*s, rule->multiline)) return "invalid_characters";
     if (!normalized(rule, s, arena)) return "too_large";
-    if (!s->len) return rule->required ? "required" : NULL;
-    if (rule->max_length && text_code_points(*s) > rule->max_length) return "too_long";
-    return pattern_fault(rule->pattern, *s);
+    return length_or_pattern_fault(*s, rule);
 }
 
 void check_text(char **text, const TextRule *rule, Arena *arena, FieldFaults *faults) {

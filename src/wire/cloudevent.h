@@ -22,3 +22,14 @@ typedef struct CloudEventVisitor {
     size_t *unknown_members; /* may be NULL; counts members of data that this version does not know */
 } CloudEventVisitor;
 bool cloudevent_read(Span content_type, Span body, Arena *arena, const CloudEventVisitor *visitor, Err *err);
+
+/* Binary mode: the header fields of the message by their lower-case names (at == NULL where absent). */
+typedef struct CloudEventFields {
+    Span (*get)(const void *of, const char *lower_name);
+    const void *of;
+} CloudEventFields;
+/* Is it an event in binary mode? Ask for the media types of cloudevent_read() first: they win. */
+bool cloudevent_is_binary(const CloudEventFields *fields);
+/* As cloudevent_read(); the body, which must outlive the envelope, is the data. */
+bool cloudevent_read_binary(const CloudEventFields *fields, Span body, Arena *arena,
+                            const CloudEventVisitor *visitor, Err *err);

@@ -8,14 +8,13 @@
 #include "wire/envelope.h"
 #include "wire/envelope_json.h"
 #include "wire/json_fields.h"
-#include <inttypes.h>
-#include <stdio.h>
 
 static void padded(JsonWriter *w, const char *name, int64_t value) {
-    char text[24];
-    int len = snprintf(text, sizeof text, "%019" PRId64, value);
+    char text[19];
+    uint64_t left = value > 0 ? (uint64_t)value : 0;
+    for (size_t i = sizeof text; i-- > 0; left /= 10) text[i] = (char)('0' + left % 10);
     json_name(w, name);
-    json_string(w, (Span){text, (size_t)len});
+    json_string(w, (Span){text, sizeof text});
 }
 
 /* Optional attributes must not be empty (CloudEvents section 3.1), so they are left out. */
@@ -26,11 +25,8 @@ static void optional(JsonWriter *w, const char *name, const char *value) {
 }
 
 static void source(JsonWriter *w, const char *producer) {
-    AUTO_BUF text = {0};
-    buf_text(&text, "/services/");
-    buf_text(&text, producer);
     json_name(w, "source");
-    json_string(w, buf_view(&text));
+    json_string_of(w, SPAN("/services/"), span_of(producer));
 }
 
 static void extensions(JsonWriter *w, const Events__V1__Envelope *e) {

@@ -43,7 +43,8 @@ Google__Protobuf__Timestamp *timestamp_new(Arena *arena, int64_t us) {
 }
 
 static bool write_data(JsonWriter *w, const MessageType *type, Span data) {
-    AUTO(Arena) arena = arena_new(0);
+    ArenaRoom room;
+    AUTO(Arena) arena = arena_within(&room, 0);
     ProtobufCMessage *message = type && type->to_json ? message_unpack(type, data, arena) : NULL;
     if (message) type->to_json(message, w);
     return message != NULL;

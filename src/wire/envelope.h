@@ -7,6 +7,15 @@
 /* Appends the fields sequence and watermark to packed envelope bytes (protobuf: the last one of a field
  * counts). */
 void envelope_append_numbers(Buf *packed, int64_t sequence, int64_t watermark);
+/* What routing needs of packed envelope bytes, without a full unpack. The spans point into the bytes; absent
+ * texts have length 0. */
+typedef struct EnvelopePeek {
+    Span event_id, event_type, subject, tenant_id, issued_by, data;
+    int64_t sequence, watermark, subject_version;
+} EnvelopePeek;
+/* False where the bytes are malformed. Texts are not checked for UTF-8: that is for bytes which were checked
+ * when they came in. */
+bool envelope_peek(Span bytes, EnvelopePeek *ret);
 /* Safe unpack of one envelope; NULL where malformed. */
 Events__V1__Envelope *envelope_unpack(Span bytes, Arena *arena);
 /* The envelope as REST's JSON: eventId, eventType, ..., data as an object, sequence as a string. */

@@ -16,8 +16,18 @@ void json_object_end(JsonWriter *w);
 void json_array(JsonWriter *w);
 void json_array_end(JsonWriter *w);
 void json_name(JsonWriter *w, const char *name); /* then exactly one value */
-void json_string(JsonWriter *w, Span value);     /* valid UTF-8 */
+/* As json_name where the name is known in advance, as generated code knows it: SPAN("\"name\":"). */
+static inline void json_key(JsonWriter *w, Span key) {
+    char *to = buf_reserve(w->out, key.len + 1);
+    if (!to) return;
+    *to = ',';
+    memcpy(to + w->comma, key.at, key.len);
+    w->out->len += key.len + w->comma;
+    w->comma = false;
+}
+void json_string(JsonWriter *w, Span value); /* valid UTF-8 */
 void json_text(JsonWriter *w, const char *value);
+void json_string_of(JsonWriter *w, Span first, Span rest); /* one string out of two parts */
 void json_int(JsonWriter *w, int64_t value);
 void json_decimal_string(JsonWriter *w, int64_t value); /* "123" */
 void json_bool(JsonWriter *w, bool value);
@@ -49,6 +59,7 @@ typedef struct JsonReader {
     Span text;         /* of a name, a string (unescaped, valid UTF-8) or a number (as written) */
     const char *fault; /* "invalid_json", "too_deep", "invalid_encoding", "too_large" (the arena is full) */
     size_t value_at;   /* where the value last begun stands in the input */
+    bool unescaped;    /* text is a copy in the arena, with a NUL behind it */
     bool lenient;      /* event boundary: members that a message does not have are counted, not refused */
     size_t unknown;    /* how many were */
     unsigned depth;

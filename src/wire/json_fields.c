@@ -93,13 +93,16 @@ void json_member_unknown(JsonObject *o) {
  * check of control characters report it, in the field's turn; where no check follows (lenient) it is reported
  * here. */
 static char *string_value(JsonObject *o, const char *name) {
-    char *copy = arena_copy(o->arena, o->reader->text);
-    size_t len = o->reader->text.len;
+    Span text = o->reader->text;
+    bool is_copy = o->reader->unescaped && o->reader->arena == o->arena;
+    char *copy = is_copy ? message_text(text.at) : arena_copy(o->arena, text);
+    size_t len = o->reader->unescaped ? text.len : 0; /* only an escape can have made a NUL */
     if (!copy) {
         over(o, name);
         return NULL;
     }
-    for (char *nul = memchr(copy, 0, len); nul; nul = memchr(nul, 0, len - (size_t)(nul - copy))) {
+    for (char *nul = len ? memchr(copy, 0, len) : NULL; nul;
+         nul = memchr(nul, 0, len - (size_t)(nul - copy))) {
         *nul = 1;
         if (o->reader->lenient) field_fault(o->faults, name, "invalid_characters");
     }

@@ -6,6 +6,7 @@
  *            stack. */
 #include "wire/json.h"
 
+#include "base/bytes.h"
 #include "base/text.h"
 
 enum State { TOP, TOP_DONE, ARRAY_FIRST, ARRAY_NEXT, OBJECT_FIRST, OBJECT_VALUE, OBJECT_NEXT };
@@ -86,20 +87,20 @@ static bool escape(JsonReader *r, uint32_t *point) {
 
 /* Passes to the closing quote, checking every byte on the way. */
 static bool scan_string(JsonReader *r, bool *has_escapes) {
-    for (int c = peek(r); c != '"'; c = peek(r)) {
+    for (;;) {
         uint32_t ignored;
+        r->at += bytes_json_run((Span){r->in.at + r->at, r->in.len - r->at});
+        int c = peek(r);
+        if (c == '"') return true;
         if (c < 0x20) return bad(r); /* the end, or a raw control character */
         if (c == '\\') {
             *has_escapes = true;
             r->at++;
             if (!escape(r, &ignored)) return false;
-        } else if (c < 0x80) {
-            r->at++;
         } else if (text_next(r->in, &r->at) < 0) {
             return fail(r, "invalid_encoding");
         }
     }
-    return true;
 }
 
 static size_t utf8_put(char *to, uint32_t c) {
@@ -119,21 +120,24 @@ static bool unescape(JsonReader *r, size_t start) {
     if (!to) return fail(r, "too_large");
     for (r->at = start; r->at < end;) {
         uint32_t point;
-        if (r->in.at[r->at] != '\\') {
-            to[len++] = r->in.at[r->at++];
-            continue;
-        }
-        r->at++;
+        const char *from = r->in.at + r->at, *next = memchr(from, '\\', end - r->at);
+        size_t plain = next ? (size_t)(next - from) : end - r->at;
+        memcpy(to + len, from, plain);
+        len += plain;
+        r->at += plain + 1; /* behind the backslash, if there is one */
+        if (!next) break;
         if (!escape(r, &point)) return false;
         len += utf8_put(to + len, point);
     }
+    r->at = end;
     r->text = (Span){to, len};
-    return true;
+    return r->unescaped = true;
 }
 
 static bool string(JsonReader *r) {
     size_t start = ++r->at;
     bool has_escapes = false;
+    r->unescaped = false;
     if (!scan_string(r, &has_escapes)) return false;
     r->text = (Span){r->in.at + start, r->at - start};
     if (has_escapes && r->arena && !unescape(r, start)) return false;

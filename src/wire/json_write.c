@@ -1,9 +1,8 @@
 #include "wire/json.h"
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "wire/base64.h"
-#include <inttypes.h>
-#include <stdio.h>
 
 static void value_starts(JsonWriter *w) {
     if (w->comma) buf_byte(w->out, ',');
@@ -46,8 +45,7 @@ static void escaped(Buf *out, unsigned char c) {
 }
 
 /* RFC 8259 section 7: quotation mark, reverse solidus and U+0000 to U+001F must be escaped, nothing else. */
-static void quoted(Buf *out, Span s) {
-    buf_byte(out, '"');
+static void quoted_rest(Buf *out, Span s) {
     size_t from = 0;
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.at[i];
@@ -60,32 +58,65 @@ static void quoted(Buf *out, Span s) {
     buf_byte(out, '"');
 }
 
+/* Most texts need no escapes at all: then it is one look at them and one copy. */
+static void quoted(JsonWriter *w, Span s) {
+    char *to = buf_reserve(w->out, s.len + 3);
+    if (!to) return;
+    size_t clean = bytes_json_run(s);
+    char *at = to;
+    if (w->comma) *at++ = ',';
+    w->comma = true;
+    *at++ = '"';
+    if (clean) memcpy(at, s.at, clean);
+    at += clean;
+    if (clean == s.len) *at++ = '"';
+    w->out->len += (size_t)(at - to);
+    if (clean < s.len) quoted_rest(w->out, (Span){s.at + clean, s.len - clean});
+}
+
 void json_name(JsonWriter *w, const char *name) {
-    value_starts(w);
-    quoted(w->out, span_of(name));
+    quoted(w, span_of(name));
     buf_byte(w->out, ':');
     w->comma = false;
 }
 
 void json_string(JsonWriter *w, Span value) {
-    value_starts(w);
-    quoted(w->out, value);
+    quoted(w, value);
 }
 
 void json_text(JsonWriter *w, const char *value) {
     json_string(w, span_of(value));
 }
 
+void json_string_of(JsonWriter *w, Span first, Span rest) {
+    json_string(w, first);
+    if (w->out->failed) return;
+    w->out->len--; /* its closing quote */
+    quoted_rest(w->out, rest);
+}
+
+enum { DIGITS_MAX = 20 };
+
+/* Writes backwards, ending at `end`; returns where the number begins. */
+static char *digits(char *end, int64_t value) {
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do *--end = (char)('0' + left % 10);
+    while (left /= 10);
+    if (value < 0) *--end = '-';
+    return end;
+}
+
 void json_int(JsonWriter *w, int64_t value) {
-    char text[24];
-    int len = snprintf(text, sizeof text, "%" PRId64, value);
-    json_raw(w, (Span){text, (size_t)len});
+    char text[DIGITS_MAX], *end = text + sizeof text, *from = digits(end, value);
+    json_raw(w, (Span){from, (size_t)(end - from)});
 }
 
 void json_decimal_string(JsonWriter *w, int64_t value) {
-    char text[24];
-    int len = snprintf(text, sizeof text, "%" PRId64, value);
-    json_string(w, (Span){text, (size_t)len});
+    char text[DIGITS_MAX + 2], *end = text + sizeof text;
+    *--end = '"';
+    char *from = digits(end, value);
+    *--from = '"';
+    json_raw(w, (Span){from, (size_t)(end + 1 - from)});
 }
 
 void json_bool(JsonWriter *w, bool value) {
@@ -108,6 +139,6 @@ void json_base64(JsonWriter *w, Span bytes) {
 }
 
 void json_raw(JsonWriter *w, Span json) {
-    value_starts(w);
-    buf_span(w->out, json);
+    json_key(w, json);
+    w->comma = true;
 }

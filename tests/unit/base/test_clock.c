@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "kit/test.h"
+#include <time.h>
 
 static void round_trip(void) {
     static const struct { int64_t us; const char *text; } CASES[] = {
@@ -37,4 +38,16 @@ static void other_forms(void) {
     }
 }
 
-SUITE("clock", TEST(round_trip), TEST(other_forms));
+static void every_day_of_the_calendar(void) {
+    for (int64_t day = 0; day < 2932897; day += 13) { /* to the end of 9999 */
+        time_t at = (time_t)(day * 86400 + day % 86400);
+        struct tm tm;
+        char want[40], got[CLOCK_TEXT];
+        gmtime_r(&at, &tm);
+        strftime(want, sizeof want, "%Y-%m-%dT%H:%M:%SZ", &tm);
+        clock_format((int64_t)at * 1000000, got);
+        if (strcmp(want, got) != 0) CHECK_SPAN(span_of(got), want);
+    }
+}
+
+SUITE("clock", TEST(every_day_of_the_calendar), TEST(round_trip), TEST(other_forms));

@@ -16,6 +16,9 @@ static void buf_keeps_its_bound(void) {
     buf_printf(&buf, "%d", 1234567);
     buf_consume(&buf, 3);
     CHECK_SPAN(buf_view(&buf), "4567");
+    AUTO_BUF growing = {.limit = 300}; /* not a power of two: what is within the size is within the limit */
+    for (int i = 0; i < 400; i++) buf_byte(&growing, 'x');
+    CHECK(growing.failed && growing.len == 300);
 }
 
 static void arena_is_bounded_and_zeroed(void) {
@@ -32,6 +35,20 @@ static void arena_is_bounded_and_zeroed(void) {
     CHECK(!again[0] && !again[999]);
     CHECK(!arena_alloc(arena, 200000));
     CHECK_SPAN(span_of(arena_printf(arena, "%s-%d", "a", 5)), "a-5");
+}
+
+static void arena_begins_within_its_room(void) {
+    ArenaRoom room;
+    memset(&room, 0xff, sizeof room);
+    AUTO(Arena) arena = arena_within(&room, 0);
+    char *small = arena_alloc(arena, 100), *large = arena_alloc(arena, sizeof room);
+    REQUIRE(small && large);
+    CHECK(small > room.bytes && small < room.bytes + sizeof room && !small[0] && (uintptr_t)small % 16 == 0);
+    CHECK(large < room.bytes || large >= room.bytes + sizeof room); /* of the heap: no room is too small */
+    arena_reset(arena);
+    CHECK(arena_alloc(arena, 100) == small);
+    AUTO(Arena) bounded = arena_within(&(ArenaRoom){0}, 64);
+    CHECK(!arena_alloc(bounded, 65) && arena_alloc(bounded, 64));
 }
 
 static void blob_counts(void) {
@@ -71,5 +88,5 @@ static void map_through_growth_and_removal(void) {
     }
 }
 
-SUITE("memory", TEST(buf_keeps_its_bound), TEST(arena_is_bounded_and_zeroed), TEST(blob_counts),
+SUITE("memory", TEST(buf_keeps_its_bound), TEST(arena_is_bounded_and_zeroed), TEST(arena_begins_within_its_room), TEST(blob_counts),
       TEST(map_through_growth_and_removal));

@@ -29,12 +29,20 @@ static const Case CASES[] = {
     {"causes an event", "message C { " COMMAND ", causes: [\"M\"]}; } message M { " EVENT "}; }", NULL},
     {"causes no event", "message C { " COMMAND ", causes: [\"M\"]}; } message M { }",
      "C: causes M, which is no event"},
+    {"ends its subject", "message M { " EVENT ", subject: \"m/{a}\", ends_subject: true}; string a = 1; }",
+     NULL},
+    {"ends no subject", "message M { " EVENT ", ends_subject: true}; string a = 1; }",
+     "M: only an event with a subject can end it"},
+    {"command that ends", "message M { " COMMAND ", subject: \"m/{a}\", ends_subject: true}; string a = 1; }",
+     "M: only an event with a subject can end it"},
     {"unknown pattern", "message M { string a = 1 [(field) = {pattern: \"zip\"}]; }",
      "M.a: this pattern is not known"},
     {"text pattern on a number", "message M { int64 a = 1 [(field) = {pattern: \"email\"}]; }",
      "M.a: this pattern"},
     {"unknown widget", "message M { string a = 1 [(field) = {widget: \"knob\"}]; }",
      "M.a: this widget is not known"},
+    {"example of a number", "message M { int64 a = 1 [(field) = {example: \"1\"}]; }",
+     "M.a: only texts can have an example"},
     {"id on a text", "message M { string a = 1 [(field) = {id: true}]; }",
      "M.a: id and decimal_string are for"},
     {"length of a number", "message M { int64 a = 1 [(field) = {max_length: 3}]; }", "M.a: max_length, trim"},
@@ -109,7 +117,8 @@ static void forms(void) {
     REQUIRE(run_protoc(folder, "ts", PROTO, &said) == 0);
     read_file(folder, "forms.ts", &text);
     static const char *const PARTS[] = {
-        "title: \"T\", name: \"AddPet\", kind: \"command\", schemaVersion: \"1.0\", subject: \"pet/{pet_id}\"",
+        "title: \"T\", name: \"AddPet\", kind: \"command\", schemaVersion: \"1.0\", subject: "
+        "\"pet/{pet_id}\", endsSubject: false, ",
         "{ name: \"petId\", label: \"Pet id\", widget: \"hidden\", type: \"id\", required: true, trim: "
         "false, "
         "multiline: false, personal: false }",
@@ -120,11 +129,49 @@ static void forms(void) {
         "\"email\", "
         "trim: false, multiline: false, personal: true }",
         "{ name: \"expectedVersion\", label: \"Expected version\", widget: \"text\", type: \"int64\", "
-        "required: true, "
+        "required: true, pattern: \"version\", "
         "trim: false, multiline: false, personal: false }",
     };
     for (size_t i = 0; i < COUNT(PARTS); i++) CHECK(holds(&text, PARTS[i]));
     CHECK(!holds(&text, "Other"));
+}
+
+/* Of a contract with one command and one event: nothing else is needed. */
+static void documents(void) {
+    static const char PROTO[] = "// Takes a pet in.\n"
+                                "message AddPet {\n"
+                                "  " COMMAND ", causes: [\"PetAdded\"]};\n"
+                                "  string pet_name = 1 [(field) = {required: true, max_length: 40, trim: "
+                                "true, personal: true, example: "
+                                "\"Rex\"}]; // as called\n"
+                                "}\n"
+                                "message PetAdded { " EVENT
+                                ", subject: \"pet/{pet_id}\"}; int64 pet_id = 1 [(field) = {id: true}]; }\n";
+    static const struct {
+        const char *file, *part;
+    } WANTED[] = {
+        {"openapi.json", "\"/api/commands/AddPet\":{\"post\":{\"operationId\":\"commandAddPet\""},
+        {"openapi.json", "\"x-causes\":[\"PetAdded\"]"},
+        {"asyncapi.json", "\"t\":{\"address\":\"t\""},
+        {"asyncapi.json", "\"subject\":\"pet/12345\""},
+        {"schemas/AddPet.json", "\"description\":\"Takes a pet in.\""},
+        {"schemas/AddPet.json", "\"required\":[\"petName\"]"},
+        {"schemas/AddPet.json", "\"description\":\"as called\",\"x-personal-data\":true"},
+        {"schemas/AddPet.json", "\"additionalProperties\":false,\"examples\":[{\"petName\":\"Rex\"}]"},
+        {"schemas/PetAdded.json", "\"maximum\":9007199254740991"},
+        {"docs.html", "<section class=\"message\" id=\"AddPet\""},
+        {"docs.html", "<dt>Caused by</dt><dd><a href=\"#AddPet\">"},
+    };
+    const char *folder = test_folder();
+    AUTO_BUF said = {0};
+    REQUIRE(run_protoc(folder, "docs", PROTO, &said) == 0);
+    for (size_t i = 0; i < COUNT(WANTED); i++) {
+        AUTO_BUF text = {0};
+        read_file(folder, WANTED[i].file, &text);
+        bool good = holds(&text, WANTED[i].part);
+        if (!good) printf("\n    %s lacks %s", WANTED[i].file, WANTED[i].part);
+        CHECK(good);
+    }
 }
 
 static void unknown_emitter(void) {
@@ -133,4 +180,4 @@ static void unknown_emitter(void) {
     CHECK(holds(&said, "unknown emitter \"cobol\""));
 }
 
-SUITE("plugin", TEST(refusals), TEST(forms), TEST(unknown_emitter));
+SUITE("plugin", TEST(refusals), TEST(forms), TEST(documents), TEST(unknown_emitter));

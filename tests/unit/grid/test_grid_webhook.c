@@ -55,6 +55,11 @@ typedef struct Case {
 #define CE    "application/cloudevents+json; charset=utf-8"
 #define BATCH "application/cloudevents-batch+json; charset=utf-8"
 #define NONE  "X-None: 1"
+/* one more line of the head at a time is all a case has, so these come glued together */
+#define BINARY                                                                                               \
+    "ce-specversion: 1.0\r\nce-id: i\r\nce-source: /services/S\r\nce-type: EventSkipped\r\nce-sequence: "    \
+    "7\r\n"                                                                                                  \
+    "ce-subject: prospect%2F1"
 
 static const Case CASES[] = {
     /* who */
@@ -84,6 +89,12 @@ static const Case CASES[] = {
     {"POST", HOOK, "first-secret", NONE, CE, "", 400, 0, 0},
     {"POST", HOOK, "first-secret", NONE, "text/plain", EVENT, 415, 0, 0},
     {"POST", HOOK, "first-secret", NONE, "", EVENT, 415, 0, 0},
+    {"POST", HOOK, "first-secret", BINARY, "application/json", "{\"eventId\":\"e\"}", 200, 1, 0},
+    {"POST", HOOK, "first-secret", BINARY, "application/x-protobuf", "\x0a\x01x", 200, 1, 0},
+    {"POST", HOOK, "first-secret", BINARY, "text/plain", "x", 200, 0, 1},
+    {"POST", HOOK, "first-secret", BINARY "\r\nce-time: never", "application/json", "{}", 200, 0, 1},
+    {"POST", HOOK, "first-secret", BINARY, CE, EVENT, 200, 1, 0}, /* the media type wins */
+    {"POST", HOOK, "nope", BINARY, "application/json", "{}", 401, 0, 0},
     {"GET", HOOK, "first-secret", NONE, CE, "", 405, 0, 0},
     {"POST", "/api/events", "first-secret", NONE, CE, EVENT, 404, 0, 0},
 };

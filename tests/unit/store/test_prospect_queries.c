@@ -150,7 +150,7 @@ static void insert_event(Db *db, int number) {
     stmt_bind_text(s, 2, number % 3 ? SPAN("demo") : SPAN("other"));
     stmt_bind_text(s, 3, number % 2 ? SPAN("prospect/1") : SPAN("prospect/2"));
     stmt_bind_int(s, 4, number);
-    stmt_bind_blob(s, 5, SPAN("x"));
+    stmt_bind_blob(s, 5, SPAN("\x0a\x01x"));
     REQUIRE(CHECK_OK(stmt_run(s, NULL, &err), &err));
 }
 

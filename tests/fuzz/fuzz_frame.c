@@ -1,0 +1,14 @@
+/* What a client sends over the WebSocket: one ClientFrame a message. */
+#include "fuzz.h"
+
+#include "gateway/session_frames.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    AUTO(Arena) arena = arena_new(1 << 20);
+    Events__V1__ClientFrame *frame = NULL;
+    FrameFault fault = frame_read(span_bytes(data, size), arena, &frame);
+    if (fault == FRAME_GOOD)
+        PROMISE(frame && frame->frame_case != EVENTS__V1__CLIENT_FRAME__FRAME__NOT_SET,
+                "a good frame holds something");
+    return 0;
+}
