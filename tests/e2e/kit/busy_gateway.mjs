@@ -79,8 +79,8 @@ export class BusyGateway {
 
   #post(body, answer) {
     this.posts = (this.posts ?? 0) + 1;
-    // what was on its way when the 429 was sent may still come in
-    if (Date.now() > this.quietUntil - 900 && Date.now() < this.quietUntil - 50) this.early++;
+    // what was on its way when the 429 was sent may still come in, on a loaded machine for a good while
+    if (Date.now() > this.quietUntil - 400 && Date.now() < this.quietUntil - 50) this.early++;
     if (this.#trouble('post', this.posts, answer)) return;
     const known = this.commands.get(body.commandId);
     if (known && JSON.stringify(known.body) !== JSON.stringify(body)) return answer(422, { type: '/problems/idempotency_conflict' });
