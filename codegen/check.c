@@ -82,12 +82,21 @@ static bool check_causes(const Contract *c, const Message *m, Err *err) {
     return true;
 }
 
+/* Generated names contain it. */
+static bool is_name(const char *text) {
+    for (const char *c = text; *c; c++)
+        if (!(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') && !(*c >= '0' && *c <= '9')) return false;
+    return *text && !(*text >= '0' && *text <= '9');
+}
+
 static bool check_kind(const Contract *c, const Message *m, Err *err) {
     const Events__V1__MessageRules *r = m->rules;
     if (r->kind == EVENTS__V1__MESSAGE_KIND__MESSAGE_KIND_UNSPECIFIED) return true;
     if (!*r->schema_version || !*r->producer || !*r->title)
         return err_set(err, &ERR_INVALID, "%s: a command or event needs schema_version, producer and title",
                        m->name);
+    if (!is_name(r->producer))
+        return err_set(err, &ERR_INVALID, "%s: the producer must be a name of letters and digits", m->name);
     if (r->kind == EVENTS__V1__MESSAGE_KIND__EVENT && !*r->topic)
         return err_set(err, &ERR_INVALID, "%s: an event needs a topic", m->name);
     if (!m->has_json) return err_set(err, &ERR_INVALID, "%s: a command or event needs a JSON form", m->name);

@@ -3,6 +3,7 @@
 #include "model.h"
 
 void emit_header(const Contract *contract, Buf *out);   /* events/v1/contract.h */
+void emit_lists(const Contract *contract, Buf *out);    /* events/v1/contract_lists.h */
 void emit_registry(const Contract *contract, Buf *out); /* events/v1/contract_registry.c */
 void emit_json(const Contract *contract, Buf *out);     /* events/v1/contract_json.c */
 void emit_validate(const Contract *contract, Buf *out); /* events/v1/contract_validate.c */

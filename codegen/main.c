@@ -18,6 +18,7 @@ typedef struct Output {
 
 static const Output OUTPUTS[] = {
     {"c", "events/v1/contract.h", emit_header},
+    {"c", "events/v1/contract_lists.h", emit_lists},
     {"c", "events/v1/contract_registry.c", emit_registry},
     {"c", "events/v1/contract_json.c", emit_json},
     {"c", "events/v1/contract_validate.c", emit_validate},

@@ -75,12 +75,15 @@ static FieldKind kind_of(const FieldProto *f) {
     }
 }
 
-static Field read_field(const Contract *c, const FieldProto *f) {
+static Field read_field(const Contract *c, const MessageProto *m, const FieldProto *f) {
     Field field = {.name = f->name,
                    .json_name = f->json_name,
                    .comment = "",
                    .number = (unsigned)f->number,
                    .kind = kind_of(f),
+                   .type = f->type,
+                   .type_name = f->type_name ? f->type_name : "",
+                   .oneof = f->has_oneof_index ? m->oneof_decl[f->oneof_index]->name : "",
                    .repeated = f->label == GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__LABEL__LABEL_REPEATED,
                    .in_oneof = f->has_oneof_index};
     field.rules = option(f->options ? &f->options->base : NULL, &events__v1__field_rules__descriptor,
@@ -113,7 +116,7 @@ static void read_names(Contract *c, const FileProto *file, const MessageProto *m
 static void read_fields(const Contract *c, Message *message, const MessageProto *m) {
     message->fields = must(arena_alloc(c->arena, (m->n_field + 1) * sizeof *message->fields));
     message->field_count = m->n_field;
-    for (size_t i = 0; i < m->n_field; i++) message->fields[i] = read_field(c, m->field[i]);
+    for (size_t i = 0; i < m->n_field; i++) message->fields[i] = read_field(c, m, m->field[i]);
 }
 
 static void read_enum(Contract *c, const FileProto *file, const EnumProto *e) {
@@ -123,8 +126,9 @@ static void read_enum(Contract *c, const FileProto *file, const EnumProto *e) {
     to->value_count = e->n_value;
     to->values = must(arena_alloc(c->arena, (e->n_value + 1) * sizeof *to->values));
     for (size_t i = 0; i < e->n_value; i++)
-        to->values[i] =
-            (EnumValue){name_enum_value(c->arena, e->name, e->value[i]->name), e->value[i]->number};
+        to->values[i] = (EnumValue){.name = e->value[i]->name,
+                                    .json_name = name_enum_value(c->arena, e->name, e->value[i]->name),
+                                    .number = e->value[i]->number};
 }
 
 typedef Google__Protobuf__Compiler__CodeGeneratorRequest Request;

@@ -21,7 +21,8 @@ typedef enum FieldKind {
 } FieldKind;
 
 typedef struct EnumValue {
-    const char *json_name; /* "pending" of COMMAND_STATUS_PENDING */
+    const char *name;      /* "COMMAND_STATUS_PENDING" */
+    const char *json_name; /* "pending" */
     int number;
 } EnumValue;
 
@@ -39,6 +40,9 @@ typedef struct Field {
     const char *comment; /* what stands beside it in the .proto file; "" where nothing does */
     unsigned number;
     FieldKind kind;
+    int type;              /* protoc's own, of which kind keeps what the emitters tell apart */
+    const char *type_name; /* ".events.v1.FieldError"; "" of the plain types */
+    const char *oneof;     /* the oneof that it is a part of ("_phone" of `optional phone`), or "" */
     bool repeated, in_oneof;
     const Message *message; /* of KIND_MESSAGE */
     const Enum *enumeration;

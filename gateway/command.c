@@ -22,17 +22,6 @@ static bool set_number(ProtobufCMessage *message, const char *name, int64_t valu
 
 /* --- ordering --- */
 
-/* "prospect/{prospect_id}" with the number in its place. at == NULL where the type has no such template. */
-static Span subject_of(const MessageType *type, ProtobufCMessage *message, Arena *arena) {
-    char name[64];
-    Span rest, before = span_split(span_of(type->subject), '{', &rest);
-    Span field = span_split(rest, '}', &rest);
-    if (!span_copy(field, name, sizeof name)) return SPAN_NONE;
-    const int64_t *id = field.len ? member(message, name, PROTOBUF_C_TYPE_INT64) : NULL;
-    if (!id) return SPAN_NONE;
-    return span_of(arena_printf(arena, "%.*s%lld", SPAN_ARGS(before), (long long)*id));
-}
-
 static Span email_of(const MessageType *type, ProtobufCMessage *message) {
     for (size_t i = 0; i < type->field_count; i++) {
         const FieldInfo *f = &type->fields[i];
@@ -46,8 +35,7 @@ static Span email_of(const MessageType *type, ProtobufCMessage *message) {
 Span ordering_key(const MessageType *type, const ProtobufCMessage *message, Span tenant, Span command_id,
                   Arena *arena) {
     ProtobufCMessage *m = (ProtobufCMessage *)message;
-    Span subject = subject_of(type, m, arena);
-    if (subject.at) return subject;
+    if (*type->subject) return span_of(message_subject(message, arena));
     Span email = email_of(type, m);
     if (!email.at) return span_of(arena_printf(arena, "command/%.*s", SPAN_ARGS(command_id)));
     AUTO_BUF both = {0};

@@ -2,9 +2,9 @@
 #include "base/map.h"
 #include "base/uuid.h"
 #include "gateway/cursor.h"
-#include "gateway/mask.h"
 #include "gateway/reading.h"
 #include "gateway/rest.h"
+#include "wire/message.h"
 #include "wire/problem.h"
 
 enum { PAGE_DEFAULT = 50, PAGE_MAX = 200, QUERY_MAX = 256 };
@@ -97,7 +97,7 @@ static bool write_page(Reading *reading, const ListInput *in, const ProspectRow 
     if (!page.items) return false;
     for (size_t i = 0; i < count; i++) {
         page.items[page.n_items++] = rows[i].prospect;
-        if (!in->personal) mask_message(&rows[i].prospect->base);
+        if (!in->personal) message_clear_personal(&rows[i].prospect->base);
     }
     if (more) {
         const ProspectRow *last = &rows[count - 1];
@@ -150,8 +150,8 @@ void rest_prospects(Request *r) {
 
 /* --- one prospect --- */
 
-/* One that was merged into another has moved there for good: 308 rather than 301, which allows a client to change
- * the method. Where that one has been merged too, the next answer says so. Else it is not there. */
+/* One that was merged into another has moved there for good: 308 rather than 301, which allows a client to
+ * change the method. Where that one has been merged too, the next answer says so. Else it is not there. */
 static bool read_moved(Reading *reading, Db *db, int64_t id, Err *err) {
     int64_t into;
     if (!prospect_merged_into(db, span_of(reading->request->claims.tenant_id), id, &into, err)) return false;
@@ -173,7 +173,7 @@ static bool read_one(Reading *reading, Queries *queries, Db *db, Err *err) {
     if (!prospect_find(db, span_of(r->claims.tenant_id), id, reading->arena, &p, &fault))
         return err_is(&fault, &ERR_NOT_FOUND) ? read_moved(reading, db, id, err)
                                               : err_set(err, fault.kind, "%s", fault.why);
-    if (!request_may(r, SCOPE_PII)) mask_message(&p->base);
+    if (!request_may(r, SCOPE_PII)) message_clear_personal(&p->base);
     char *tag = arena_printf(reading->arena, "\"%lld\"", (long long)p->version);
     if (!tag) return err_set(err, &ERR_INTERNAL, "out of memory");
     answer_field(&reading->answer, "etag", span_of(tag));

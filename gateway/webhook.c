@@ -6,11 +6,12 @@
 #include "base/log.h"
 #include "observe/metric.h"
 
-static Metric *received, *unreadable;
+static Metric *received, *unreadable, *unknown;
 
 static void count_bad(const GridDelivery *d, size_t without_number) {
     size_t bad = d->bad_count + without_number;
     metric_add(received, (int64_t)d->count);
+    metric_add(unknown, (int64_t)d->unknown_members);
     if (!bad) return;
     metric_add(unreadable, (int64_t)bad);
     log_warn("events not readable", LOG_INT("events", bad),
@@ -35,5 +36,6 @@ static void deliver(void *user, GridDelivery *d) {
 GridWebhook *webhook_new(Gateway *gateway, const char *secrets) {
     received = metric_counter("events_gateway_received_total", "events delivered by webhook");
     unreadable = metric_counter("events_gateway_unreadable_total", "events that nobody could read");
+    unknown = metric_counter("events_gateway_unknown_members_total", "JSON members of a newer version");
     return grid_webhook_new(&(GridWebhookOptions){.secrets = secrets, .deliver = deliver, .user = gateway});
 }

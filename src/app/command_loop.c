@@ -102,7 +102,7 @@ static int64_t back_off(CommandLoop *loop, const char *what, const Err *err) {
 static size_t count_events(const CommandLoop *loop, size_t count) {
     size_t events = 0;
     for (size_t i = 0; i < count; i++)
-        events += loop->results[i].as == HANDLED_DONE && loop->results[i].event;
+        events += loop->results[i].as == HANDLED_DONE ? loop->results[i].events : 0;
     return events;
 }
 

@@ -1,8 +1,11 @@
 /* handlers.c - from a queue message to one effect.
  *
- * Promise:   entity, e-mail key, command_done and outbox row commit together or not at all, once per
- *            command however often it is delivered. Every command that can be read gets exactly one event,
+ * Promise:   entities, e-mail keys, command_done and outbox rows commit together or not at all, once per
+ *            command however often it is delivered. Every command that can be read gets at least one event,
  *            a rejection included, so that its sender learns the outcome.
+ * Two of one: a command may change another entity than the one that orders it (MergeProspects). Workers of
+ * other lanes are kept out by the version that each write expects, not by the order: the later one meets
+ *            ERR_CONFLICT, is undone whole and tried again with what is there then.
  * Savepoint: costs two statements, so a batch runs without at first; only where a command fails by itself
  *            it is rolled back and run again with one around each command.
  * Order:     messages are handled in the order given. After a failed one the later ones of its key are left
@@ -16,10 +19,8 @@
 #include "app/prospect_commands.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/uuid.h"
+#include "events/v1/contract_lists.h"
 #include "store/command_done.h"
-#include "store/outbox.h"
-#include "wire/envelope.h"
 
 enum { COMMAND_MEMORY = 4 << 20 };
 
@@ -33,8 +34,9 @@ static const struct {
     const char *command;
     CommandHandler *handle;
 } HANDLERS[] = {
-    {"CreateProspect", on_create_prospect},
-    {"UpdateProspect", on_update_prospect},
+#define HANDLER(name, snake) {#name, on_##snake},
+    COMMANDS_OF_ProspectService(HANDLER)
+#undef HANDLER
 };
 
 Handlers *handlers_new(Db *db) {
@@ -56,38 +58,6 @@ static CommandHandler *handler_of(const char *command) {
     return NULL;
 }
 
-/* --- the event --- */
-
-static bool fill_envelope(const Command *c, const char *event_id, Events__V1__Envelope *e, Err *err) {
-    const MessageType *type = message_type_of(c->event->descriptor);
-    size_t size = protobuf_c_message_get_packed_size(c->event);
-    events__v1__envelope__init(e);
-    e->data.data = arena_alloc(c->arena, size + 1);
-    e->occurred_at = timestamp_new(c->arena, c->now);
-    if (!type || !e->data.data || !e->occurred_at)
-        return err_set(err, &ERR_TOO_LARGE, "an event of %zu bytes", size);
-    e->data.len = protobuf_c_message_pack(c->event, e->data.data);
-    e->event_id = (char *)event_id;
-    e->event_type = (char *)type->name;
-    e->schema_version = (char *)(*type->schema_version ? type->schema_version : "1.0");
-    e->producer = (char *)"ProspectService";
-    e->correlation_id = c->envelope->correlation_id;
-    e->causation_id = c->envelope->command_id;
-    e->subject = (char *)c->subject;
-    e->subject_version = c->subject_version;
-    e->tenant_id = c->envelope->tenant_id;
-    e->traceparent = c->envelope->traceparent;
-    e->issued_by = c->envelope->issued_by;
-    return true;
-}
-
-static bool append_event(Command *c, char event_id[UUID_TEXT], Err *err) {
-    Events__V1__Envelope e;
-    Uuid id = uuid_v7();
-    uuid_format(&id, event_id);
-    return fill_envelope(c, event_id, &e, err) && outbox_append(c->db, &e, c->now, err);
-}
-
 /* --- one command --- */
 
 static bool hopeless(Handled *result, const char *reason) {
@@ -98,20 +68,17 @@ static bool hopeless(Handled *result, const char *reason) {
 /* The id is taken by another body: the first outcome stands, and this sender is told. Queues that can be
  * searched refuse such a command before it gets here. */
 static bool tell_conflict(Command *c, Handled *result, Err *err) {
-    char event_id[UUID_TEXT];
-    result->event = true;
-    return command_reject(c, "idempotency_conflict", "this command id was used for another command", NULL, "",
-                          err) &&
-           append_event(c, event_id, err);
+    result->events = 1;
+    Rejection why = {.code = "idempotency_conflict",
+                     .message = "this command id was used for another command"};
+    return command_reject(c, &why, err);
 }
 
 static bool perform(Command *c, CommandHandler *handle, const CommandKey *key, uint64_t body_hash, Err *err) {
-    char event_id[UUID_TEXT];
     FieldFaults faults = {0};
     bool valid = message_validate((ProtobufCMessage *)c->message, c->arena, &faults);
     return (valid ? handle(c, err) : command_reject_invalid(c, &faults, err)) &&
-           append_event(c, event_id, err) &&
-           command_done_add(c->db, key, body_hash, span_of(event_id), c->now, err);
+           command_done_add(c->db, key, body_hash, span_of(c->event_id), c->now, err);
 }
 
 /* True: *result tells. False: err tells what failed. */
@@ -134,8 +101,8 @@ static bool handle_one(Handlers *h, const QueueMessage *m, Handled *result, Err 
     uint64_t done_hash = 0;
     if (!command_done_find(h->db, &key, &done, &done_hash, err)) return false;
     if (done) return done_hash == m->body_hash || tell_conflict(&c, result, err);
-    result->event = true;
     bool ok = perform(&c, handle, &key, m->body_hash, err);
+    result->events = c.events;
     const char *fault = ok || !err->kind ? "" : err->kind->code;
     log_debug("command handled", LOG_TEXT("command", type->name), LOG_TEXT("error", fault),
               LOG_INT("queue_id", m->queue_id));

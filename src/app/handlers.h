@@ -17,7 +17,7 @@ typedef enum HandledAs {
 
 typedef struct Handled {
     HandledAs as;
-    bool event;         /* an outbox row was written */
+    size_t events;      /* outbox rows that were written */
     const char *reason; /* static text */
     Err why;
 } Handled;

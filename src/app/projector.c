@@ -11,10 +11,12 @@
  *            away, so that it stops neither the others of its delivery nor the later ones.
  * Failure:   the transaction is rolled back and memory is thrown away: the tables are the truth, and the
  *            next call reads them again.
+ * Newer:     an event of a type that this version does not know is kept and passed on like any other: it is
+ * in the log, its number and its subject's version count, and it changes nothing but its command's outcome.
  * Epoch:     numbers of another epoch say nothing about ours; they are refused. */
 #include "app/projector.h"
 
-#include "app/projection_rules.h"
+#include "app/projection_rows.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -25,6 +27,7 @@
 #include "store/read_model.h"
 #include "store/replay_log.h"
 #include "wire/envelope.h"
+#include "wire/message.h"
 
 typedef Events__V1__Envelope Envelope;
 enum { ALERT_US = 60000000, PENDING_MAX = 512 };
@@ -49,8 +52,10 @@ struct Projector {
     Map *known; /* event ids applied before, for the pending ones */
     ProjectionRows rows;
     Rows *inbox, *log;
-    size_t applied, early, duplicates, dead; /* of this transaction */
+    size_t applied, early, duplicates, dead, newer; /* of this transaction */
+    Span newer_type;                                /* the first of them */
     Metric *metric_applied, *metric_early, *metric_duplicates, *metric_dead, *metric_held, *metric_last;
+    Metric *metric_newer, *metric_unknown;
 };
 
 int64_t projector_held(const Projector *p) {
@@ -97,6 +102,10 @@ static void make_metrics(Projector *p) {
     p->metric_duplicates =
         metric_counter("events_projection_duplicates_total", "Events that had come before");
     p->metric_dead = metric_counter("events_projection_dead_total", "Events that nobody can read or apply");
+    p->metric_newer =
+        metric_counter("events_projection_unknown_type_total", "Events of a type of a newer version");
+    p->metric_unknown =
+        metric_counter("events_projection_unknown_members_total", "JSON members of a newer version");
     p->metric_held = metric_gauge("events_projection_held", "All events up to this number are applied");
     p->metric_last = metric_gauge("events_projection_known_last", "Highest number known to exist");
 }
@@ -207,6 +216,7 @@ static bool write_pending(Projector *p, Err *err) {
 
 /* The event whose turn it is: its number is the head's next one. */
 static bool apply_event(Projector *p, const Envelope *e, Span body, Err *err) {
+    if (!message_type(span_of(e->event_type)) && !p->newer++) p->newer_type = span_of(e->event_type);
     p->pending[p->pending_count++] = (Pending){e, body};
     p->head.head = e->sequence;
     p->applied++;
@@ -303,6 +313,16 @@ static bool transact(Projector *p, ProjectorItem **items, size_t count, Err *err
     return db_commit(p->db, err);
 }
 
+static void count_newer(const Projector *p, ProjectorItem *const *items, size_t count) {
+    size_t unknown = 0;
+    for (size_t i = 0; i < count; i++) unknown += items[i]->unknown_members;
+    metric_add(p->metric_newer, (int64_t)p->newer);
+    metric_add(p->metric_unknown, (int64_t)unknown);
+    if (p->newer || unknown)
+        log_warn("events of a newer version", LOG_INT("ofUnknownType", p->newer),
+                 LOG_SPAN("firstType", p->newer_type), LOG_INT("unknownMembers", unknown));
+}
+
 static void count_up(Projector *p) {
     if (p->dead > 1) log_error("more events went to the dead letters", LOG_INT("events", p->dead - 1));
     metric_add(p->metric_applied, (int64_t)p->applied);
@@ -318,7 +338,8 @@ static bool begin(Projector *p, int64_t now_us, Err *err) {
     p->now_us = now_us;
     p->wall_us = clock_now_us();
     p->pending_count = 0;
-    p->applied = p->early = p->duplicates = p->dead = 0;
+    p->applied = p->early = p->duplicates = p->dead = p->newer = 0;
+    p->newer_type = SPAN("");
     arena_reset(p->arena);
     return load(p, err);
 }
@@ -331,6 +352,7 @@ bool projector_apply(Projector *p, ProjectorItem **items, size_t count, int64_t 
     if (!transact(p, items, count, err)) return forget(p, &before);
     for (size_t i = 0; i < count; i++) items[i]->status = 200;
     count_up(p);
+    count_newer(p, items, count);
     log_debug("events applied", LOG_INT("head", p->head.head), LOG_INT("applied", p->applied),
               LOG_INT("early", p->early), LOG_INT("duplicates", p->duplicates));
     return true;

@@ -12,7 +12,8 @@ typedef struct ProjectorItem {
     size_t count;
     const GridBadEvent *bad;
     size_t bad_count;
-    int status; /* set by projector_apply(): 200 safe, 503 not now */
+    size_t unknown_members; /* as of GridDelivery */
+    int status;             /* set by projector_apply(): 200 safe, 503 not now */
 } ProjectorItem;
 
 /* db: read.db, migrated; borrowed. */

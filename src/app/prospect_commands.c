@@ -1,19 +1,12 @@
 #include "app/prospect_commands.h"
 
 #include "base/text.h"
+#include "domain/prospect_merge.h"
 #include "store/prospects.h"
 
 static bool email_key(Command *c, const char *email, Span *ret, Err *err) {
     *ret = text_fold(c->arena, span_of(email));
     return ret->at ? true : err_set(err, &ERR_TOO_LARGE, "an e-mail address does not fit in memory");
-}
-
-/* Leaves the decision's event, of the prospect that it has brought to `version`. */
-static bool tell(Command *c, const ProtobufCMessage *event, const Prospect *p, Err *err) {
-    c->event = event;
-    c->subject_version = p->version;
-    c->subject = arena_printf(c->arena, "prospect/%lld", (long long)p->prospect_id);
-    return c->subject ? true : err_set(err, &ERR_TOO_LARGE, "a subject does not fit in memory");
 }
 
 bool on_create_prospect(Command *c, Err *err) {
@@ -25,9 +18,9 @@ bool on_create_prospect(Command *c, Err *err) {
         (!facts.email_owner && !prospects_next_id(c->db, &facts.new_id, err)))
         return false;
     ProspectDecision d = prospect_decide_create(&facts, command, c->arena);
-    if (d.code) return command_reject(c, d.code, d.message, d.field, "", err);
+    if (d.code) return command_reject(c, &(Rejection){d.code, d.message, d.field, NULL}, err);
     Prospect p = prospect_apply(NULL, &facts, &d, c->now);
-    return prospects_insert(c->db, &p, key, err) && tell(c, &d.created->base, &p, err);
+    return prospects_insert(c->db, &p, key, err) && command_tell(c, &d.created->base, p.version, err);
 }
 
 bool on_update_prospect(Command *c, Err *err) {
@@ -41,11 +34,30 @@ bool on_update_prospect(Command *c, Err *err) {
         !prospects_email_owner(c->db, span_of(facts.tenant_id), key, &facts.email_owner, err))
         return false;
     ProspectDecision d = prospect_decide_update(found ? &state : NULL, &facts, command, c->arena);
-    if (d.code) {
-        const char *about = arena_printf(c->arena, "prospect/%lld", (long long)command->prospect_id);
-        return command_reject(c, d.code, d.message, d.field, about ? about : "", err);
-    }
+    if (d.code) return command_reject(c, &(Rejection){d.code, d.message, d.field, NULL}, err);
     Prospect next = prospect_apply(&state, &facts, &d, c->now);
     return email_key(c, state.email, &old_key, err) && prospects_update(c->db, &next, old_key, key, err) &&
-           tell(c, &d.updated->base, &next, err);
+           command_tell(c, &d.updated->base, next.version, err);
+}
+
+/* The one that goes is told first: its tombstone stands in the read model before the survivor's event says
+ * that the command has succeeded. */
+bool on_merge_prospects(Command *c, Err *err) {
+    const Events__V1__MergeProspects *command = (const void *)c->message;
+    Prospect survivor, other;
+    bool is_survivor, is_other;
+    Span email, other_email;
+    if (!prospects_load(c->db, command->prospect_id, c->arena, &survivor, &is_survivor, err) ||
+        !prospects_load(c->db, command->merged_prospect_id, c->arena, &other, &is_other, err))
+        return false;
+    MergeDecision d = prospect_decide_merge(is_survivor ? &survivor : NULL, is_other ? &other : NULL,
+                                            c->envelope->tenant_id, command, c->arena);
+    if (d.code) return command_reject(c, &(Rejection){d.code, d.message, d.field, d.field_code}, err);
+    Prospect gone = prospect_apply_merged(&other, d.merged, c->now);
+    Prospect stays = prospect_apply_updated(&survivor, d.updated, c->now);
+    return email_key(c, survivor.email, &email, err) && email_key(c, other.email, &other_email, err) &&
+           prospects_end(c->db, &gone, other_email, err) &&
+           prospects_update(c->db, &stays, email, email, err) &&
+           command_tell(c, &d.merged->base, gone.version, err) &&
+           command_tell(c, &d.updated->base, stays.version, err);
 }

@@ -1,6 +1,7 @@
 #include "domain/projection.h"
 
 #include "base/text.h"
+#include "events/v1/contract_lists.h"
 #include "events/v1/prospect.pb-c.h"
 #include "events/v1/rest.pb-c.h"
 #include "wire/envelope.h"
@@ -11,16 +12,6 @@ typedef Events__V1__Envelope Envelope;
 
 static bool out_of_memory(Err *err) {
     return err_set(err, &ERR_TOO_LARGE, "event: does not fit in memory");
-}
-
-static bool bad_data(const Envelope *event, Err *err) {
-    return err_set(err, &ERR_INVALID, "event: data is no %.60s", event->event_type);
-}
-
-/* The event's own message; NULL where data is something else. */
-static void *data_of(const Envelope *event, Arena *arena) {
-    const MessageType *type = message_type(span_of(event->event_type));
-    return type ? message_unpack(type, span_bytes(event->data.data, event->data.len), arena) : NULL;
 }
 
 /* ---- words ---- */
@@ -72,7 +63,21 @@ Span projection_search_words(Arena *arena, const Span *texts, size_t count) {
     return (Span){copy, copy ? out.len : 0};
 }
 
-/* ---- prospects ---- */
+/* ---- rules: one for each event of the contract ---- */
+
+typedef struct Applying {
+    const Envelope *event;
+    const void *data; /* the event's own message */
+    Arena *arena;
+    Projected *to; /* has the outcome of an event that its command caused and that succeeded */
+} Applying;
+
+/* False: the data is not what the event's type says (ERR_INVALID), or no memory (ERR_TOO_LARGE). */
+typedef bool Rule(const Applying *a, Err *err);
+
+static bool bad_data(const Envelope *event, Err *err) {
+    return err_set(err, &ERR_INVALID, "event: data is no %.60s", event->event_type);
+}
 
 static bool fill_keys(ProspectSummary *row, Arena *arena, Err *err) {
     Span words[] = {row->first_name, row->last_name, row->email};
@@ -82,6 +87,16 @@ static bool fill_keys(ProspectSummary *row, Arena *arena, Err *err) {
     return (row->last_name_key.at && row->email_key.at && row->search.at) || out_of_memory(err);
 }
 
+/* The row as the event leaves it; what the rule fills in before: id, version, texts, merged_into. */
+static bool prospect_row(const Applying *a, Err *err) {
+    ProspectSummary *row = &a->to->prospect;
+    if (row->prospect_id < 1 || row->version < 1) return bad_data(a->event, err);
+    a->to->has_prospect = true;
+    row->tenant_id = span_of(a->event->tenant_id);
+    row->created_at = row->updated_at = timestamp_us(a->event->occurred_at);
+    return fill_keys(row, a->arena, err);
+}
+
 /* Created and Updated are different messages with the same state in them. */
 #define FILL(row, message)                                                                                   \
     ((row)->prospect_id = (message)->prospect_id, (row)->version = (message)->version,                       \
@@ -89,52 +104,31 @@ static bool fill_keys(ProspectSummary *row, Arena *arena, Err *err) {
      (row)->email = span_of((message)->email), (row)->phone = span_of((message)->phone),                     \
      (row)->notes = span_of((message)->notes))
 
-static bool fill_created(const Envelope *event, Arena *arena, ProspectSummary *row) {
-    Events__V1__ProspectCreated *created = data_of(event, arena);
-    if (created) FILL(row, created);
-    return created;
+static bool on_prospect_created(const Applying *a, Err *err) {
+    const Events__V1__ProspectCreated *created = a->data;
+    FILL(&a->to->prospect, created);
+    return prospect_row(a, err);
 }
 
-static bool fill_updated(const Envelope *event, Arena *arena, ProspectSummary *row) {
-    Events__V1__ProspectUpdated *updated = data_of(event, arena);
-    if (updated) FILL(row, updated);
-    return updated;
+static bool on_prospect_updated(const Applying *a, Err *err) {
+    const Events__V1__ProspectUpdated *updated = a->data;
+    FILL(&a->to->prospect, updated);
+    return prospect_row(a, err);
 }
 
-static bool fill_merged(const Envelope *event, Arena *arena, ProspectSummary *row) {
-    const Events__V1__ProspectMerged *merged = data_of(event, arena);
-    if (!merged || merged->merged_into < 1) return false;
+/* Nothing stays of it but where it went. The outcome is told by the survivor's event, which is the next one
+ * of the same command: until that is applied, reads do not show the whole change. */
+static bool on_prospect_merged(const Applying *a, Err *err) {
+    const Events__V1__ProspectMerged *merged = a->data;
+    ProspectSummary *row = &a->to->prospect;
+    if (merged->merged_into < 1) return bad_data(a->event, err);
     row->prospect_id = merged->prospect_id;
     row->version = merged->version;
     row->merged_into = merged->merged_into;
     row->first_name = row->last_name = row->email = row->phone = row->notes = SPAN("");
-    return true;
+    a->to->has_outcome = false;
+    return prospect_row(a, err);
 }
-
-static const struct {
-    const char *event_type;
-    bool (*fill)(const Envelope *event, Arena *arena, ProspectSummary *row);
-} STATES[] = {
-    {"ProspectCreated", fill_created},
-    {"ProspectUpdated", fill_updated},
-    {"ProspectMerged", fill_merged},
-};
-
-static bool fill(const Envelope *event, Arena *arena, ProspectSummary *row) {
-    for (size_t i = 0; i < COUNT(STATES); i++)
-        if (!strcmp(event->event_type, STATES[i].event_type)) return STATES[i].fill(event, arena, row);
-    return false;
-}
-
-bool projection_prospect(const Envelope *event, Arena *arena, ProspectSummary *ret, Err *err) {
-    *ret = (ProspectSummary){.tenant_id = span_of(event->tenant_id)};
-    if (!fill(event, arena, ret)) return bad_data(event, err);
-    if (ret->prospect_id < 1 || ret->version < 1) return bad_data(event, err);
-    ret->created_at = ret->updated_at = timestamp_us(event->occurred_at);
-    return fill_keys(ret, arena, err);
-}
-
-/* ---- outcomes ---- */
 
 static Span errors_json(const Events__V1__CommandRejected *rejected, Arena *arena) {
     if (!rejected->n_errors) return SPAN("");
@@ -153,20 +147,46 @@ static Span errors_json(const Events__V1__CommandRejected *rejected, Arena *aren
     return (Span){copy, copy ? out.len : 0};
 }
 
-static bool rejected_outcome(const Envelope *event, Arena *arena, OutcomeRow *ret, Err *err) {
-    Events__V1__CommandRejected *rejected = data_of(event, arena);
-    if (!rejected || !rejected->command_id[0]) return bad_data(event, err);
-    ret->status = EVENTS__V1__COMMAND_STATUS__COMMAND_STATUS_REJECTED;
-    ret->command_id = span_of(rejected->command_id);
-    ret->subject = span_of(rejected->subject);
-    ret->code = span_of(rejected->code);
-    ret->errors = errors_json(rejected, arena);
-    return ret->errors.at || out_of_memory(err);
+static bool on_command_rejected(const Applying *a, Err *err) {
+    const Events__V1__CommandRejected *rejected = a->data;
+    OutcomeRow *outcome = &a->to->outcome;
+    if (!rejected->command_id[0]) return bad_data(a->event, err);
+    a->to->has_outcome = true;
+    outcome->status = EVENTS__V1__COMMAND_STATUS__COMMAND_STATUS_REJECTED;
+    outcome->command_id = span_of(rejected->command_id);
+    outcome->subject = span_of(rejected->subject);
+    outcome->code = span_of(rejected->code);
+    outcome->errors = errors_json(rejected, a->arena);
+    return outcome->errors.at || out_of_memory(err);
 }
 
-bool projection_outcome(const Envelope *event, Arena *arena, OutcomeRow *ret, bool *has, Err *err) {
-    Span type = span_of(event->event_type);
-    *ret = (OutcomeRow){.tenant_id = span_of(event->tenant_id),
+/* Its data does not matter: it moves positions, and says nothing of the command whose event could not be
+ * published. */
+static bool on_event_skipped(const Applying *a, Err *err) {
+    (void)err;
+    a->to->has_outcome = false;
+    return true;
+}
+
+/* ---- one event ---- */
+
+static const struct {
+    const char *event_type;
+    Rule *rule;
+} RULES[] = {
+#define RULE(name, snake) {#name, on_##snake},
+    CONTRACT_EVENTS(RULE)
+#undef RULE
+};
+
+static Rule *rule_of(const char *event_type) {
+    for (size_t i = 0; i < COUNT(RULES); i++)
+        if (!strcmp(event_type, RULES[i].event_type)) return RULES[i].rule;
+    return NULL;
+}
+
+static OutcomeRow succeeded(const Envelope *event) {
+    return (OutcomeRow){.tenant_id = span_of(event->tenant_id),
                         .issued_by = span_of(event->issued_by),
                         .command_id = span_of(event->causation_id),
                         .status = EVENTS__V1__COMMAND_STATUS__COMMAND_STATUS_SUCCEEDED,
@@ -176,8 +196,14 @@ bool projection_outcome(const Envelope *event, Arena *arena, OutcomeRow *ret, bo
                         .errors = SPAN(""),
                         .correlation_id = span_of(event->correlation_id),
                         .sequence = event->sequence};
-    *has = ret->command_id.len && !span_is(type, "EventSkipped");
-    if (!span_is(type, "CommandRejected")) return true;
-    *has = true;
-    return rejected_outcome(event, arena, ret, err);
+}
+
+bool projection_of(const Envelope *event, Arena *arena, Projected *ret, Err *err) {
+    Rule *rule = rule_of(event->event_type);
+    *ret = (Projected){.has_outcome = *event->causation_id, .outcome = succeeded(event)};
+    if (!rule) return true;
+    Applying a = {.event = event, .arena = arena, .to = ret};
+    a.data = message_unpack(message_type(span_of(event->event_type)),
+                            span_bytes(event->data.data, event->data.len), arena);
+    return a.data || rule == on_event_skipped ? rule(&a, err) : bad_data(event, err);
 }

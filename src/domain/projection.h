@@ -24,13 +24,18 @@ typedef struct OutcomeRow {
     int64_t sequence;
 } OutcomeRow;
 
-/* Of ProspectCreated, ProspectUpdated or ProspectMerged; each carries the whole state, of which the last one leaves
- * nothing but where the prospect went. ERR_INVALID where `data` is not that. */
-bool projection_prospect(const Events__V1__Envelope *event, Arena *arena, ProspectSummary *ret, Err *err);
-/* *has is false where the event answers no command. An event caused by a command means that it succeeded,
- * except CommandRejected, which says why not, and EventSkipped, which says nothing. */
-bool projection_outcome(const Events__V1__Envelope *event, Arena *arena, OutcomeRow *ret, bool *has,
-                        Err *err);
+/* What one event changes. */
+typedef struct Projected {
+    bool has_prospect, has_outcome;
+    ProspectSummary prospect;
+    OutcomeRow outcome;
+} Projected;
+
+/* By the rule of the event's type, of which the contract's every event has one. A type that is not of this
+ * contract changes nothing but the outcome of its command: an event that a command caused means that it has
+ * succeeded, unless the rule says something else. ERR_INVALID: `data` is not what the type says;
+ * ERR_TOO_LARGE: the arena is full. */
+bool projection_of(const Events__V1__Envelope *event, Arena *arena, Projected *ret, Err *err);
 
 /* " ada lovelace ada@example.org example org": words are separated by white space; of each word the whole,
  * and every later part that begins behind something that is neither letter nor digit. at == NULL out of

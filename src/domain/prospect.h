@@ -12,8 +12,8 @@ typedef struct Prospect {
     int64_t merged_into; /* not 0: it has gone, and this one has taken its place */
 } Prospect;
 
-/* Whether this tenant has it: neither another one's (which does not exist for this one) nor one that has gone.
- * state: NULL where no prospect has that id. */
+/* Whether this tenant has it: neither another one's (which does not exist for this one) nor one that has
+ * gone. state: NULL where no prospect has that id. */
 bool prospect_is_there(const Prospect *state, const char *tenant_id);
 
 /* What the command's tenant and the rest of the world add to the decision. */

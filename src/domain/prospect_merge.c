@@ -4,6 +4,13 @@ static MergeDecision reject(const char *code, const char *field, const char *mes
     return (MergeDecision){.code = code, .field = field, .message = message};
 }
 
+/* As any other field that breaks a rule of its own: "invalid", and the field says which. */
+static MergeDecision into_itself(void) {
+    MergeDecision d = reject("invalid", "mergedProspectId", "a prospect cannot be merged into itself");
+    d.field_code = "invalid_id";
+    return d;
+}
+
 /* 0 and -1: whatever it is now */
 static bool version_fits(int64_t expected, const Prospect *p) {
     return expected <= 0 || expected == p->version;
@@ -11,8 +18,7 @@ static bool version_fits(int64_t expected, const Prospect *p) {
 
 static MergeDecision check(const Prospect *survivor, const Prospect *other, const char *tenant_id,
                            const Events__V1__MergeProspects *command) {
-    if (command->prospect_id == command->merged_prospect_id)
-        return reject("invalid", "mergedProspectId", "a prospect cannot be merged into itself");
+    if (command->prospect_id == command->merged_prospect_id) return into_itself();
     if (!prospect_is_there(survivor, tenant_id))
         return reject("not_found", "prospectId", "there is no such prospect");
     if (!prospect_is_there(other, tenant_id))

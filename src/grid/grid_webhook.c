@@ -163,8 +163,11 @@ static void read_delivery(const GridWebhook *w, HttpExchange *x) {
     *d = (GridDelivery){.exchange = x, .arena = arena};
     Reading reading = {.delivery = d};
     Err err = {0};
-    const CloudEventVisitor visitor = {
-        .event = on_event, .bad = on_bad, .validation = on_validation, .user = &reading};
+    const CloudEventVisitor visitor = {.event = on_event,
+                                       .bad = on_bad,
+                                       .validation = on_validation,
+                                       .user = &reading,
+                                       .unknown_members = &d->unknown_members};
     bool readable = read_body(x, arena, &visitor, &err);
     if (readable && !reading.failed && (d->count || d->bad_count)) {
         w->options.deliver(w->options.user, d);

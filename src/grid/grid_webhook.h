@@ -23,6 +23,7 @@ typedef struct GridDelivery {
     GridBadEvent
         *bad; /* events of the batch that nobody can read: dead letters, not a reason to refuse the rest */
     size_t bad_count;
+    size_t unknown_members; /* of the events' data: of a newer version, passed over */
     HttpExchange *exchange; /* http_body() has the bytes as they came */
     Arena *arena;           /* the receiver may use it */
     void *user;             /* the receiver's own */
@@ -44,7 +45,8 @@ AUTO_FREE(GridWebhook, grid_webhook_free)
  * false, and nothing has happened, for any other path. Reads only immutable state: the loops may share a
  * webhook. */
 bool grid_webhook_handle(GridWebhook *webhook, HttpExchange *exchange);
-/* How long a body may be, for HttpServerOptions.body_limit_for: next to nothing from those who lack the secret. */
+/* How long a body may be, for HttpServerOptions.body_limit_for: next to nothing from those who lack the
+ * secret. */
 size_t grid_webhook_body_limit(const GridWebhook *webhook, HttpExchange *exchange);
 /* status: 200 where the events are safe, 503 where they may be later (Event Grid never retries 400, 401, 403,
  * 413, so nothing else is meant to be said here). On the exchange's loop. Frees the delivery with all its

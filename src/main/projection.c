@@ -173,6 +173,7 @@ static void on_delivery(void *user, GridDelivery *delivery) {
                                    .count = delivery->count,
                                    .bad = delivery->bad,
                                    .bad_count = delivery->bad_count,
+                                   .unknown_members = delivery->unknown_members,
                                    .status = 503};
     submit(user, work);
 }

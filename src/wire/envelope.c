@@ -75,11 +75,17 @@ static bool data_from_unknown(Events__V1__Envelope *e, JsonReader *r, size_t *un
     return true;
 }
 
+/* What an older relay did not know stands in "$unknown", and is known here: unpacked, it finds its place. */
+static bool settle_put_back(Events__V1__Envelope *e, const MessageType *type, Arena *arena) {
+    ProtobufCMessage *message = message_unpack(type, span_bytes(e->data.data, e->data.len), arena);
+    return message && envelope_set_data(e, message, arena);
+}
+
 static bool data_from_known(Events__V1__Envelope *e, const MessageType *type, JsonReader *r,
                             FieldFaults *faults) {
     ProtobufCMessage *message = message_new(type, r->arena);
     return message && type->from_json(r, message, r->arena, faults) && faults->count == 0 &&
-           envelope_set_data(e, message, r->arena);
+           envelope_set_data(e, message, r->arena) && (!r->put_back || settle_put_back(e, type, r->arena));
 }
 
 bool envelope_data_from_json(Events__V1__Envelope *e, Span json, Arena *arena, FieldFaults *faults,
@@ -191,12 +197,21 @@ static void envelope_member(EnvelopeReader *r) {
         json_member_unknown(o);
 }
 
+/* The envelope's own fields decide who may see an event: there is one way in for them. */
+static bool smuggles(const ProtobufCMessage *envelope) {
+    for (unsigned i = 0; i < envelope->n_unknown_fields; i++)
+        if (protobuf_c_message_descriptor_get_field(envelope->descriptor, envelope->unknown_fields[i].tag))
+            return true;
+    return false;
+}
+
 bool events_v1_envelope_from_json(JsonReader *reader, ProtobufCMessage *message, Arena *arena,
                                   FieldFaults *faults) {
     EnvelopeReader r = {.object = {.reader = reader, .message = message, .arena = arena, .faults = faults},
                         .e = (Events__V1__Envelope *)message};
     while (json_object_next(&r.object)) envelope_member(&r);
     if (r.object.over) return false;
+    if (smuggles(message)) field_fault(faults, "$unknown", "wrong_type");
     if (r.data.len && !envelope_data_from_json(r.e, r.data, arena, faults, &reader->unknown))
         field_fault(faults, "data", "wrong_type");
     return true;

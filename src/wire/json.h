@@ -62,6 +62,7 @@ typedef struct JsonReader {
     bool unescaped;    /* text is a copy in the arena, with a NUL behind it */
     bool lenient;      /* event boundary: members that a message does not have are counted, not refused */
     size_t unknown;    /* how many were */
+    bool put_back;     /* a member "$unknown" has been taken */
     unsigned depth;
     uint8_t state[JSON_DEPTH_MAX + 2]; /* the reader's own */
 } JsonReader;

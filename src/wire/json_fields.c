@@ -65,6 +65,7 @@ static bool value_is(JsonObject *o, unsigned index, const char *name, JsonToken 
 
 static void put_back_unknown(JsonObject *o, const char *name) {
     Span bytes;
+    o->reader->put_back = true;
     if (base64_read(o->reader->text, o->arena, &bytes) && proto_attach_unknown(o->message, bytes, o->arena))
         return;
     field_fault(o->faults, name, "wrong_type");
@@ -179,14 +180,31 @@ void json_member_time(JsonObject *o, unsigned index, const char *name, Google__P
         over(o, name);
 }
 
+static const JsonEnum *enum_named(const JsonEnum *names, Span name) {
+    while (names->name && !span_is(name, names->name)) names++;
+    return names;
+}
+
+/* At the event boundary values of a newer version come as a number (json_enum() of who does not know them) or
+ * by a name that is not known here. */
+static bool newer_enum(JsonObject *o, JsonToken token, int *to) {
+    int64_t number;
+    if (!o->reader->lenient) return false;
+    if (token == JSON_STRING) return ++o->reader->unknown;
+    if (token != JSON_NUMBER || !json_number_int(o->reader, &number)) return false;
+    if (number < INT32_MIN || number > INT32_MAX) return false;
+    *to = (int)number;
+    return true;
+}
+
 void json_member_enum(JsonObject *o, unsigned index, const char *name, const JsonEnum *names, int *to) {
-    if (!value_is(o, index, name, JSON_STRING)) return;
-    for (; names->name; names++) {
-        if (!span_is(o->reader->text, names->name)) continue;
-        *to = names->value;
-        return;
-    }
-    field_fault(o->faults, name, "wrong_type");
+    JsonToken token = value_starts(o, index, name);
+    const JsonEnum *known = token == JSON_STRING ? enum_named(names, o->reader->text) : NULL;
+    if (token == JSON_NULL) return;
+    if (known && known->name)
+        *to = known->value;
+    else if (!newer_enum(o, token, to))
+        wrong_type(o, token, name);
 }
 
 Span json_member_raw(JsonObject *o, unsigned index, const char *name) {

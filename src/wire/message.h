@@ -76,6 +76,6 @@ void message_to_json(const ProtobufCMessage *message, Buf *out); /* finds the ty
 void message_pack(const ProtobufCMessage *message, Buf *out);
 /* The subject by the type's template: "prospect/12345"; "" where it has none; NULL out of memory. */
 const char *message_subject(const ProtobufCMessage *message, Arena *arena);
-/* Empties the personal fields (of it and of the messages in it): what a reader without `prospects:pii` gets.
- */
+/* Empties the personal fields, and drops unknown ones, which may be personal, too (of it and of the messages
+ * in it): what a reader without `prospects:pii` gets. */
 void message_clear_personal(ProtobufCMessage *message);

@@ -51,6 +51,7 @@ static void clear_parts(ProtobufCMessage *message, const ProtobufCFieldDescripto
 
 void message_clear_personal(ProtobufCMessage *message) {
     const MessageType *type = message_type_of(message->descriptor);
+    message->n_unknown_fields = 0;
     for (size_t i = 0; type && i < type->field_count; i++) {
         const FieldInfo *info = &type->fields[i];
         const ProtobufCFieldDescriptor *f =

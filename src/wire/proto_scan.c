@@ -173,23 +173,21 @@ void proto_write_unknown(const ProtobufCMessage *message, Buf *out) {
     }
 }
 
-static bool count_unknown(const ProtobufCMessage *message, Span bytes, unsigned *count) {
-    *count = 0;
-    for (size_t at = 0; at < bytes.len; ++*count) {
-        Field field;
-        if (!read_field(bytes, &at, &field) || *count == PROTO_UNKNOWN_MAX) return false;
-        if (protobuf_c_message_descriptor_get_field(message->descriptor, field.number)) return false;
-    }
-    return true;
+static size_t count_fields(Span bytes) {
+    size_t count = 0;
+    Field field;
+    for (size_t at = 0; at < bytes.len && read_field(bytes, &at, &field);) count++;
+    return count;
 }
 
 bool proto_attach_unknown(ProtobufCMessage *message, Span bytes, Arena *arena) {
-    unsigned count;
-    if (!count_unknown(message, bytes, &count)) return false;
+    FieldFaults faults = {0};
+    if (!proto_scan(message->descriptor, bytes, false, arena, &faults)) return false;
+    size_t count = count_fields(bytes);
     ProtobufCMessageUnknownField *fields = arena_alloc(arena, count * sizeof *fields);
     if (!fields) return false;
     size_t at = 0;
-    for (unsigned i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         Field field;
         if (!read_field(bytes, &at, &field)) return false;
         fields[i] = (ProtobufCMessageUnknownField){.tag = field.number,
@@ -197,7 +195,7 @@ bool proto_attach_unknown(ProtobufCMessage *message, Span bytes, Arena *arena) {
                                                    .len = field.record.len,
                                                    .data = (uint8_t *)field.record.at};
     }
-    message->n_unknown_fields = count;
+    message->n_unknown_fields = (unsigned)count;
     message->unknown_fields = fields;
     return true;
 }

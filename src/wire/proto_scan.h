@@ -13,8 +13,9 @@ enum { PROTO_DEPTH_MAX = 32, PROTO_UNKNOWN_MAX = 1024 };
 bool proto_scan(const ProtobufCMessageDescriptor *descriptor, Span bytes, bool strict, Arena *arena,
                 FieldFaults *faults);
 
-/* The unknown fields of a message as protobuf bytes, and back: adds fields that the type does not have. False
- * where the bytes are malformed, name fields that the type has, or memory ends. */
+/* The unknown fields of a message as protobuf bytes, and back. Who wrote the bytes may be older than this
+ * type: fields that it does have are taken, too, but they are read only from the packed message. False where
+ * the bytes do not pass proto_scan(), or memory ends. */
 void proto_write_unknown(const ProtobufCMessage *message, Buf *out);
 bool proto_attach_unknown(ProtobufCMessage *message, Span bytes, Arena *arena);
 

@@ -107,6 +107,32 @@ test("an e-mail address that is taken is reported beside the e-mail field", WITH
   assert.equal(await rows(page, `Noether ${run}`).count(), 1); // only the renamed one
 });
 
+test("window 1 merges two prospects by the form of the command; the row that goes leaves window 2 by itself", WITHIN_MS(60), async () => {
+  const { page } = one;
+  await page.getByRole("button", { name: "New prospect" }).click();
+  await fill(page, { firstName: "Edith", lastName: `Double ${run}`, email: `double.${run}@example.org` });
+  await page.getByRole("button", { name: "Add prospect" }).click();
+  await rowWith(two.page, `Double ${run}`);
+  const before = mark(two);
+  const [stays, goes] = [await idOf(two.page, renamed), await idOf(two.page, `Double ${run}`)];
+  await page.getByRole("dialog").waitFor({ state: "detached", ...WITHIN });
+  await page.getByRole("button", { name: "New command" }).click();
+  await page.getByLabel("Command", { exact: true }).selectOption({ label: "Merge prospects" });
+  await fill(page, { prospectId: stays, mergedProspectId: stays });
+  await page.getByRole("button", { name: "Merge prospects" }).click();
+  await faultOf(page, "mergedProspectId", /merged into itself/);
+  await picture(one, "command");
+  await fill(page, { mergedProspectId: goes });
+  await page.getByRole("button", { name: "Merge prospects" }).click();
+  await rows(two.page, `Double ${run}`).waitFor({ state: "detached", ...WITHIN });
+  await page.getByRole("dialog").waitFor({ state: "detached", ...WITHIN });
+  await rows(page, `Double ${run}`).waitFor({ state: "detached", ...WITHIN });
+  await rowWith(two.page, renamed);
+  await two.page.getByLabel("Latest events").getByText(`merged into ${stays}`).waitFor(WITHIN);
+  await picture(two, "merged");
+  assertUntouched(two, before);
+});
+
 test("the activity panel shows what happened, and the search finds it", WITHIN_MS(60), async () => {
   const { page } = one;
   await page.getByLabel("Latest events").getByText(`Edith ${renamed}`).first().waitFor(WITHIN);
@@ -174,6 +200,10 @@ function rows(page, text) {
 
 async function rowWith(page, text) {
   await rows(page, text).first().waitFor(WITHIN);
+}
+
+async function idOf(page, text) {
+  return rows(page, text).first().getAttribute("data-prospect");
 }
 
 function count(requests, method, path) {

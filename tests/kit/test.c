@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SUITES_MAX = 64, FOLDERS_MAX = 64 };
+enum { SUITES_MAX = 64, FOLDERS_MAX = 128 };
 static CU_SuiteInfo suites[SUITES_MAX + 1];
 static size_t suite_count;
 static char folders[FOLDERS_MAX][64];

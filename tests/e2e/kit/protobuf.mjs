@@ -30,6 +30,7 @@ const MESSAGES = {
     1: ['prospectId', 'int'], 2: ['firstName', 'string'], 3: ['lastName', 'string'], 4: ['email', 'string'],
     5: ['phone', 'string'], 6: ['notes', 'string'], 7: ['version', 'int'],
   },
+  ProspectMerged: { 1: ['prospectId', 'int'], 2: ['mergedInto', 'int'], 3: ['version', 'int'] },
   CommandRejected: {
     1: ['commandId', 'string'], 2: ['commandType', 'string'], 3: ['code', 'string'], 4: ['message', 'string'],
     5: ['errors', 'FieldError', true], 6: ['subject', 'string'],
@@ -37,6 +38,14 @@ const MESSAGES = {
   FieldError: { 1: ['field', 'string'], 2: ['code', 'string'], 3: ['message', 'string'] },
 };
 MESSAGES.ProspectUpdated = { ...MESSAGES.ProspectCreated, 8: ['changedFields', 'string', true] };
+
+/** Another schema, for example of a newer version: { number: [member, type, repeated] }. */
+export function define(name, fields) {
+  MESSAGES[name] = fields;
+}
+
+/** What decode() knows of a message, to be built upon. */
+export const fieldsOf = (name) => ({ ...MESSAGES[name] });
 
 class Reader {
   at = 0;

@@ -114,10 +114,27 @@ static void update(World *w, const char *id, int64_t prospect, int64_t version, 
     update_in(w, "t", id, prospect, version, email);
 }
 
+static void merge(World *w, const char *id, int64_t survivor, int64_t version, int64_t other,
+                  int64_t other_version) {
+    Events__V1__MergeProspects c = EVENTS__V1__MERGE_PROSPECTS__INIT;
+    c.prospect_id = survivor;
+    c.expected_version = version;
+    c.merged_prospect_id = other;
+    c.merged_expected_version = other_version;
+    put(w, id, "MergeProspects", "t", &c.base);
+}
+
 static size_t turn(World *w) {
     int64_t wait;
     bool only_wait;
     return command_loop_turn(w->loop, &wait, &only_wait);
+}
+
+/* A turn in which something was due, which may be only after a pause. */
+static size_t turn_when_due(World *w) {
+    size_t handled = 0;
+    for (int i = 0; i < 1000 && !(handled = turn(w)); i++) clock_sleep_ms(10);
+    return handled;
 }
 
 static int64_t number(Db *db, const char *sql) {
@@ -192,6 +209,119 @@ static void one_batch(void) {
     world_close(&w);
 }
 
+/* Two prospects become one: both events in their order, in one transaction; the address of the one that goes
+ * is free, and nobody changes it any more. */
+static void merges(void) {
+    World w = world_open();
+    create(&w, "c1", "Lovelace", "ada@example.org");
+    create(&w, "c2", "King", "king@example.org");
+    merge(&w, "m1", 1, 2, 2, 0);  /* not this version */
+    merge(&w, "m2", 1, 1, 2, 9);  /* nor that one of the other */
+    merge(&w, "m3", 1, 1, 1, 0);  /* into itself */
+    merge(&w, "m4", 1, 1, 77, 0); /* with nobody */
+    merge(&w, "m5", 77, 1, 1, 0);
+    merge(&w, "m6", 1, 1, 2, 1);
+    merge(&w, "m7", 1, 2, 2, 0);  /* it has gone already */
+    merge(&w, "m8", 2, -1, 1, 0); /* and takes nobody in */
+    update(&w, "u1", 2, -1, "x@example.org");
+    create(&w, "c3", "Byron", "KING@example.org"); /* the address is free */
+    update(&w, "u2", 1, 2, "ada@example.org");
+    open_service(&w);
+    CHECK(turn(&w) == 13);
+    CHECK(w.events == 14);
+    expect_history(&w,
+                   "ProspectCreated prospect/1 1; ProspectCreated prospect/2 1; "
+                   "CommandRejected command/m1 0 version_conflict expectedVersion:version_conflict; "
+                   "CommandRejected command/m2 0 version_conflict mergedExpectedVersion:version_conflict; "
+                   "CommandRejected command/m3 0 invalid mergedProspectId:invalid_id; "
+                   "CommandRejected command/m4 0 not_found mergedProspectId:not_found; "
+                   "CommandRejected command/m5 0 not_found prospectId:not_found; "
+                   "ProspectMerged prospect/2 2; ProspectUpdated prospect/1 2; "
+                   "CommandRejected command/m7 0 not_found mergedProspectId:not_found; "
+                   "CommandRejected command/m8 0 not_found prospectId:not_found; "
+                   "CommandRejected command/u1 0 not_found; "
+                   "ProspectCreated prospect/3 1; ProspectUpdated prospect/1 3; ");
+    CHECK(number(w.db, "SELECT merged_into FROM prospect WHERE prospect_id = 2 AND email = ''") == 1);
+    CHECK(number(w.db, "SELECT prospect_id FROM prospect_email WHERE email_key = 'king@example.org'") == 3);
+    CHECK(number(w.db, "SELECT count(*) FROM prospect_email") == 2);
+    CHECK(number(w.db, "SELECT count(*) FROM command_done") == 13);
+    world_close(&w);
+}
+
+/* Where a merge fails halfway, nothing of it stays: neither a tombstone nor the first of its events. */
+static void merge_is_one_thing(void) {
+    World w = world_open();
+    create(&w, "c1", "Lovelace", "ada@example.org");
+    create(&w, "c2", "King", "king@example.org");
+    open_service(&w);
+    CHECK(turn(&w) == 2);
+    REQUIRE(db_execute(w.db,
+                       "CREATE TRIGGER halfway BEFORE INSERT ON outbox WHEN NEW.subject = 'prospect/1'"
+                       " BEGIN SELECT RAISE(ABORT, 'no'); END",
+                       NULL));
+    merge(&w, "m1", 1, 1, 2, 1);
+    CHECK(turn(&w) == 1);
+    CHECK(number(w.db, "SELECT count(*) FROM prospect WHERE version = 1 AND merged_into = 0") == 2);
+    CHECK(number(w.db, "SELECT count(*) FROM outbox") == 2);
+    CHECK(number(w.db, "SELECT count(*) FROM prospect_email") == 2);
+    REQUIRE(db_execute(w.db, "DROP TRIGGER halfway", NULL));
+    CHECK(turn_when_due(&w) == 1);
+    expect_history(&w, "ProspectCreated prospect/1 1; ProspectCreated prospect/2 1; "
+                       "ProspectMerged prospect/2 2; ProspectUpdated prospect/1 2; ");
+    world_close(&w);
+}
+
+/* A worker of another lane has changed one of the two between this command's reading and its writing, so that
+ * its write finds no row of that version (a trigger does that here): all of the merge is undone, and it is
+ * tried again. */
+static void merge_meets_another_lane(void) {
+    static const char *const LANES[] = {"CREATE TRIGGER lane BEFORE UPDATE ON prospect WHEN NEW.prospect_id "
+                                        "= 1 BEGIN SELECT RAISE(IGNORE); END",
+                                        "CREATE TRIGGER lane BEFORE UPDATE ON prospect WHEN NEW.prospect_id "
+                                        "= 2 BEGIN SELECT RAISE(IGNORE); END"};
+    World w = world_open();
+    create(&w, "c1", "Lovelace", "ada@example.org");
+    create(&w, "c2", "King", "king@example.org");
+    merge(&w, "m1", 1, 1, 2, 1);
+    open_service(&w);
+    for (size_t i = 0; i < COUNT(LANES); i++) {
+        REQUIRE(db_execute(w.db, LANES[i], NULL));
+        CHECK(turn_when_due(&w) == (i ? 1 : 3));
+        CHECK(number(w.db, "SELECT count(*) FROM outbox") == 2); /* neither event of the merge */
+        CHECK(number(w.db, "SELECT count(*) FROM prospect WHERE version = 1 AND merged_into = 0") == 2);
+        CHECK(number(w.db, "SELECT count(*) FROM prospect_email") == 2);
+        REQUIRE(db_execute(w.db, "DROP TRIGGER lane", NULL));
+    }
+    CHECK(turn_when_due(&w) == 1);
+    expect_history(&w, "ProspectCreated prospect/1 1; ProspectCreated prospect/2 1; "
+                       "ProspectMerged prospect/2 2; ProspectUpdated prospect/1 2; ");
+    world_close(&w);
+}
+
+/* The same command twice, and once more after everything has come to pass. */
+static void merge_once(void) {
+    World w = world_open();
+    create(&w, "c1", "Lovelace", "ada@example.org");
+    create(&w, "c2", "King", "king@example.org");
+    merge(&w, "m1", 1, 1, 2, 1);
+    open_service(&w);
+    QueueMessage *m;
+    size_t count;
+    Err err = {0};
+    REQUIRE(CHECK_OK(queue_claim(w.receiver, 10, 30000, &m, &count, &err), &err));
+    REQUIRE(count == 3);
+    AUTO(Handlers) h = handlers_new(w.db);
+    Handled results[3];
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(handlers_run(h, m, count, results, &err), &err);
+        CHECK(results[2].as == HANDLED_DONE && results[2].events == (i ? 0 : 2));
+    }
+    expect_history(&w, "ProspectCreated prospect/1 1; ProspectCreated prospect/2 1; "
+                       "ProspectMerged prospect/2 2; ProspectUpdated prospect/1 2; ");
+    h = handlers_free(h);
+    world_close(&w);
+}
+
 /* What can never be handled goes to the dead letter at once, and the rest of the batch goes on. */
 static void hopeless(void) {
     World w = world_open();
@@ -247,8 +377,8 @@ static void crash_before_settling(void) {
     AUTO(Handlers) h = handlers_new(w.db);
     Handled results[2];
     CHECK_OK(handlers_run(h, m, count, results, &err), &err);
-    CHECK(results[0].as == HANDLED_DONE && results[0].event && results[1].as == HANDLED_DONE &&
-          results[1].event);
+    CHECK(results[0].as == HANDLED_DONE && results[0].events == 1 && results[1].as == HANDLED_DONE &&
+          results[1].events == 1);
     h = handlers_free(h);
     close_service(&w); /* nothing was completed */
     open_service(&w);
@@ -428,5 +558,6 @@ static void throughput(void) {
     world_close(&w);
 }
 
-SUITE("handlers", TEST(one_batch), TEST(hopeless), TEST(crash_before_settling), TEST(same_id_other_body),
+SUITE("handlers", TEST(one_batch), TEST(merges), TEST(merge_is_one_thing), TEST(merge_meets_another_lane),
+      TEST(merge_once), TEST(hopeless), TEST(crash_before_settling), TEST(same_id_other_body),
       TEST(failing_command), TEST(order_behind_a_failing_one), TEST(outage), TEST(killed), TEST(throughput));

@@ -2,6 +2,7 @@
 
 #include "events/v1/prospect.pb-c.h"
 #include "kit/test.h"
+#include "observe/metric.h"
 #include "store/migrations_read.h"
 #include "store/replay_log.h"
 #include <stdio.h>
@@ -173,6 +174,7 @@ static void bad_events_stop_nobody(void) {
     CHECK(number_of(w, "SELECT count(*) FROM event_dead_letter WHERE sequence = 0 AND event_id = ''"
                        " AND length(body) = 2") == 2);
     CHECK(number_of(w, "SELECT count(*) FROM command_outcome") == 3);
+    CHECK(metric_value(metric_counter("events_projection_unknown_type_total", "")) == 1);
 }
 
 static void a_requeued_event_changes_nothing_twice(void) {
@@ -200,6 +202,34 @@ static void a_skipped_event_moves_the_prefix(void) {
     CHECK(projector_held(w->projector) == 2);
     CHECK(number_of(w, "SELECT version FROM prospect_summary") == 2);
     CHECK(number_of(w, "SELECT count(*) FROM command_outcome") == 1);
+    CHECK(number_of(w, "SELECT count(*) FROM event_dead_letter") == 0);
+}
+
+static Events__V1__Envelope *merged_new(World *w, int64_t sequence, int64_t p, int64_t into, int64_t v) {
+    Events__V1__ProspectMerged data = EVENTS__V1__PROSPECT_MERGED__INIT;
+    data.prospect_id = p, data.merged_into = into, data.version = v;
+    Events__V1__Envelope *e = event_new(w, sequence, p, v);
+    e->event_type = (char *)"ProspectMerged";
+    e->data.len = events__v1__prospect_merged__pack(&data, e->data.data);
+    return e;
+}
+
+/* Two events of one command in two transactions: in between, its outcome is not known. */
+static void a_merge_has_succeeded_with_its_last_event(void) {
+    AUTO(World) w = world_new("merge");
+    add(w, event_new(w, 1, 5, 1));
+    add(w, event_new(w, 2, 6, 1));
+    Events__V1__Envelope *merged = merged_new(w, 3, 6, 5, 2), *updated = event_new(w, 4, 5, 2);
+    updated->causation_id = merged->causation_id;
+    add(w, merged);
+    apply(w, true);
+    CHECK(number_of(w, "SELECT merged_into FROM prospect_summary WHERE prospect_id = 6 AND version = 2") ==
+          5);
+    CHECK(number_of(w, "SELECT count(*) FROM command_outcome WHERE command_id = 'command-3'") == 0);
+    add(w, updated);
+    apply(w, true);
+    CHECK(number_of(w, "SELECT version FROM prospect_summary WHERE prospect_id = 5") == 2);
+    CHECK(number_of(w, "SELECT sequence FROM command_outcome WHERE command_id = 'command-3'") == 4);
     CHECK(number_of(w, "SELECT count(*) FROM event_dead_letter") == 0);
 }
 
@@ -261,5 +291,6 @@ static void unreadable_state_is_not_told_as_nothing(void) {
 
 SUITE("projector", TEST(any_order_of_arrival), TEST(a_failed_transaction_has_done_nothing),
       TEST(bad_events_stop_nobody), TEST(a_requeued_event_changes_nothing_twice),
-      TEST(a_skipped_event_moves_the_prefix), TEST(holes_and_the_tail_are_asked_for),
-      TEST(the_epoch_is_learnt_once), TEST(unreadable_state_is_not_told_as_nothing));
+      TEST(a_skipped_event_moves_the_prefix), TEST(a_merge_has_succeeded_with_its_last_event),
+      TEST(holes_and_the_tail_are_asked_for), TEST(the_epoch_is_learnt_once),
+      TEST(unreadable_state_is_not_told_as_nothing));

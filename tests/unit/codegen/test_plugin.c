@@ -26,6 +26,10 @@ static const Case CASES[] = {
      "M: an event needs a topic"},
     {"command without title", "message M { option (message) = {kind: COMMAND}; }",
      "M: a command or event needs"},
+    {"producer with a space",
+     "message M { option (message) = {kind: COMMAND, title: \"T\", schema_version: \"1\", producer: \"A "
+     "B\"}; }",
+     "M: the producer must be a name"},
     {"causes an event", "message C { " COMMAND ", causes: [\"M\"]}; } message M { " EVENT "}; }", NULL},
     {"causes no event", "message C { " COMMAND ", causes: [\"M\"]}; } message M { }",
      "C: causes M, which is no event"},

@@ -45,7 +45,8 @@ static void prospects_become_rows(void) {
     AUTO(Arena) arena = arena_new(0);
     uint8_t room[512];
     Err err = {0};
-    ProspectSummary row;
+    Projected p;
+    const ProspectSummary *row = &p.prospect;
     Events__V1__ProspectUpdated updated = EVENTS__V1__PROSPECT_UPDATED__INIT;
     updated.prospect_id = 5;
     updated.first_name = (char *)"Ada";
@@ -56,40 +57,60 @@ static void prospects_become_rows(void) {
     Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
     at.seconds = 100;
     e.occurred_at = &at;
-    REQUIRE(CHECK_OK(projection_prospect(&e, arena, &row, &err), &err));
-    CHECK(row.prospect_id == 5 && row.version == 4 && row.updated_at == 100000000);
-    CHECK_SPAN(row.tenant_id, "t");
-    CHECK_SPAN(row.last_name, "L\xc3\xb6vel");
-    CHECK_SPAN(row.last_name_key, "lovel");
-    CHECK_SPAN(row.email_key, "a@x.org");
-    CHECK_SPAN(row.phone, "");
+    REQUIRE(CHECK_OK(projection_of(&e, arena, &p, &err), &err));
+    CHECK(p.has_prospect && p.has_outcome && p.outcome.status == 2 && !row->merged_into);
+    CHECK(row->prospect_id == 5 && row->version == 4 && row->updated_at == 100000000);
+    CHECK_SPAN(row->tenant_id, "t");
+    CHECK_SPAN(row->last_name, "L\xc3\xb6vel");
+    CHECK_SPAN(row->last_name_key, "lovel");
+    CHECK_SPAN(row->email_key, "a@x.org");
+    CHECK_SPAN(row->phone, "");
 
     updated.version = 0;
     e = event_of("ProspectUpdated", &updated.base, room);
-    CHECK(!projection_prospect(&e, arena, &row, &err) && err_is(&err, &ERR_INVALID));
+    CHECK(!projection_of(&e, arena, &p, &err) && err_is(&err, &ERR_INVALID));
     err_clear(&err);
     memset(room, 0xff, sizeof room);
     e.data.len = 40;
-    CHECK(!projection_prospect(&e, arena, &row, &err) && err_is(&err, &ERR_INVALID));
+    CHECK(!projection_of(&e, arena, &p, &err) && err_is(&err, &ERR_INVALID));
+}
+
+/* What is left of one that has gone; that its command has succeeded is said by the event behind it. */
+static void merged_becomes_a_tombstone(void) {
+    AUTO(Arena) arena = arena_new(0);
+    uint8_t room[64];
+    Err err = {0};
+    Projected p;
+    Events__V1__ProspectMerged merged = EVENTS__V1__PROSPECT_MERGED__INIT;
+    merged.prospect_id = 5, merged.merged_into = 3, merged.version = 4;
+    Events__V1__Envelope e = event_of("ProspectMerged", &merged.base, room);
+    REQUIRE(CHECK_OK(projection_of(&e, arena, &p, &err), &err));
+    CHECK(p.has_prospect && !p.has_outcome);
+    CHECK(p.prospect.prospect_id == 5 && p.prospect.version == 4 && p.prospect.merged_into == 3);
+    CHECK_SPAN(p.prospect.email, "");
+    CHECK_SPAN(p.prospect.search, "");
+    merged.merged_into = 0;
+    e = event_of("ProspectMerged", &merged.base, room);
+    CHECK(!projection_of(&e, arena, &p, &err) && err_is(&err, &ERR_INVALID));
 }
 
 static void outcomes_follow_from_events(void) {
     AUTO(Arena) arena = arena_new(0);
     uint8_t room[512];
     Err err = {0};
-    OutcomeRow row;
-    bool has;
+    Projected p;
+    const OutcomeRow *row = &p.outcome;
     Events__V1__Envelope e = event_of("SomethingNew", NULL, room);
-    REQUIRE(CHECK_OK(projection_outcome(&e, arena, &row, &has, &err), &err));
-    CHECK(has && row.status == 2 && row.sequence == 9);
-    CHECK_SPAN(row.command_id, "c1");
-    CHECK_SPAN(row.subject, "prospect/5");
-    CHECK_SPAN(row.event_id, "e1");
+    REQUIRE(CHECK_OK(projection_of(&e, arena, &p, &err), &err));
+    CHECK(p.has_outcome && !p.has_prospect && row->status == 2 && row->sequence == 9);
+    CHECK_SPAN(row->command_id, "c1");
+    CHECK_SPAN(row->subject, "prospect/5");
+    CHECK_SPAN(row->event_id, "e1");
 
     e.causation_id = (char *)"";
-    CHECK(projection_outcome(&e, arena, &row, &has, &err) && !has);
+    CHECK(projection_of(&e, arena, &p, &err) && !p.has_outcome);
     e = event_of("EventSkipped", NULL, room);
-    CHECK(projection_outcome(&e, arena, &row, &has, &err) && !has);
+    CHECK(projection_of(&e, arena, &p, &err) && !p.has_outcome);
 
     Events__V1__FieldError fault = EVENTS__V1__FIELD_ERROR__INIT, *faults[] = {&fault};
     Events__V1__CommandRejected rejected = EVENTS__V1__COMMAND_REJECTED__INIT;
@@ -99,13 +120,14 @@ static void outcomes_follow_from_events(void) {
     rejected.code = (char *)"duplicate_email";
     rejected.n_errors = 1, rejected.errors = faults;
     e = event_of("CommandRejected", &rejected.base, room);
-    REQUIRE(CHECK_OK(projection_outcome(&e, arena, &row, &has, &err), &err));
-    CHECK(has && row.status == 3);
-    CHECK_SPAN(row.command_id, "c2");
-    CHECK_SPAN(row.code, "duplicate_email");
-    CHECK_SPAN(row.subject, "");
-    CHECK_SPAN(row.errors,
+    REQUIRE(CHECK_OK(projection_of(&e, arena, &p, &err), &err));
+    CHECK(p.has_outcome && !p.has_prospect && row->status == 3);
+    CHECK_SPAN(row->command_id, "c2");
+    CHECK_SPAN(row->code, "duplicate_email");
+    CHECK_SPAN(row->subject, "");
+    CHECK_SPAN(row->errors,
                "[{\"field\":\"email\",\"code\":\"duplicate_email\",\"message\":\"is \\\"taken\\\"\"}]");
 }
 
-SUITE("projection", TEST(search_words), TEST(prospects_become_rows), TEST(outcomes_follow_from_events));
+SUITE("projection", TEST(search_words), TEST(prospects_become_rows), TEST(merged_becomes_a_tombstone),
+      TEST(outcomes_follow_from_events));

@@ -137,6 +137,9 @@ static void ordering(void) {
     CHECK(span_equal(key, built(&upper, arena).ordering_key));
     lower.claims = &other;
     CHECK(!span_equal(key, built(&lower, arena).ordering_key));
+    CommandInput merge =
+        input("MergeProspects", "{\"mergedProspectId\":8,\"prospectId\":7,\"expectedVersion\":-1}");
+    CHECK_SPAN(built(&merge, arena).ordering_key, "prospect/7"); /* the subject that its type names */
 }
 
 SUITE("command", TEST(ids), TEST(refused), TEST(put), TEST(envelope), TEST(ordering));

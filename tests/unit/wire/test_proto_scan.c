@@ -150,9 +150,10 @@ static void unknown_fields_travel(void) {
     CHECK(span_equal(buf_view(&again), future));
     ProtobufCMessage *other = message_new(type, arena);
     CHECK(proto_attach_unknown(other, future, arena));
-    CHECK(!proto_attach_unknown(other, SPAN("\x08\x07"),
-                                arena)); /* field 1 is known: no way around its checks */
     CHECK(!proto_attach_unknown(other, SPAN("\xa0"), arena));
+    CHECK(!proto_attach_unknown(other, SPAN("\x12\x01\xff"), arena)); /* known fields keep their rules */
+    CHECK(!proto_attach_unknown(other, SPAN("\x12\x01\x00"), arena));
+    CHECK(!proto_attach_unknown(other, SPAN("\x10\x01"), arena));
     ((Events__V1__ProspectCreated *)other)->prospect_id = 7;
     AUTO_BUF packed = {0};
     message_pack(other, &packed);

@@ -1,10 +1,12 @@
+import type { ReactNode } from "react";
 import { useServices } from "../hooks/useServices";
 import { useSession } from "../hooks/useSession";
 import { Brand } from "./Brand";
 import { ConnectionBadge } from "./ConnectionBadge";
 import { Icon } from "./Icon";
 
-export function AppHeader() {
+/** The children stand beside the user: what can be done from anywhere. */
+export function AppHeader({ children }: { children?: ReactNode }) {
   const { session } = useServices();
   const current = useSession();
   return (
@@ -12,6 +14,7 @@ export function AppHeader() {
       <Brand />
       <ConnectionBadge />
       <div className="app-user">
+        {children}
         <span className="app-user-name">{current?.username}</span>
         <button type="button" className="button button-quiet" onClick={() => session.signOut()}>
           <Icon name="out" />

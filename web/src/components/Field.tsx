@@ -1,12 +1,18 @@
 import { useId, type FocusEvent } from "react";
-import { codePoints } from "../core/validate";
+import { codePoints, isNumber } from "../core/validate";
 import type { FieldRule } from "../gen/forms";
+
+export interface Suggestion {
+  value: string;
+  label: string;
+}
 
 interface Props {
   rule: FieldRule;
   value: string;
   fault: string | undefined;
   disabled: boolean;
+  suggestions?: readonly Suggestion[] | undefined;
   onChange: (value: string) => void;
   onBlur: (event: FocusEvent) => void;
 }
@@ -14,7 +20,7 @@ interface Props {
 const AUTOCOMPLETE = "off"; // the form is about somebody else than the person at the keyboard
 
 /** One field as the contract describes it: label, widget, limits, and what is wrong with it. */
-export function Field({ rule, value, fault, disabled, onChange, onBlur }: Props) {
+export function Field({ rule, value, fault, disabled, suggestions = [], onChange, onBlur }: Props) {
   const id = useId();
   const common = {
     id,
@@ -36,8 +42,13 @@ export function Field({ rule, value, fault, disabled, onChange, onBlur }: Props)
       {rule.widget === "textarea" ? (
         <textarea {...common} rows={5} onChange={(event) => onChange(event.target.value)} />
       ) : (
-        <input {...common} type={INPUT_TYPES[rule.widget]} inputMode={INPUT_MODES[rule.widget]}
-          spellCheck={false} onChange={(event) => onChange(event.target.value)} />
+        <input {...common} type={INPUT_TYPES[rule.widget]} inputMode={isNumber(rule) ? "numeric" : INPUT_MODES[rule.widget]}
+          list={suggestions.length > 0 ? `${id}-list` : undefined} spellCheck={false} onChange={(event) => onChange(event.target.value)} />
+      )}
+      {suggestions.length > 0 && (
+        <datalist id={`${id}-list`}>
+          {suggestions.map((item) => <option key={item.value} value={item.value}>{item.label}</option>)}
+        </datalist>
       )}
       <div className="field-foot">
         <p id={`${id}-fault`} className="field-fault" aria-live="polite">

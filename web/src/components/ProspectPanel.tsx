@@ -4,8 +4,8 @@ import { fullName, type Prospect } from "../core/prospect";
 import { useSaveProspect } from "../hooks/useSaveProspect";
 import { useServices } from "../hooks/useServices";
 import { Banner } from "./Banner";
+import { CommandForm } from "./CommandForm";
 import { HistoryList } from "./HistoryList";
-import { ProspectForm } from "./ProspectForm";
 import { SidePanel } from "./SidePanel";
 import { Time } from "./Time";
 
@@ -20,7 +20,7 @@ export function ProspectPanel({ prospect, onClose }: Props) {
   const { api, cache, notices } = useServices();
   const [base, setBase] = useState(prospect); // what the form started from: its version goes with the command
   const [dirty, setDirty] = useState(false);
-  const { state, save, reset } = useSaveProspect(base, onClose);
+  const { state, send, reset } = useSaveProspect(base, onClose);
   const saving = state.phase === "sending" || state.phase === "accepted";
   const overtaken = base !== undefined && prospect !== undefined && prospect.version > base.version && !saving;
 
@@ -46,14 +46,14 @@ export function ProspectPanel({ prospect, onClose }: Props) {
           Somebody else changed this prospect in the meantime. Your changes are not saved.
         </Banner>
       )}
-      <ProspectForm
+      <CommandForm
         key={base === undefined ? "new" : `${base.prospectId}:${base.version}`}
         form={formOf(base === undefined ? "CreateProspect" : "UpdateProspect")}
         initial={base === undefined ? {} : asValues(base)}
         state={state}
         submitLabel={base === undefined ? "Add prospect" : "Save changes"}
         needsChange={base !== undefined}
-        onSubmit={(input) => void save(input)}
+        onSubmit={(values) => void send(values)}
         onCancel={onClose}
         onDirty={setDirty}
       />

@@ -16,7 +16,7 @@ export function SidePanel({ title, subtitle, mayDismiss, onClose, children }: Pr
   useEffect(() => {
     const element = dialog.current;
     element?.showModal();
-    element?.querySelector<HTMLElement>("input, textarea")?.focus();
+    element?.querySelector<HTMLElement>("input, select, textarea")?.focus();
     return () => element?.close();
   }, []);
   return (

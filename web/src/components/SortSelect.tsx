@@ -20,7 +20,7 @@ interface Props {
 
 export function SortSelect({ value, personal, onChange }: Props) {
   return (
-    <label className="sort">
+    <label className="sort select">
       <span className="visually-hidden">Order</span>
       <select value={value} onChange={(event) => onChange(event.target.value as ProspectSort)}>
         {ORDERS.filter((order) => personal || !order.personal).map((order) => (

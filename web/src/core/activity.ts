@@ -1,4 +1,5 @@
 // The latest events for the activity panel, newest first, and which types the panel wants.
+import { messageForms } from "../gen/forms";
 import type { DomainEvent } from "./codec";
 import { Store } from "./store";
 
@@ -10,7 +11,7 @@ export interface Activity {
   sequence: string;
   occurredAt: string;
   issuedBy: string;
-  /** What the event is about, in a word: a name, or the reason of a rejection. */
+  /** What the event is about, in a word: a name, the reason of a rejection, or whom else it concerns. */
   detail: string;
 }
 
@@ -40,7 +41,7 @@ function toActivity(event: DomainEvent): Activity {
     sequence: event.sequence.toString(),
     occurredAt: event.occurredAt,
     issuedBy: event.issuedBy,
-    detail: detail(event.data ?? {}),
+    detail: detail(event.data ?? {}) || others(event),
   };
 }
 
@@ -48,4 +49,11 @@ function detail(data: NonNullable<DomainEvent["data"]>): string {
   const name = [data.firstName, data.lastName].filter((part) => typeof part === "string" && part !== "").join(" ");
   if (name !== "") return name;
   return typeof data.code === "string" ? data.code.replaceAll("_", " ") : "";
+}
+
+/** The ids in it besides its subject's own: "merged into 12". */
+function others(event: DomainEvent): string {
+  const ids = (messageForms[event.type]?.fields ?? []).filter((field) => field.type === "id");
+  const told = ids.map((field) => [field.label.toLowerCase(), event.data?.[field.name]] as const);
+  return told.filter(([, id]) => id && !event.subject.endsWith(`/${id}`)).map(([label, id]) => `${label} ${id}`).join(", ");
 }

@@ -97,6 +97,11 @@ export class Api {
     });
   }
 
+  /** Any command of the contract. */
+  async sendCommand(name: string, body: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.#request("POST", `/api/commands/${name}`, { body });
+  }
+
   async getCommand(commandId: string): Promise<CommandReport> {
     const response = await this.#request("GET", `/api/commands/${encodeURIComponent(commandId)}`);
     const body = (await response.json()) as Record<string, unknown>;

@@ -24,7 +24,6 @@ export interface LiveOptions {
   open: (address: string, subprotocol: string) => WebSocket;
 }
 
-const PROSPECT_EVENTS = ["ProspectCreated", "ProspectUpdated"];
 const PROSPECT_SUBJECTS = ["prospect/*"];
 const ACTIVITY_BACKLOG = 40n;
 const CALM_AFTER_MS = 30_000;
@@ -87,7 +86,7 @@ export class Live {
     if (this.#prospects !== undefined) return;
     this.#start = { position: BigInt(page.position), epoch: page.epoch };
     this.#prospects = this.#stream.subscribe({
-      eventTypes: PROSPECT_EVENTS,
+      eventTypes: [], // whatever happens to a prospect: core/prospect-list.ts reads the contract
       subjects: PROSPECT_SUBJECTS,
       start: { after: this.#start.position, epoch: this.#start.epoch },
       onEvent: (event) => this.#options.cache.apply(event),

@@ -1,14 +1,15 @@
 // What the codes mean, in words for the person at the form. A code that is not here shows the server's own message.
 import type { FieldRule } from "../gen/forms";
 
-const TEXT: Readonly<Record<string, (rule: FieldRule | undefined) => string>> = {
+const TEXT: Readonly<Record<string, (rule: FieldRule | undefined, said: string) => string>> = {
   required: (rule) => `${rule?.label ?? "This field"} is required.`,
   too_long: (rule) => `Use at most ${rule?.maxLength?.toLocaleString("en") ?? "fewer"} characters.`,
   invalid_email: () => "Enter an e-mail address such as ada@example.org.",
   invalid_phone: () => "Use 5 to 32 digits, spaces and + - ( ) . with at least 5 digits.",
   invalid_characters: () => "Control characters are not possible here.",
   invalid_encoding: () => "This text is damaged. Type it again.",
-  wrong_type: () => "This has to be text.",
+  invalid_id: (_, said) => (said === "" ? "Enter a number such as 12345." : sentence(said)),
+  wrong_type: (rule) => (rule?.type === "int64" ? "Enter a whole number." : "This has to be text."),
   duplicate_email: () => "Another prospect already has this e-mail address.",
   version_conflict: () => "Somebody else changed this prospect in the meantime.",
   not_found: () => "This prospect no longer exists.",
@@ -16,5 +17,9 @@ const TEXT: Readonly<Record<string, (rule: FieldRule | undefined) => string>> = 
 };
 
 export function faultText(code: string, rule: FieldRule | undefined, fallback = ""): string {
-  return TEXT[code]?.(rule) ?? (fallback || `Not accepted (${code}).`);
+  return TEXT[code]?.(rule, fallback) ?? (fallback || `Not accepted (${code}).`);
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }

@@ -44,7 +44,7 @@ export class ProspectCache {
     if (change.sequence > this.#minPosition) this.#minPosition = change.sequence;
     this.#applyToLists(change);
     this.#applyToOne(change);
-    this.#highlight(change.fields.prospectId, change.fields.version);
+    if (!change.ended) this.#highlight(change.fields.prospectId, change.fields.version);
   }
 
   /** For the query's structuralSharing: runs wherever data is set, so that nothing older is ever shown in between. */
@@ -90,6 +90,7 @@ export class ProspectCache {
 
   #applyToOne(change: Change): void {
     const id = change.fields.prospectId;
+    if (change.ended) this.#queries.removeQueries({ queryKey: keys.one(id), exact: true });
     this.#queries.setQueryData<Prospect>(keys.one(id), (old) => {
       if (old === undefined || old.version >= change.fields.version) return old;
       return { ...old, ...change.fields, updatedAt: change.at };

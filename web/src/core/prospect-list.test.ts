@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { applyChange, reconcile, type Change, type ProspectList } from "./prospect-list";
+import type { DomainEvent } from "./codec";
+import { applyChange, readChange, reconcile, type Change, type ProspectList } from "./prospect-list";
 import type { Prospect, ProspectSort } from "./prospect";
 
 const time = (minute: number): string => `2026-01-01T00:${String(minute).padStart(2, "0")}:00Z`;
@@ -12,7 +13,7 @@ const row = (id: number, version = 1): Prospect => ({
 
 const change = (id: number, version: number, more: Partial<Change> = {}): Change => {
   const { createdAt: _created, updatedAt: _updated, ...fields } = row(id, version);
-  return { sequence: 100n, created: version === 1, at: time(50), fields: { ...fields, lastName: "New" }, ...more };
+  return { sequence: 100n, created: version === 1, ended: false, at: time(50), fields: { ...fields, lastName: "New" }, ...more };
 };
 
 const list = (ids: number[], nextCursor?: string): ProspectList => ({
@@ -68,4 +69,35 @@ test("an answer that was read before the latest events does not take them back",
   const late = reconcile(list([3, 2], "c"), by("-createdAt"), [change(9, 1), change(2, 2)]);
   assert.deepEqual(ids(late), [9, 3, 2]);
   assert.equal(late.pages[0]?.items[2]?.version, 2);
+});
+
+test("what has ended leaves every list, however it is sorted or searched, and does not come back with a late answer", () => {
+  const ended = change(2, 2, { ended: true });
+  const filters = [by("-createdAt"), by("lastName"), by("-updatedAt"), by("email", "ada")];
+  for (const filter of filters) {
+    assert.deepEqual(ids(applyChange(list([3, 2, 1], "c"), filter, ended).list), [3, 1]);
+    assert.equal(applyChange(list([3, 2, 1], "c"), filter, ended).stale, false);
+    assert.deepEqual(ids(reconcile(list([3, 2, 1]), filter, [ended])), [3, 1]);
+  }
+  const start = list([3, 1]);
+  assert.deepEqual(applyChange(start, by("-createdAt"), ended), { list: start, stale: false });
+});
+
+const event = (type: string, version: number, data: DomainEvent["data"]): DomainEvent => ({
+  eventId: "e", type, subject: "prospect/7", version, sequence: 9n, occurredAt: time(1),
+  causationId: "c", correlationId: "", issuedBy: "", data,
+});
+
+test("which events change a list follows from the contract", () => {
+  const state = { prospectId: 7, firstName: "Ada", lastName: "L", email: "a@b.co", phone: "", notes: "", version: 1 };
+  const read = (type: string, version: number, data: DomainEvent["data"]) => {
+    const found = readChange(event(type, version, data));
+    return found && [found.fields.prospectId, found.fields.version, found.created, found.ended, found.fields.lastName];
+  };
+  assert.deepEqual(read("ProspectCreated", 1, state), [7, 1, true, false, "L"]);
+  assert.deepEqual(read("ProspectUpdated", 2, { ...state, version: 2, changedFields: [] }), [7, 2, false, false, "L"]);
+  assert.deepEqual(read("ProspectMerged", 3, { prospectId: 7, mergedInto: 3, version: 3 }), [7, 3, false, true, ""]);
+  assert.equal(read("CommandRejected", 0, { code: "not_found" }), undefined);
+  assert.equal(read("SomethingNew", 4, undefined), undefined);
+  assert.equal(readChange({ ...event("ProspectUpdated", 2, state), subject: "company/7" }), undefined);
 });

@@ -1,5 +1,6 @@
 // Pure: what one event does to one loaded list. The rule everywhere: a row never goes back to a lower version.
 import { PAGE_SIZE } from "./api";
+import { messageForms } from "../gen/forms";
 import type { DomainEvent } from "./codec";
 import type { Prospect, ProspectFilter, ProspectPage } from "./prospect";
 
@@ -13,6 +14,8 @@ export interface ProspectList {
 export interface Change {
   sequence: bigint;
   created: boolean;
+  /** It is gone: the event ends its subject, and of the fields only id and version mean anything. */
+  ended: boolean;
   at: string;
   fields: Omit<Prospect, "createdAt" | "updatedAt">;
 }
@@ -25,29 +28,37 @@ export interface Applied {
 
 const LONGEST_FIRST_PAGE = 4 * PAGE_SIZE;
 
-/** undefined: the event is about something else. */
+const SUBJECT = "prospect/";
+const STATE = ["firstName", "lastName", "email", "phone", "notes"] as const;
+
+/** By the contract alone: an event that ends its subject, or one that carries the whole state. undefined: something else. */
 export function readChange(event: DomainEvent): Change | undefined {
-  const data = event.data;
-  if (data === undefined) return undefined;
-  if (event.type !== "ProspectCreated" && event.type !== "ProspectUpdated") return undefined;
+  const { data } = event;
+  const form = messageForms[event.type];
+  if (data === undefined || form === undefined || !event.subject.startsWith(SUBJECT)) return undefined;
+  const whole = STATE.every((name) => form.fields.some((field) => field.name === name));
+  if (!whole && !form.endsSubject) return undefined;
+  const text = (name: (typeof STATE)[number]): string => String(data[name] ?? "");
   return {
     sequence: event.sequence,
-    created: event.type === "ProspectCreated",
+    created: event.version === 1,
+    ended: form.endsSubject,
     at: event.occurredAt,
     fields: {
-      prospectId: Number(data.prospectId),
-      firstName: String(data.firstName),
-      lastName: String(data.lastName),
-      email: String(data.email),
-      phone: String(data.phone),
-      notes: String(data.notes),
-      version: Number(data.version) || event.version,
+      prospectId: Number(event.subject.slice(SUBJECT.length)),
+      firstName: text("firstName"),
+      lastName: text("lastName"),
+      email: text("email"),
+      phone: text("phone"),
+      notes: text("notes"),
+      version: event.version,
     },
   };
 }
 
 export function applyChange(list: ProspectList, filter: ProspectFilter, change: Change): Applied {
   const old = find(list, change.fields.prospectId);
+  if (change.ended) return { list: old === undefined ? list : without(list, old), stale: false };
   if (old !== undefined) return update(list, filter, old, change);
   if (shows(list, change)) return { list, stale: false };
   if (filter.query !== "") return { list, stale: true };
@@ -64,8 +75,7 @@ function update(list: ProspectList, filter: ProspectFilter, old: Prospect, chang
   if (old.version >= change.fields.version) return { list, stale: false };
   const row = toRow(change, old.createdAt);
   if (filter.sort === "-updatedAt" && filter.query === "") {
-    const without = mapPages(list, (items) => items.filter((item) => item !== old));
-    return insert(without, filter, row);
+    return insert(without(list, old), filter, row);
   }
   const replaced = mapPages(list, (items) => items.map((item) => (item === old ? row : item)));
   return { list: replaced, stale: mayMove(filter, old, row) };
@@ -120,6 +130,10 @@ function find(list: ProspectList, id: number): Prospect | undefined {
     if (row !== undefined) return row;
   }
   return undefined;
+}
+
+function without(list: ProspectList, row: Prospect): ProspectList {
+  return mapPages(list, (items) => items.filter((item) => item !== row));
 }
 
 function mapPages(list: ProspectList, change: (items: Prospect[]) => Prospect[]): ProspectList {

@@ -26,17 +26,20 @@ const LONE_SURROGATE = /\p{Cs}/u;
 const WHITE_SPACE = /^\p{White_Space}$/u;
 const LABEL = /^[\p{L}\p{M}\p{Nd}-]+$/u;
 const PHONE = /^[0-9 +\-().]{5,32}$/;
+const WHOLE = /^-?\d{1,16}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 const PATTERNS: Record<NonNullable<FieldRule["pattern"]>, { code: string; fits: (value: string) => boolean }> = {
   email: { code: "invalid_email", fits: isEmail },
   phone: { code: "invalid_phone", fits: isPhone },
   uuid: { code: "invalid_id", fits: (value) => UUID.test(value) },
+  version: { code: "out_of_range", fits: (value) => value === "-1" || Number(value) >= 1 },
 };
 
 export function checkField(rule: FieldRule, input: unknown): FieldCheck {
   if (input === undefined || input === null) return { value: "", code: rule.required ? "required" : undefined };
   if (typeof input !== "string") return { value: "", code: "wrong_type" };
+  if (isNumber(rule)) return checkNumber(rule, trimWhiteSpace(input));
   const fault = checkCharacters(rule, input);
   if (fault !== undefined) return { value: input, code: fault };
   const value = (rule.trim ? trimWhiteSpace(input) : input).normalize("NFC");
@@ -51,12 +54,24 @@ export function checkMessage(form: MessageForm, input: Readonly<Record<string, u
     .map((field) => ({ field, code: "unknown_field" }));
   const values: Record<string, string> = {};
   for (const rule of form.fields) {
-    if (rule.type !== "string") continue; // numbers and times are not typed in by people
+    if (rule.type !== "string" && !isNumber(rule)) continue; // times and parts are not typed in by people
     const { value, code } = checkField(rule, input[rule.name]);
     values[rule.name] = value;
     if (code !== undefined) faults.push({ field: rule.name, code });
   }
   return { values, faults };
+}
+
+export function isNumber(rule: FieldRule): boolean {
+  return rule.type === "id" || rule.type === "int64";
+}
+
+/** Of a number as it is typed in. */
+function checkNumber(rule: FieldRule, value: string): FieldCheck {
+  if (value === "") return { value, code: rule.required ? "required" : undefined };
+  const number = WHOLE.test(value) ? Number(value) : Number.NaN;
+  if (rule.type === "id") return { value, code: number >= 1 && Number.isSafeInteger(number) ? undefined : "invalid_id" };
+  return { value, code: Number.isSafeInteger(number) ? checkValue(rule, value) : "wrong_type" };
 }
 
 function checkCharacters(rule: FieldRule, value: string): string | undefined {

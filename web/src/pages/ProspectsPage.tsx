@@ -2,6 +2,7 @@ import { useCallback, useState } from "react";
 import { ActivityPanel } from "../components/ActivityPanel";
 import { AppHeader } from "../components/AppHeader";
 import { Banner } from "../components/Banner";
+import { CommandPanel } from "../components/CommandPanel";
 import { EmptyState } from "../components/EmptyState";
 import { Icon } from "../components/Icon";
 import { ProspectList } from "../components/ProspectList";
@@ -13,7 +14,7 @@ import { useDebounced } from "../hooks/useDebounced";
 import { useProspects } from "../hooks/useProspects";
 import { useClaims } from "../hooks/useSession";
 
-type Panel = { open: "no" } | { open: "new" } | { open: "edit"; prospect: Prospect };
+type Panel = { open: "no" } | { open: "new" } | { open: "command" } | { open: "edit"; prospect: Prospect };
 
 export function ProspectsPage() {
   const { scopes } = useClaims();
@@ -34,7 +35,14 @@ export function ProspectsPage() {
 
   return (
     <>
-      <AppHeader />
+      <AppHeader>
+        {mayWrite && (
+          <button type="button" className="button button-quiet" aria-label="New command" onClick={() => setPanel({ open: "command" })}>
+            <Icon name="command" />
+            <span>New command</span>
+          </button>
+        )}
+      </AppHeader>
       <main className="layout">
         <section className="card list" aria-labelledby="list-title">
           <header className="list-header">
@@ -79,6 +87,7 @@ export function ProspectsPage() {
         <ActivityPanel />
       </main>
       {panel.open === "new" && <ProspectPanel onClose={close} />}
+      {panel.open === "command" && <CommandPanel prospects={prospects} onClose={close} />}
       {panel.open === "edit" && <ProspectPanel prospect={latest(prospects, panel.prospect)} onClose={close} />}
     </>
   );

@@ -1,34 +1,35 @@
 import { useEffect, useRef, type FormEvent } from "react";
-import type { ProspectInput } from "../core/api";
 import { faultText } from "../core/messages";
 import type { FieldFault } from "../core/problem";
 import { useForm } from "../hooks/useForm";
-import type { SaveState } from "../hooks/useSaveProspect";
-import type { MessageForm } from "../gen/forms";
+import type { SendState, Values } from "../hooks/useCommand";
+import type { FieldRule, MessageForm } from "../gen/forms";
 import { Banner } from "./Banner";
-import { Field } from "./Field";
+import { Field, type Suggestion } from "./Field";
 
 interface Props {
   form: MessageForm;
   initial: Readonly<Record<string, string>>;
-  state: SaveState;
+  state: SendState;
   submitLabel: string;
   /** Saving without a change would say nothing. */
   needsChange: boolean;
-  onSubmit: (input: ProspectInput) => void;
+  onSubmit: (values: Values) => void;
   onCancel: () => void;
   onDirty: (dirty: boolean) => void;
+  /** What could be meant, for fields that are about something known. */
+  suggest?: (rule: FieldRule) => readonly Suggestion[];
 }
 
 const NO_FAULTS: readonly FieldFault[] = [];
-const BUSY: Partial<Record<SaveState["phase"], string>> = {
+const BUSY: Partial<Record<SendState["phase"], string>> = {
   sending: "Sending…",
   accepted: "Accepted, waiting for confirmation…",
 };
 
-/** Creates and edits: the fields, their order and their rules come from the command's description. */
-export function ProspectForm(props: Props) {
-  const { form, initial, state, submitLabel, needsChange, onSubmit, onCancel, onDirty } = props;
+/** The form of a command: the fields, their order and their rules come from its description. */
+export function CommandForm(props: Props) {
+  const { form, initial, state, submitLabel, needsChange, onSubmit, onCancel, onDirty, suggest } = props;
   const element = useRef<HTMLFormElement>(null);
   const refused = state.phase === "refused" ? state.faults : NO_FAULTS;
   const fields = useForm(form, initial, refused);
@@ -52,6 +53,9 @@ export function ProspectForm(props: Props) {
     <form ref={element} className="form" onSubmit={submit} noValidate aria-busy={busy !== undefined}>
       <div className="form-fields">
         {state.phase === "refused" && state.message !== "" && <Banner tone="bad">{state.message}</Banner>}
+        {refused.filter((fault) => !fields.rules.some((rule) => rule.name === fault.field)).map((fault) => (
+          <Banner key={fault.field} tone="bad">{faultText(fault.code, undefined, fault.message)}</Banner>
+        ))}
         {fields.rules.map((rule) => {
           const fault = fields.fault(rule.name);
           return (
@@ -61,6 +65,7 @@ export function ProspectForm(props: Props) {
               value={fields.values[rule.name] ?? ""}
               fault={fault && faultText(fault.code, rule, fault.message)}
               disabled={busy !== undefined}
+              suggestions={suggest?.(rule)}
               onChange={(value) => fields.change(rule.name, value)}
               onBlur={(event) => {
                 // On the way to a button nothing may move under the pointer; submitting checks everything anyway.
