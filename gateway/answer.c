@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "gateway/origin.h"
+#include "gateway/tracing.h"
 #include "wire/problem.h"
 #include <stdio.h>
 
@@ -60,7 +61,8 @@ static void add_cors(Fields *f, const Request *r) {
 }
 
 /* The route's own path: what the caller put into the path and behind the '?' may be a name. */
-static void log_answer(const Request *r, int status) {
+static void log_answer(Request *r, int status) {
+    tracing_answered(r, status);
     log_debug("request answered", LOG_TEXT("method", r->route ? r->route->method : ""),
               LOG_TEXT("route", r->route ? r->route->path : ""), LOG_INT("status", status));
 }

@@ -4,6 +4,7 @@
 #include "base/map.h"
 #include "base/text.h"
 #include "events/v1/envelope.pb-c.h"
+#include "gateway/tracing.h"
 #include "wire/envelope.h"
 #include "wire/proto_scan.h"
 
@@ -120,8 +121,13 @@ static uint64_t hash_message(const ProtobufCMessage *message) {
     return hash_stable(buf_view(&bytes));
 }
 
-static Span pack_envelope(const CommandInput *in, const Command *c, Arena *arena) {
+static Span pack_envelope(const CommandInput *in, Command *c, Arena *arena) {
     AUTO_BUF data = {0};
+    char traceparent[TRACEPARENT_TEXT];
+    c->span = tracing_enqueue(span_of(in->traceparent), arena, traceparent);
+    trace_id(c->span, "messaging.message.id", span_of(c->command_id));
+    trace_id(c->span, "messaging.message.conversation_id", span_of(in->correlation_id));
+    trace_message_type(c->span, "events.command_type", span_of(c->type->name));
     Events__V1__CommandEnvelope e = EVENTS__V1__COMMAND_ENVELOPE__INIT;
     message_pack(c->message, &data);
     e.command_id = (char *)c->command_id;
@@ -130,7 +136,7 @@ static Span pack_envelope(const CommandInput *in, const Command *c, Arena *arena
     e.tenant_id = (char *)in->claims->tenant_id;
     e.issued_by = (char *)in->claims->user_id;
     e.issued_at = timestamp_new(arena, clock_now_us());
-    e.traceparent = (char *)in->traceparent;
+    e.traceparent = traceparent;
     e.ordering_key = (char *)c->ordering_key.at; /* made by arena_printf(): ends with NUL */
     e.data = (ProtobufCBinaryData){data.len, (uint8_t *)data.at};
     e.schema_version = (char *)c->type->schema_version;

@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/uuid.h"
 #include "gateway/token.h"
+#include "observe/trace.h"
 #include "wire/message.h"
 
 /* A command of the contract, decoded and checked, before it has its envelope. */
@@ -12,7 +13,8 @@ typedef struct Command {
     char command_id[UUID_TEXT];
     uint64_t body_hash; /* of the message without its id: what "the same command" means */
     Span ordering_key;
-    Span packed; /* the CommandEnvelope */
+    Span packed;     /* the CommandEnvelope */
+    TraceSpan *span; /* of its way into the queue, to be ended there; NULL: not recorded */
 } Command;
 
 typedef struct CommandInput {

@@ -6,8 +6,10 @@
  * them; the cache lives for one run and has few places, because there are few distinct answers. */
 #include "gateway/live.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "gateway/resume.h"
+#include "gateway/tracing.h"
 
 enum { FRAMES = 16, TIDY_MS = 60000, RUNS_PER_TURN = 8, WORDS = RUN_EVENTS / 64 };
 
@@ -82,12 +84,23 @@ static void give(Session *s, Run *run) {
     if (session_send(s, frame_for(run, &key))) s->told = key.position;
 }
 
+/* The frames tell which events somebody wanted. */
+static void trace_given(const Run *run, int64_t began_us) {
+    Wanted given = {0};
+    for (size_t i = 0; i < run->frame_count; i++)
+        for (size_t k = 0; k < WORDS; k++) given.bits[k] |= run->frames[i].wanted.bits[k];
+    for (size_t i = 0; i < run->count; i++)
+        if (given.bits[i / 64] >> (i % 64) & 1) tracing_fan_out(run->events[i], began_us);
+}
+
 static void give_all(Sessions *all, Run *run) {
+    int64_t began_us = trace_on() ? clock_now_us() : 0;
     all->position = event_sequence(run->events[run->count - 1]);
     for (Session *s = all->first, *next; s; s = next) {
         next = s->next;
         if (!s->closing) give(s, run);
     }
+    if (trace_on()) trace_given(run, began_us);
     for (size_t i = 0; i < run->frame_count; i++) blob_unref(run->frames[i].frame);
     for (size_t i = 0; i < run->count; i++) event_unref(run->events[i]);
 }

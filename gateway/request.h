@@ -3,6 +3,7 @@
  * on the loop. */
 #pragma once
 #include "gateway/gateway.h"
+#include "observe/trace.h"
 
 typedef struct Request Request;
 
@@ -32,6 +33,7 @@ struct Request {
     Span if_none_match;
     char correlation_id[CORRELATION_ID];
     char traceparent[TRACEPARENT];
+    TraceSpan *span; /* NULL: not recorded */
 };
 
 /* NULL where the exchange's memory is used up. */

@@ -40,6 +40,8 @@ static void sent(QueueSend *send) {
     AUTO(Submission) s = CONTAINER(send, Submission, send);
     Request *r = s->request;
     r->worker->in_flight--;
+    if (send->verdict == QUEUE_FAILED) trace_failed(s->command.span, "unavailable");
+    trace_end(s->command.span);
     switch (send->verdict) {
     case QUEUE_ACCEPTED: answer_accepted(r, s, r->correlation_id); break;
     case QUEUE_REPEATED: answer_accepted(r, s, send->first_correlation_id); break;

@@ -3,6 +3,7 @@
 #include "gateway/answer.h"
 #include "gateway/origin.h"
 #include "gateway/rest.h"
+#include "gateway/tracing.h"
 #include "wire/problem.h"
 #include <stdio.h>
 
@@ -141,6 +142,7 @@ void routes_dispatch(void *user, HttpExchange *x) {
     RouteMatch m = routes_match(http_method(x), http_path(x), worker->gateway->test_endpoints);
     r->route = m.route;
     r->param = m.param;
+    tracing_request(r);
     if (!m.route && *m.allow && span_is(http_method(x), "OPTIONS"))
         answer_options(r, &m);
     else if (!m.route)

@@ -10,6 +10,7 @@
 #include "gateway/rest.h"
 #include "gateway/rest_auth.h"
 #include "gateway/session.h"
+#include "gateway/tracing.h"
 #include "store/user_sessions.h"
 #include <stdlib.h>
 
@@ -34,6 +35,7 @@ static void open_stream(Request *r, const Claims *claims, bool protocol) {
     Worker *worker = r->worker;
     Session *session = session_new(worker, claims);
     WebSocketEvents events = session_events(session);
+    tracing_answered(r, 101);
     WebSocket *ws = websocket_accept(r->x, protocol ? PROTOCOL : NULL, &events);
     if (ws)
         session_open(session, ws);

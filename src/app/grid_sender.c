@@ -12,6 +12,7 @@
  *            burying every event. */
 #include "app/grid_sender.h"
 
+#include "app/event_trace.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/uuid.h"
@@ -202,6 +203,25 @@ static void settle(GridSender *s, int status) {
 
 /* --- the thread --- */
 
+static int post_traced(GridSender *s) {
+    int64_t began_us = trace_on() ? clock_now_us() : 0;
+    int status = grid_endpoint_post(s->endpoint, buf_view(&s->batch), s->attempts);
+    if (!trace_on()) return status;
+    const EventStep step = {.kind = TRACE_PRODUCER,
+                            .verb = "deliver",
+                            .type = "send",
+                            .system = "eventgrid",
+                            .destination = TRACE_TOPIC,
+                            .subscription = s->options.name,
+                            .fault = status_fault(status, 300),
+                            .began_us = began_us,
+                            .ended_us = clock_now_us(),
+                            .together = s->count,
+                            .status = status};
+    event_step_json(&step, buf_view(&s->batch));
+    return status;
+}
+
 static void *sender_thread(void *user) {
     GridSender *s = user;
     while (!atomic_load(&s->ending)) {
@@ -217,7 +237,7 @@ static void *sender_thread(void *user) {
             wait_for_events(s);
             continue;
         }
-        int status = grid_endpoint_post(s->endpoint, buf_view(&s->batch), s->attempts);
+        int status = post_traced(s);
         if (!atomic_load(&s->ending) || status) settle(s, status);
     }
     return NULL;

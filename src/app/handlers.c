@@ -16,6 +16,7 @@
  *            command_done. */
 #include "app/handlers.h"
 
+#include "app/event_trace.h"
 #include "app/prospect_commands.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -26,8 +27,9 @@ enum { COMMAND_MEMORY = 4 << 20 };
 
 struct Handlers {
     Db *db;
-    Arena *arena; /* of one command */
-    bool careful; /* each command in a savepoint of its own */
+    Arena *arena;      /* of one command */
+    bool careful;      /* each command in a savepoint of its own */
+    TraceGroup traces; /* of this transaction */
 };
 
 static const struct {
@@ -101,7 +103,11 @@ static bool handle_one(Handlers *h, const QueueMessage *m, Handled *result, Err 
     uint64_t done_hash = 0;
     if (!command_done_find(h->db, &key, &done, &done_hash, err)) return false;
     if (done) return done_hash == m->body_hash || tell_conflict(&c, result, err);
+    TraceSpan room, *span = command_trace(&room, envelope, m->deliveries);
     bool ok = perform(&c, handle, &key, m->body_hash, err);
+    if (!ok) trace_err(span, err);
+    trace_group_add(&h->traces, span);
+    trace_end(span);
     result->events = c.events;
     const char *fault = ok || !err->kind ? "" : err->kind->code;
     log_debug("command handled", LOG_TEXT("command", type->name), LOG_TEXT("error", fault),
@@ -158,8 +164,9 @@ static bool run_all(Handlers *h, const QueueMessage *messages, size_t count, Han
 
 static bool run_transaction(Handlers *h, const QueueMessage *messages, size_t count, Handled *results,
                             Err *err) {
+    h->traces.count = 0;
     if (!db_begin(h->db, err)) return false;
-    if (run_all(h, messages, count, results, err)) return db_commit(h->db, err);
+    if (run_all(h, messages, count, results, err)) return commit_traced(h->db, &h->traces, err);
     db_rollback(h->db);
     return false;
 }

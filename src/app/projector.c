@@ -16,6 +16,7 @@
  * Epoch:     numbers of another epoch say nothing about ours; they are refused. */
 #include "app/projector.h"
 
+#include "app/event_trace.h"
 #include "app/projection_rows.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -53,6 +54,7 @@ struct Projector {
     ProjectionRows rows;
     Rows *inbox, *log;
     size_t applied, early, duplicates, dead, newer; /* of this transaction */
+    TraceGroup traces;                              /* likewise */
     Span newer_type;                                /* the first of them */
     Metric *metric_applied, *metric_early, *metric_duplicates, *metric_dead, *metric_held, *metric_last;
     Metric *metric_newer, *metric_unknown;
@@ -195,13 +197,31 @@ static bool find_known(Projector *p, Err *err) {
     return inbox_known(p->db, ids, p->pending_count, note_known, p, err);
 }
 
+static bool apply_traced(Projector *p, const Pending *pending, Err *err) {
+    int64_t began_us = trace_on() ? clock_now_us() : 0;
+    bool ok = apply_rules(p, pending->event, pending->body, err);
+    if (!trace_on()) return ok;
+    const EventStep step = {.kind = TRACE_CONSUMER,
+                            .verb = "process",
+                            .type = "process",
+                            .system = "eventgrid",
+                            .destination = TRACE_TOPIC,
+                            .subscription = "projection",
+                            .fault = ok ? NULL : err->kind->code,
+                            .began_us = began_us,
+                            .ended_us = clock_now_us(),
+                            .group = &p->traces};
+    event_step_unpacked(&step, pending->event);
+    return ok;
+}
+
 static bool write_event(Projector *p, const Pending *pending, Err *err) {
     const Envelope *e = pending->event;
     append_to_log(p, e, pending->body);
     if (map_put(p->known, span_of(e->event_id), p))
         return true; /* it has a new number, and nothing else is new */
     inbox_add(p->inbox, span_of(e->event_id), e->sequence, p->wall_us);
-    return apply_rules(p, e, pending->body, err);
+    return apply_traced(p, pending, err);
 }
 
 static bool write_pending(Projector *p, Err *err) {
@@ -310,7 +330,7 @@ static bool transact(Projector *p, ProjectorItem **items, size_t count, Err *err
         if (!take_bad(p, items[i], err)) return false;
     if (!write_pending(p, err)) return false;
     if (p->applied && !replay_log_set_head(p->db, &p->head, err)) return false;
-    return db_commit(p->db, err);
+    return commit_traced(p->db, &p->traces, err);
 }
 
 static void count_newer(const Projector *p, ProjectorItem *const *items, size_t count) {
@@ -338,6 +358,7 @@ static bool begin(Projector *p, int64_t now_us, Err *err) {
     p->now_us = now_us;
     p->wall_us = clock_now_us();
     p->pending_count = 0;
+    p->traces.count = 0;
     p->applied = p->early = p->duplicates = p->dead = p->newer = 0;
     p->newer_type = SPAN("");
     arena_reset(p->arena);

@@ -15,6 +15,7 @@
  * Restored:  a relay.db that is gone, or a write.db that is older than the numbers, publishes nothing. */
 #include "app/relay.h"
 
+#include "app/event_trace.h"
 #include "app/relay_batch.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -222,6 +223,25 @@ static bool take_answer(Relay *r, const GridAnswer *answer, bool *goes_on, Err *
     return true;
 }
 
+static GridAnswer publish_traced(Relay *r, const Span *packed, size_t count) {
+    int64_t began_us = trace_on() ? clock_now_us() : 0;
+    GridAnswer answer = r->options.publish(r->options.user, packed, count);
+    if (!trace_on()) return answer;
+    bool published = answer.outcome == GRID_PUBLISHED;
+    const EventStep step = {.kind = TRACE_PRODUCER,
+                            .verb = "publish",
+                            .type = "send",
+                            .system = "eventgrid",
+                            .destination = TRACE_TOPIC,
+                            .fault = published ? NULL : status_fault(answer.status, 300),
+                            .began_us = began_us,
+                            .ended_us = clock_now_us(),
+                            .together = answer.taken,
+                            .status = answer.status};
+    for (size_t i = 0; i < answer.taken && i < count; i++) event_step_packed(&step, packed[i]);
+    return answer;
+}
+
 /* Sends the batch from `done` on, in order, until all is taken or the topic wants a pause. A skipped event
  * that is refused as well would end here for ever, so it waits like an unreachable topic. */
 static bool send_batch(Relay *r, int64_t now_us, Err *err) {
@@ -232,7 +252,7 @@ static bool send_batch(Relay *r, int64_t now_us, Err *err) {
     while (batch->done < batch->count) {
         size_t count = batch->count - batch->done;
         if (r->limit && count > r->limit) count = r->limit;
-        GridAnswer answer = r->options.publish(r->options.user, batch->packed + batch->done, count);
+        GridAnswer answer = publish_traced(r, batch->packed + batch->done, count);
         bool bad = answer.outcome == GRID_BAD || (answer.outcome == GRID_SPLIT && answer.taken == 1);
         if (bad && bad_at == batch->done) answer.outcome = GRID_REFUSED;
         if (bad) bad_at = batch->done;

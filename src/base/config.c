@@ -36,6 +36,13 @@ static const Setting SETTINGS[] = {
     {"EVENTS_TEST_ENDPOINTS", "off", "on: /test/echo, /test/bytes and /ws/echo, on loopback only", false},
     {"EVENTS_WEB_ROOT", "", "folder of the built web client", false},
     {"EVENTS_LOG_LEVEL", "info", "debug, info, warn or error", false},
+    {"OTEL_EXPORTER_OTLP_ENDPOINT", "", "where traces go (OTLP over HTTP), http://host:4318; empty: nowhere", false},
+    {"OTEL_EXPORTER_OTLP_HEADERS", "", "sent along with traces, name=value, comma between", true},
+    {"OTEL_SERVICE_NAME", "", "name in traces; default events-gateway, events-relay ...", false},
+    {"OTEL_RESOURCE_ATTRIBUTES", "", "of all traces, name=value, comma between", false},
+    {"OTEL_TRACES_SAMPLER_ARG", "1", "which part of the traces that begin here is recorded, 0 to 1", false},
+    {"OTEL_BSP_SCHEDULE_DELAY", "1000", "milliseconds that a span may wait for others to be sent with it", false},
+    {"OTEL_SDK_DISABLED", "false", "true: no traces", false},
     {"EVENTS_URL", "", "eventsctl: the gateway to talk to", false},
 };
 

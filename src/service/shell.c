@@ -9,6 +9,7 @@
 #include "service/health.h"
 #include "service/pid_file.h"
 #include "service/signals.h"
+#include "service/tracing.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,6 +27,7 @@ struct Service {
     Config *config;
     Signals *signals;
     Health *health;
+    Tracing *tracing;
     const char *pid_path;
     int pid_fd;
     atomic_bool ready, stopping;
@@ -94,7 +96,8 @@ static bool start(Service *s, const char *program, Err *err) {
     const char *path = config_path(s->config, relative);
     if (!pid_file_open(path, &s->pid_fd, err)) return false;
     s->pid_path = path;
-    return health_open(config_text(s->config, "EVENTS_ADMIN_LISTEN"), &s->ready, &s->health, err);
+    return tracing_open(s->config, program, &s->tracing, err) &&
+           health_open(config_text(s->config, "EVENTS_ADMIN_LISTEN"), &s->ready, &s->health, err);
 }
 
 bool service_open(const char *program, int argc, char **argv, Service **ret, int *exit_code, Err *err) {
@@ -118,6 +121,7 @@ bool service_open(const char *program, int argc, char **argv, Service **ret, int
 
 Service *service_free(Service *s) {
     if (!s) return NULL;
+    tracing_free(s->tracing); /* first, so that a forced end can still cut it short */
     signals_free(s->signals);
     health_free(s->health);
     if (s->pid_path) {

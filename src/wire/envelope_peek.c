@@ -60,6 +60,7 @@ bool envelope_peek(Span bytes, EnvelopePeek *ret) {
                           .data = found.text[9],
                           .tenant_id = found.text[10],
                           .issued_by = found.text[15],
+                          .traceparent = found.text[12],
                           .sequence = (int64_t)found.number[11],
                           .watermark = (int64_t)found.number[13],
                           .subject_version = (int64_t)found.number[14]};
