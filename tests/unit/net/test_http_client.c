@@ -102,13 +102,17 @@ static void large_bodies_pass(void) {
     AUTO_BUF body = {0};
     for (size_t i = 0; i < 200000; i++) buf_text(&body, "0123456789");
     const HttpReply *reply = NULL;
-    Err err = {0};
-    int64_t began = clock_mono_us();
-    if (CHECK_OK(
-            http_client_call(client, "POST", test_web_url(web, "/echo"), NULL, buf_view(&body), &reply, &err),
-            &err))
-        CHECK(reply->body.len == body.len + 6);
-    CHECK(clock_mono_us() - began < 25000000); /* it would have given up by itself after 30 s */
+    int64_t fastest = INT64_MAX;
+    for (int i = 0; i < 4; i++) { /* on a loaded machine one alone may take long for another reason */
+        Err err = {0};
+        int64_t began = clock_mono_us();
+        if (CHECK_OK(http_client_call(client, "POST", test_web_url(web, "/echo"), NULL, buf_view(&body),
+                                      &reply, &err),
+                     &err))
+            CHECK(reply->body.len == body.len + 6);
+        if (clock_mono_us() - began < fastest) fastest = clock_mono_us() - began;
+    }
+    CHECK(fastest < 900000); /* no wait for "100 Continue", which is a second */
     test_web_stop(web);
 }
 
