@@ -2,7 +2,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/uuid.h"
-#include "gateway/token.h"
+#include "gateway/auth/token.h"
 #include "observe/trace.h"
 #include "wire/message.h"
 

@@ -2,11 +2,11 @@
  * ended; in between only what is atomic, or guards itself, changes. */
 #pragma once
 #include "app/queries.h"
-#include "gateway/attempts.h"
-#include "gateway/hub.h"
-#include "gateway/static.h"
-#include "gateway/token.h"
-#include "gateway/token_cache.h"
+#include "gateway/auth/attempts.h"
+#include "gateway/stream/hub.h"
+#include "gateway/rest/static.h"
+#include "gateway/auth/token.h"
+#include "gateway/auth/token_cache.h"
 #include "grid/grid_webhook.h"
 #include "io/pool.h"
 #include "net/http_server.h"
@@ -21,7 +21,7 @@ typedef struct Gateway {
     Tokens *tokens;
     Attempts *attempts;
     Pool *readers;      /* contexts: Queries */
-    Pool *logins;       /* password hashes; contexts: UsersContext (rest_auth.h) */
+    Pool *logins;       /* password hashes; contexts: UsersContext (rest/login.h) */
     Pool *user_threads; /* refresh tokens and tickets; the same contexts */
     QueueSender *queue;
     Hub *hub;

@@ -1,10 +1,10 @@
 /* events-gateway: the edge. Loops that never block (server.h), threads for what blocks (readers, users), the
  * queue's writer, and the keeper that hears the other programs. */
 #include "base/log.h"
-#include "gateway/keeper.h"
-#include "gateway/rest_auth.h"
+#include "gateway/stream/keeper.h"
+#include "gateway/rest/login.h"
 #include "gateway/server.h"
-#include "gateway/webhook.h"
+#include "gateway/stream/webhook.h"
 #include <stdlib.h>
 #include <unistd.h>
 

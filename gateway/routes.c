@@ -1,8 +1,8 @@
 #include "gateway/routes.h"
 
-#include "gateway/answer.h"
-#include "gateway/origin.h"
-#include "gateway/rest.h"
+#include "gateway/rest/answer.h"
+#include "gateway/auth/origin.h"
+#include "gateway/rest/handlers.h"
 #include "gateway/tracing.h"
 #include "wire/problem.h"
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* From a request to its handler: one table for everything that the gateway answers. */
 #pragma once
-#include "gateway/request.h"
+#include "gateway/rest/request.h"
 
 /* The HTTP server's on_request; user is the Worker. */
 void routes_dispatch(void *user, HttpExchange *x);

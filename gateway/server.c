@@ -1,10 +1,10 @@
 #include "gateway/server.h"
 
 #include "base/log.h"
-#include "gateway/live.h"
-#include "gateway/reading.h"
+#include "gateway/stream/live.h"
+#include "gateway/rest/reading.h"
 #include "gateway/routes.h"
-#include "gateway/session.h"
+#include "gateway/stream/session.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* embed - puts files into a program: `embed OUT.c FOLDER` writes a C table of all files below FOLDER, each as
  * it is and compressed, so that the program needs no files at run time and compresses nothing. The table's
- * type is declared in gateway/documents.h. Deterministic: the same files give the same table. */
+ * type is declared in gateway/rest/documents.h. Deterministic: the same files give the same table. */
 #include "base/buf.h"
 
 #include <dirent.h>
@@ -96,7 +96,7 @@ int main(int argc, char **argv) {
     }
     FILE *out = fopen(argv[1], "we");
     if (!out) stop("cannot write", argv[1]);
-    fputs("/* Made by embed. */\n#include \"gateway/documents.h\"\n\nconst Document DOCUMENTS[] = {\n", out);
+    fputs("/* Made by embed. */\n#include \"gateway/rest/documents.h\"\n\nconst Document DOCUMENTS[] = {\n", out);
     write_folder(out, argv[2], "");
     fputs("};\nconst size_t DOCUMENT_COUNT = sizeof DOCUMENTS / sizeof *DOCUMENTS;\n", out);
     if (fclose(out)) stop("cannot write", argv[1]);

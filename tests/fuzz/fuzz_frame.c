@@ -1,7 +1,7 @@
 /* What a client sends over the WebSocket: one ClientFrame a message. */
 #include "fuzz.h"
 
-#include "gateway/session_frames.h"
+#include "gateway/stream/session_frames.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     AUTO(Arena) arena = arena_new(1 << 20);

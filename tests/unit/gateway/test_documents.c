@@ -1,5 +1,5 @@
 /* The documents against the gateway's own tables: each route is described, and nothing else is. */
-#include "gateway/documents.h"
+#include "gateway/rest/documents.h"
 #include "gateway/routes.h"
 #include "grid/grid_webhook.h"
 #include "kit/test.h"

@@ -1,10 +1,10 @@
 /* Order of release, duplicates, holes, the ring's lower end, another epoch; filters and masks. */
 #include "base/clock.h"
 #include "events/v1/prospect.pb-c.h"
-#include "gateway/filter.h"
-#include "gateway/hub.h"
-#include "gateway/mask.h"
-#include "gateway/session_frames.h"
+#include "gateway/stream/filter.h"
+#include "gateway/stream/hub.h"
+#include "gateway/stream/mask.h"
+#include "gateway/stream/session_frames.h"
 #include "kit/test.h"
 #include "wire/envelope.h"
 #include <stdio.h>

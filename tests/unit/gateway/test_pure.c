@@ -1,10 +1,10 @@
 /* Small pure parts of the gateway: routes, cursors, origins, headers, attempts, rings. */
-#include "gateway/attempts.h"
+#include "gateway/auth/attempts.h"
 #include "gateway/command.h"
-#include "gateway/cursor.h"
-#include "gateway/keeper.h"
-#include "gateway/origin.h"
-#include "gateway/request.h"
+#include "gateway/rest/cursor.h"
+#include "gateway/stream/keeper.h"
+#include "gateway/auth/origin.h"
+#include "gateway/rest/request.h"
 #include "gateway/routes.h"
 #include "kit/test.h"
 

@@ -1,9 +1,9 @@
 /* Tokens that must be refused, each made by hand with a real key, so that nothing but the named fault is
  * wrong. */
-#include "gateway/token.h"
+#include "gateway/auth/token.h"
 
-#include "gateway/base64url.h"
-#include "gateway/token_cache.h"
+#include "gateway/auth/base64url.h"
+#include "gateway/auth/token_cache.h"
 #include "kit/test.h"
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>

@@ -1,6 +1,0 @@
-/* The live stream of one loop: what the hub has released goes to all sessions that want it. */
-#pragma once
-#include "gateway/session.h"
-
-void live_start(Sessions *sessions); /* before the loop runs */
-void live_stop(Sessions *sessions);

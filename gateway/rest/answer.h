@@ -1,0 +1,31 @@
+/* Answers of REST calls: messages as JSON or protobuf, problems (RFC 9457), and the fields that every answer
+ * has. */
+#pragma once
+#include "gateway/rest/request.h"
+#include "wire/message.h"
+
+enum { ANSWER_FIELDS = 8 };
+typedef struct Answer {
+    int status; /* 0: 200 */
+    const char *media_type;
+    HttpField fields[ANSWER_FIELDS]; /* values live until answer_send() */
+    size_t field_count;
+    Buf body;
+    Blob *blob;     /* instead of body; borrowed */
+    bool cacheable; /* it says itself how; else no-store */
+} Answer;
+
+void answer_field(Answer *a, const char *name, Span value);
+/* Answers the exchange and frees the body: r is gone after it. */
+void answer_send(Request *r, Answer *a);
+void answer_status(Request *r, int status); /* no body */
+
+/* Fills body and media type in the form that the request asks for. Any thread. */
+void answer_message(const Request *r, Answer *a, const ProtobufCMessage *message);
+
+void answer_problem(Request *r, const ErrKind *kind, const char *detail);
+/* An error that the table of kinds does not know, or with faults of fields. */
+void answer_faults(Request *r, int status, const char *code, const char *detail, const FieldFaults *faults);
+/* One field of the query or the headers is wrong: 400 with `code`. */
+void answer_bad_field(Request *r, const char *field, const char *code);
+void answer_err(Request *r, const Err *err); /* what is our own fault is logged, not told */

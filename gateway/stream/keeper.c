@@ -1,0 +1,166 @@
+/* keeper.c - one blocking thread with a connection of its own, so that its code reads top to bottom.
+ *
+ * The hub starts where the projection stands, so the gateway waits for the read model in the background:
+ * commands are accepted meanwhile, reads and streams are answered with 503. If there is still none after
+ * READY_ANYWAY_MS, the gateway calls itself ready all the same: a projection that is down for a day must not
+ * keep commands out.
+ *
+ * Events can get lost on the way here (Event Grid gives up, this process was away). The projection says by
+ * doorbell up to which number it holds everything; what is missing here for a second is read from its log. A
+ * lost ring is caught by looking at the log's head every poll interval. */
+#include "gateway/stream/keeper.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/server.h"
+#include "observe/metric.h"
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { START_RETRY_MS = 250, READY_ANYWAY_MS = 30000 };
+
+struct Keeper {
+    KeeperOptions o;
+    Queries *queries;
+    pthread_t thread;
+    atomic_bool stop;
+    int64_t begun_us, next_look_us; /* monotonic */
+    bool ready;
+    Metric *repaired;
+};
+
+bool held_ring_read(Span ring, HeldRing *ret) {
+    Span rest, number;
+    uint64_t position;
+    Span word = span_split(ring, ' ', &rest);
+    ret->epoch = span_split(rest, ' ', &number);
+    if (!span_is(word, "held") || !ret->epoch.len || !span_to_u64(span_trim(number), INT64_MAX, &position))
+        return false;
+    ret->position = (int64_t)position;
+    return true;
+}
+
+static void say_ready(Keeper *k) {
+    if (k->ready) return;
+    k->ready = true;
+    atomic_store(&k->o.gateway->ready, true);
+    service_ready(k->o.service, true);
+}
+
+/* The log's head, by the doorbell or by looking. */
+static void learn_head(Keeper *k, Span epoch, int64_t position) {
+    Gateway *g = k->o.gateway;
+    if (!hub_held(g->hub, epoch, position)) return;
+    if (position > atomic_load(&g->held)) {
+        atomic_store(&g->held, position);
+        server_held(g->server);
+    }
+}
+
+/* The projection knows no epoch before the relay has named it. */
+static void start_hub(Keeper *k, const ReplayHead *head) {
+    Gateway *g = k->o.gateway;
+    if (!*head->epoch) return;
+    hub_start(g->hub, head);
+    atomic_store(&g->held, head->head);
+    server_held(g->server);
+    log_info("stream began", LOG_TEXT("epoch", head->epoch), LOG_INT("position", head->head));
+    say_ready(k);
+    doorbell_ring(k->o.bell, "grid",
+                  "up gateway"); /* nobody there: then it will try us first thing when it starts */
+}
+
+static void look_at_head(Keeper *k) {
+    Err err = {0};
+    Db *db;
+    ReplayHead head;
+    k->next_look_us = clock_mono_us() + k->o.poll_ms * 1000;
+    if (!queries_db(k->queries, &db, &err) || !replay_log_head(db, &head, &err)) {
+        queries_failed(k->queries, &err);
+        return;
+    }
+    ReplayHead known = hub_position(k->o.gateway->hub, NULL);
+    if (!hub_started(k->o.gateway->hub) || strcmp(known.epoch, head.epoch))
+        start_hub(k, &head);
+    else
+        learn_head(k, span_of(head.epoch), head.head);
+}
+
+static void hear(Keeper *k, Span ring) {
+    HeldRing held;
+    if (!held_ring_read(ring, &held)) return;
+    ReplayHead known = hub_position(k->o.gateway->hub, NULL);
+    if (span_is(held.epoch, known.epoch))
+        learn_head(k, held.epoch, held.position);
+    else
+        look_at_head(k); /* another log than the one we know: see for ourselves */
+}
+
+static bool offer_row(void *user, const ReplayRow *row) {
+    Keeper *k = user;
+    metric_add(k->repaired, 1);
+    return hub_offer_row(k->o.gateway->hub, row);
+}
+
+static void repair(Keeper *k) {
+    int64_t from, to;
+    Db *db;
+    Err err = {0};
+    while (hub_due_repair(k->o.gateway->hub, &from, &to)) {
+        if (queries_db(k->queries, &db, &err) &&
+            replay_log_read(db, from - 1, to, to - from + 1, &(ReplayVisitor){offer_row, k}, &err))
+            continue;
+        queries_failed(k->queries, &err);
+        log_warn("holes not repaired", LOG_INT("from", from), LOG_INT("to", to), LOG_ERR(&err));
+        return;
+    }
+}
+
+static int64_t next_wait_ms(const Keeper *k) {
+    int64_t now = clock_mono_us(), due = hub_next_due_us(k->o.gateway->hub);
+    if (k->next_look_us < due) due = k->next_look_us;
+    int64_t wait = due > now ? (due - now) / 1000 + 1 : 1;
+    bool started = hub_started(k->o.gateway->hub);
+    return !started && wait > START_RETRY_MS ? START_RETRY_MS : wait;
+}
+
+static void *keep(void *user) {
+    Keeper *k = user;
+    char ring[RING_MAX];
+    while (!atomic_load(&k->stop)) {
+        while (doorbell_take(k->o.bell, ring)) hear(k, span_of(ring));
+        int64_t now = clock_mono_us();
+        if (!hub_started(k->o.gateway->hub) || now >= k->next_look_us) look_at_head(k);
+        if (now - k->begun_us > (int64_t)READY_ANYWAY_MS * 1000) say_ready(k);
+        repair(k);
+        doorbell_wait(k->o.bell, next_wait_ms(k));
+    }
+    return NULL;
+}
+
+bool keeper_open(const KeeperOptions *options, Keeper **ret, Err *err) {
+    Keeper *k = must(calloc(1, sizeof *k));
+    k->o = *options;
+    k->queries = queries_new(&options->queries);
+    k->begun_us = clock_mono_us();
+    k->repaired =
+        metric_counter("events_gateway_repaired_total", "events read from the log because they did not come");
+    int failed = pthread_create(&k->thread, NULL, keep, k);
+    if (!failed) {
+        *ret = k;
+        return true;
+    }
+    queries_free(k->queries);
+    free(k);
+    return err_set_errno(err, &ERR_INTERNAL, failed, "keeper");
+}
+
+Keeper *keeper_free(Keeper *k) {
+    if (!k) return NULL;
+    atomic_store(&k->stop, true);
+    doorbell_interrupt(k->o.bell);
+    pthread_join(k->thread, NULL);
+    queries_free(k->queries);
+    free(k);
+    return NULL;
+}

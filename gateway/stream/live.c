@@ -1,0 +1,181 @@
+/* live.c - the hub wakes the loop, the loop takes the next run of events and gives each session what it wants
+ * of it.
+ *
+ * Most sessions of a tenant want the same events of a run. So the frame is made once for each distinct answer
+ * (which events, with or without personal fields, which position) and the same bytes are queued to all of
+ * them; the cache lives for one run and has few places, because there are few distinct answers. */
+#include "gateway/stream/live.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/stream/resume.h"
+#include "gateway/tracing.h"
+
+enum { FRAMES = 16, TIDY_MS = 60000, RUNS_PER_TURN = 8, WORDS = RUN_EVENTS / 64 };
+
+typedef struct Wanted {
+    uint64_t bits[WORDS]; /* which events of the run */
+    bool any;
+} Wanted;
+
+typedef struct CachedFrame {
+    Wanted wanted;
+    bool personal;
+    int64_t position;
+    Blob *frame;
+} CachedFrame;
+
+typedef struct Run {
+    Event *events[RUN_EVENTS];
+    size_t count;
+    CachedFrame frames[FRAMES];
+    size_t frame_count;
+} Run;
+
+static bool wants(const Session *s, const Event *event) {
+    if (event_kind(event) == EVENT_REJECTED) return event_permitted(event, &s->claims);
+    for (size_t i = 0; i < s->subscription_count; i++) {
+        const Subscription *sub = &s->subscriptions[i];
+        if (sub->live && event_sequence(event) > sub->cursor &&
+            filter_matches(sub->filter, event, &s->claims))
+            return true;
+    }
+    return false;
+}
+
+static Wanted wanted_by(const Session *s, const Run *run) {
+    Wanted wanted = {0};
+    for (size_t i = 0; i < run->count; i++) {
+        if (!wants(s, run->events[i])) continue;
+        wanted.bits[i / 64] |= (uint64_t)1 << (i % 64);
+        wanted.any = true;
+    }
+    return wanted;
+}
+
+static Blob *make_frame(const Run *run, const CachedFrame *key) {
+    Event *chosen[RUN_EVENTS];
+    size_t count = 0;
+    for (size_t i = 0; i < run->count; i++)
+        if (key->wanted.bits[i / 64] >> (i % 64) & 1) chosen[count++] = run->events[i];
+    return frame_batch(chosen, count, key->personal, key->position, NULL);
+}
+
+static bool same_frame(const CachedFrame *a, const CachedFrame *b) {
+    return a->position == b->position && a->personal == b->personal &&
+           !memcmp(a->wanted.bits, b->wanted.bits, sizeof a->wanted.bits);
+}
+
+/* A reference of the caller's own. */
+static Blob *frame_for(Run *run, const CachedFrame *key) {
+    for (size_t i = 0; i < run->frame_count; i++)
+        if (same_frame(&run->frames[i], key)) return blob_ref(run->frames[i].frame);
+    Blob *frame = make_frame(run, key);
+    if (!frame || run->frame_count == FRAMES) return frame;
+    run->frames[run->frame_count] = *key;
+    run->frames[run->frame_count++].frame = blob_ref(frame);
+    return frame;
+}
+
+static void give(Session *s, Run *run) {
+    CachedFrame key = {.wanted = wanted_by(s, run), .personal = s->claims.scope_bits & SCOPE_PII};
+    if (!key.wanted.any) return;
+    key.position = session_position(s);
+    if (session_send(s, frame_for(run, &key))) s->told = key.position;
+}
+
+/* The frames tell which events somebody wanted. */
+static void trace_given(const Run *run, int64_t began_us) {
+    Wanted given = {0};
+    for (size_t i = 0; i < run->frame_count; i++)
+        for (size_t k = 0; k < WORDS; k++) given.bits[k] |= run->frames[i].wanted.bits[k];
+    for (size_t i = 0; i < run->count; i++)
+        if (given.bits[i / 64] >> (i % 64) & 1) tracing_fan_out(run->events[i], began_us);
+}
+
+static void give_all(Sessions *all, Run *run) {
+    int64_t began_us = trace_on() ? clock_now_us() : 0;
+    all->position = event_sequence(run->events[run->count - 1]);
+    for (Session *s = all->first, *next; s; s = next) {
+        next = s->next;
+        if (!s->closing) give(s, run);
+    }
+    if (trace_on()) trace_given(run, began_us);
+    for (size_t i = 0; i < run->frame_count; i++) blob_unref(run->frames[i].frame);
+    for (size_t i = 0; i < run->count; i++) event_unref(run->events[i]);
+}
+
+/* The loop has slept through more than the ring holds. Its live subscriptions become ones that catch up from
+ * where it stood, which reads the log for what the ring has lost; new ones begin at the present. */
+static void fall_back(Sessions *all) {
+    int64_t behind = all->position;
+    log_warn("loop fell behind the ring", LOG_INT("position", behind));
+    all->position = hub_position(all->worker->gateway->hub, NULL).head;
+    for (Session *s = all->first, *next; s; s = next) {
+        next = s->next;
+        for (size_t i = 0; i < s->subscription_count; i++) {
+            Subscription *sub = &s->subscriptions[i];
+            if (!sub->live) continue;
+            sub->live = false;
+            if (sub->cursor < behind) sub->cursor = behind;
+        }
+        resume_kick(s);
+    }
+}
+
+/* Another log: no position of the old one means anything. */
+static void restart(Sessions *all) {
+    ReplayHead head = hub_position(all->worker->gateway->hub, &all->generation);
+    all->position = head.head;
+    memcpy(all->epoch, head.epoch, sizeof all->epoch);
+    for (Session *s = all->first, *next; s; s = next) {
+        next = s->next;
+        if (s->closing || !s->subscription_count) continue;
+        while (s->subscription_count) session_end_subscription(s, &s->subscriptions[0]);
+        session_send(s, frame_resync(0, all->position, "epoch"));
+    }
+}
+
+static void wake(HubListener *listener) {
+    Sessions *all = CONTAINER(listener, Sessions, listener);
+    Hub *hub = all->worker->gateway->hub;
+    Run run;
+    for (size_t turns = 0; turns < RUNS_PER_TURN; turns++) {
+        run.count = run.frame_count = 0;
+        switch (
+            hub_take(hub, all->generation, all->position, RUN_EVENTS, RUN_BYTES, run.events, &run.count)) {
+        case HUB_TOO_OLD: fall_back(all); break;
+        case HUB_RESTARTED: restart(all); break;
+        case HUB_TAKEN:
+            if (!run.count) return;
+            give_all(all, &run);
+            break;
+        }
+    }
+    /* others have their turn before the rest */
+    if (!atomic_exchange(&listener->posted, true)) loop_post(listener->loop, &listener->task);
+}
+
+/* A quiet session's position would grow old while others' events pass: an empty batch moves it now and then.
+ */
+static void tidy(Timer *timer) {
+    Sessions *all = CONTAINER(timer, Sessions, tidy);
+    for (Session *s = all->first, *next; s; s = next) {
+        next = s->next;
+        int64_t position = session_position(s);
+        if (s->closing || !s->subscription_count || position <= s->told) continue;
+        if (session_send(s, frame_batch(NULL, 0, false, position, NULL))) s->told = position;
+    }
+    loop_timer_set(all->worker->loop, timer, TIDY_MS);
+}
+
+void live_start(Sessions *all) {
+    all->listener = (HubListener){.wake = wake, .loop = all->worker->loop};
+    hub_listen(all->worker->gateway->hub, &all->listener);
+    all->tidy.expired = tidy;
+    loop_timer_set(all->worker->loop, &all->tidy, TIDY_MS);
+}
+
+void live_stop(Sessions *all) {
+    loop_timer_stop(all->worker->loop, &all->tidy);
+}

@@ -1,0 +1,7 @@
+/* Catching up: from a client's position to the live stream. */
+#pragma once
+#include "gateway/stream/session.h"
+
+/* Goes on with the subscriptions that catch up; no effect where there are none or a page is on its way. */
+void resume_kick(Session *session);
+void resume_stop(Session *session); /* the session is gone: stops its timer */

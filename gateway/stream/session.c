@@ -1,0 +1,160 @@
+#include "gateway/stream/session.h"
+
+#include "base/clock.h"
+#include "base/uuid.h"
+#include "gateway/stream/live.h"
+#include "gateway/stream/resume.h"
+#include <stdlib.h>
+
+enum { RECONNECT_MIN_MS = 200, RECONNECT_SPREAD_MS = 1800 };
+
+Session *session_new(Worker *worker, const Claims *claims) {
+    Session *s = must(calloc(1, sizeof *s));
+    s->worker = worker;
+    s->claims = *claims;
+    return s;
+}
+
+void session_discard(Session *s) {
+    free(s);
+}
+
+static void free_subscriptions(Session *s) {
+    for (size_t i = 0; i < s->subscription_count; i++) filter_free(s->subscriptions[i].filter);
+    free(s->subscriptions);
+    s->subscriptions = NULL;
+    s->subscription_count = 0;
+}
+
+void session_release(Session *s) {
+    if (!s->ws && !s->resume && !s->turn_posted) free(s);
+}
+
+static void closed(WebSocket *ws, void *user) {
+    (void)ws;
+    Session *s = user;
+    loop_timer_stop(s->worker->loop, &s->expiry);
+    resume_stop(s);
+    *s->at = s->next;
+    if (s->next) s->next->at = s->at;
+    s->worker->sessions->count--;
+    free_subscriptions(s);
+    s->closing = true;
+    s->ws = NULL;
+    session_release(s);
+}
+
+static void drained(WebSocket *ws, void *user) {
+    (void)ws;
+    resume_kick(user);
+}
+
+WebSocketEvents session_events(Session *s) {
+    return (WebSocketEvents){
+        .message = session_message,
+        .closed = closed,
+        .drained = drained,
+        .user = s,
+        .message_limit = SESSION_MESSAGE,
+        .queue_limit = SESSION_QUEUE,
+        .heartbeat_ms = SESSION_HEARTBEAT_S * 1000,
+    };
+}
+
+static void token_expired(Timer *timer) {
+    Session *s = CONTAINER(timer, Session, expiry);
+    int64_t left_us =
+        s->claims.expires_at - clock_now_us(); /* the wall clock may have been set back meanwhile */
+    if (left_us > 0)
+        loop_timer_set(s->worker->loop, timer, left_us / 1000 + 1);
+    else
+        session_close(s, 4401, "the token has expired");
+}
+
+void session_open(Session *s, WebSocket *ws) {
+    Sessions *all = s->worker->sessions;
+    char id[UUID_TEXT];
+    Uuid uuid = uuid_v4();
+    uuid_format(&uuid, id);
+    s->ws = ws;
+    s->next = all->first;
+    s->at = &all->first;
+    if (s->next) s->next->at = &s->next;
+    all->first = s;
+    all->count++;
+    s->told = all->position;
+    s->expiry.expired = token_expired;
+    loop_timer_set(s->worker->loop, &s->expiry, (s->claims.expires_at - clock_now_us()) / 1000 + 1);
+    session_send(s, frame_welcome(id, all->position, all->epoch, SESSION_HEARTBEAT_S));
+}
+
+void session_close(Session *s, int code, const char *reason) {
+    if (s->closing) return;
+    s->closing = true;
+    websocket_close(s->ws, code, reason);
+}
+
+/* A client that does not read loses what waits for it, keeps its position and comes back with it. */
+static void close_slow(Session *s) {
+    websocket_drop_queue(s->ws);
+    session_close(s, 1013, "too much is waiting; come back with your position");
+}
+
+bool session_send(Session *s, Blob *frame) {
+    bool sent = frame && !s->closing && websocket_send_frame(s->ws, frame);
+    if (!frame)
+        session_close(s, 1011, "out of memory");
+    else if (!sent && !s->closing)
+        close_slow(s);
+    blob_unref(frame);
+    return sent;
+}
+
+int64_t session_position(const Session *s) {
+    int64_t position = s->worker->sessions->position;
+    for (size_t i = 0; i < s->subscription_count; i++) {
+        const Subscription *sub = &s->subscriptions[i];
+        if (!sub->live && sub->cursor < position) position = sub->cursor;
+    }
+    return position;
+}
+
+Subscription *session_subscription(Session *s, uint32_t id) {
+    for (size_t i = 0; i < s->subscription_count; i++)
+        if (s->subscriptions[i].id == id) return &s->subscriptions[i];
+    return NULL;
+}
+
+void session_end_subscription(Session *s, Subscription *sub) {
+    filter_free(sub->filter);
+    *sub = s->subscriptions[--s->subscription_count];
+}
+
+void session_resync(Session *s, Subscription *sub, const char *reason) {
+    uint32_t id = sub->id;
+    session_end_subscription(s, sub);
+    session_send(s, frame_resync(id, s->worker->sessions->position, reason));
+}
+
+Sessions *sessions_new(Worker *worker) {
+    Sessions *all = must(calloc(1, sizeof *all));
+    all->worker = worker;
+    live_start(all);
+    return all;
+}
+
+Sessions *sessions_free(Sessions *all) {
+    free(all);
+    return NULL;
+}
+
+/* Spread over two seconds, so that the next gateway is not met by all of them at once. */
+void sessions_drain(Sessions *all) {
+    for (Session *s = all->first, *next; s; s = next) {
+        next = s->next;
+        uint32_t random;
+        random_bytes(&random, sizeof random);
+        session_send(s, frame_reconnect(RECONNECT_MIN_MS + random % RECONNECT_SPREAD_MS, "shutdown"));
+        session_close(s, 1001, "shutdown");
+    }
+}

@@ -1,0 +1,130 @@
+/* session_input.c - what a client may say on its WebSocket, one function per frame. */
+#include "base/clock.h"
+#include "gateway/stream/resume.h"
+#include "gateway/stream/session.h"
+#include "gateway/auth/token_cache.h"
+#include <stdlib.h>
+
+enum { ARENA_BYTES = 1 << 20, MESSAGES_BURST = 500, MESSAGE_US = 10000 }; /* then a hundred a second */
+
+static const struct {
+    const char *code, *text;
+} TEXTS[] = {
+    {"unknown_frame", "a message is exactly one frame of events.v1.ClientFrame"},
+    {"forbidden", "the token does not allow this"},
+    {"invalid_subject", "a subject is type/id or type/*"},
+    {"too_many", "at most 32 subscriptions, 256 subjects and 256 types each"},
+    {"unknown_id", "no subscription has this id"},
+    {"duplicate_id", "a subscription of this connection has this id already"},
+};
+
+static void tell_error(Session *s, uint32_t id, const char *code) {
+    const char *text = "";
+    for (size_t i = 0; i < COUNT(TEXTS); i++)
+        if (!strcmp(TEXTS[i].code, code)) text = TEXTS[i].text;
+    session_send(s, frame_error(id, code, text));
+}
+
+static const char *subscribe_fault(Session *s, const Events__V1__Subscribe *in) {
+    if (session_subscription(s, in->id)) return "duplicate_id";
+    return s->subscription_count == SUBSCRIPTIONS_MAX ? "too_many" : NULL;
+}
+
+static Subscription *add_subscription(Session *s, const Events__V1__Subscribe *in, Filter *filter,
+                                      int64_t after, bool live) {
+    s->subscriptions =
+        must(realloc(s->subscriptions, (s->subscription_count + 1) * sizeof *s->subscriptions));
+    Subscription *sub = &s->subscriptions[s->subscription_count++];
+    *sub = (Subscription){
+        .id = in->id, .serial = ++s->last_serial, .live = live, .cursor = after, .filter = filter};
+    return sub;
+}
+
+/* A position at or above this loop's is not history: the projection (whose position a page of REST tells), or
+ * another gateway, may be a little ahead of this loop. Then the stream begins here, without what the client
+ * has already. */
+static void subscribe(Session *s, const Events__V1__ClientFrame *frame) {
+    const Events__V1__Subscribe *in = frame->subscribe;
+    const Sessions *all = s->worker->sessions;
+    const char *code = subscribe_fault(s, in);
+    Filter *filter = code ? NULL : filter_new(in, &s->claims, &code);
+    if (!filter) {
+        tell_error(s, in->id, code);
+        return;
+    }
+    bool resumes = in->resume_case == EVENTS__V1__SUBSCRIBE__RESUME_AFTER;
+    int64_t after = resumes ? (in->after > 0 ? in->after : 0) : all->position;
+    if (resumes && *in->epoch && strcmp(in->epoch, all->epoch)) {
+        filter_free(filter);
+        session_send(s, frame_resync(in->id, all->position, "epoch"));
+        return;
+    }
+    bool live = after >= all->position;
+    add_subscription(s, in, filter, after, live);
+    if (session_send(s, frame_subscribed(in->id, after, live)) && !live) resume_kick(s);
+}
+
+static void unsubscribe(Session *s, const Events__V1__ClientFrame *frame) {
+    Subscription *sub = session_subscription(s, frame->unsubscribe->id);
+    if (sub)
+        session_end_subscription(s, sub);
+    else
+        tell_error(s, frame->unsubscribe->id, "unknown_id");
+}
+
+/* A new token for the same user; another user's would change whose stream this is. */
+static void refresh_token(Session *s, const Events__V1__ClientFrame *frame) {
+    Claims claims;
+    Err err = {0};
+    int64_t now = clock_now_us();
+    if (!token_check(s->worker->tokens, span_of(frame->refresh_token->token), now, &claims, &err)) {
+        tell_error(s, 0, "forbidden");
+        return;
+    }
+    if (strcmp(claims.user_id, s->claims.user_id) || strcmp(claims.tenant_id, s->claims.tenant_id)) {
+        session_close(s, 4403, "the token is another user's");
+        return;
+    }
+    s->claims = claims;
+    loop_timer_set(s->worker->loop, &s->expiry, (claims.expires_at - now) / 1000 + 1);
+}
+
+static void ping(Session *s, const Events__V1__ClientFrame *frame) {
+    session_send(s, frame_pong(frame->ping->nonce));
+}
+
+static void (*const HANDLERS[])(Session *, const Events__V1__ClientFrame *) = {
+    [EVENTS__V1__CLIENT_FRAME__FRAME_SUBSCRIBE] = subscribe,
+    [EVENTS__V1__CLIENT_FRAME__FRAME_UNSUBSCRIBE] = unsubscribe,
+    [EVENTS__V1__CLIENT_FRAME__FRAME_REFRESH_TOKEN] = refresh_token,
+    [EVENTS__V1__CLIENT_FRAME__FRAME_PING] = ping,
+};
+
+/* A message costs us more than its sender: a token is verified, a page of history is read and encoded. */
+static bool may_speak(Session *s) {
+    int64_t now = loop_now_us(s->worker->loop);
+    if (s->quiet_at_us < now) s->quiet_at_us = now;
+    s->quiet_at_us += MESSAGE_US;
+    return s->quiet_at_us - now <= (int64_t)MESSAGES_BURST * MESSAGE_US;
+}
+
+void session_message(WebSocket *ws, void *user, bool text, Span bytes) {
+    (void)ws;
+    Session *s = user;
+    if (s->closing) return;
+    if (!may_speak(s)) {
+        session_close(s, 1008, "too many messages");
+        return;
+    }
+    if (text) {
+        session_close(s, 1003, "messages are binary");
+        return;
+    }
+    AUTO(Arena) arena = arena_new(ARENA_BYTES);
+    Events__V1__ClientFrame *frame;
+    switch (frame_read(bytes, arena, &frame)) {
+    case FRAME_UNDECODABLE: session_close(s, 1007, "not a protobuf message"); break;
+    case FRAME_UNKNOWN: tell_error(s, 0, "unknown_frame"); break;
+    case FRAME_GOOD: HANDLERS[frame->frame_case](s, frame); break;
+    }
+}
