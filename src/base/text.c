@@ -1,6 +1,7 @@
 #include "base/text.h"
 
 #include "base/bytes.h"
+#include <stdlib.h>
 #include <utf8proc.h>
 
 int32_t text_next(Span s, size_t *at) {
@@ -79,18 +80,73 @@ bool text_is_letter(int32_t c) {
 
 bool text_is_digit(int32_t c) { return utf8proc_category(c) == UTF8PROC_CATEGORY_ND; }
 
-static Span mapped(Arena *a, Span s, utf8proc_option_t options) {
-    utf8proc_uint8_t *out = NULL;
-    utf8proc_ssize_t len = utf8proc_map((const utf8proc_uint8_t *)s.at, (utf8proc_ssize_t)s.len, &out, options);
-    if (len < 0) return SPAN_NONE;
-    char *copy = arena_copy(a, span_bytes(out, (size_t)len));
-    free(out);
+/* --- normalization --- */
+
+enum { ROOM = 256, CLASSES = 256 };
+
+/* The text in pieces, none of which can be taken apart further; `size` of them are stored, the number of all is
+ * returned. */
+static size_t take_apart(Span s, utf8proc_option_t options, int32_t *to, size_t size) {
+    size_t count = 0;
+    int boundary = UTF8PROC_BOUNDCLASS_START;
+    for (size_t at = 0; at < s.len;) {
+        int32_t point = text_next(s, &at);
+        size_t room = count < size ? size - count : 0;
+        utf8proc_ssize_t more = point < 0 ? -1
+                                          : utf8proc_decompose_char(point, room ? to + count : NULL,
+                                                                    (utf8proc_ssize_t)room, options, &boundary);
+        if (more < 0) return SIZE_MAX;
+        count += (size_t)more;
+    }
+    return count;
+}
+
+/* A run of marks by their classes; those of one class keep their order (UAX #15, canonical ordering). In linear time:
+ * exchanging neighbours, as utf8proc does it, takes a minute for the marks that a request has room for. */
+static void order_run(int32_t *run, size_t len, int32_t *spare) {
+    size_t start[CLASSES + 1] = {0};
+    for (size_t i = 0; i < len; i++) start[utf8proc_get_property(run[i])->combining_class + 1]++;
+    for (size_t c = 0; c < CLASSES; c++) start[c + 1] += start[c];
+    for (size_t i = 0; i < len; i++) spare[start[utf8proc_get_property(run[i])->combining_class]++] = run[i];
+    memcpy(run, spare, len * sizeof *run);
+}
+
+static void order_marks(int32_t *points, size_t count, int32_t *spare) {
+    for (size_t at = 0, begin = 0; at <= count; at++) {
+        if (at < count && utf8proc_get_property(points[at])->combining_class) continue;
+        if (at - begin > 1) order_run(points + begin, at - begin, spare);
+        begin = at + 1;
+    }
+}
+
+/* In `points`, which has room for twice as many and one more. */
+static Span mapped_in(Arena *a, Span s, utf8proc_option_t options, int32_t *points, size_t count) {
+    take_apart(s, options, points, count);
+    order_marks(points, count, points + count);
+    utf8proc_ssize_t len = utf8proc_reencode(points, (utf8proc_ssize_t)count, options);
+    char *copy = len < 0 ? NULL : arena_copy(a, span_bytes(points, (size_t)len));
     return copy ? (Span){copy, (size_t)len} : SPAN_NONE;
 }
 
+static Span mapped(Arena *a, Span s, utf8proc_option_t options) {
+    int32_t room[2 * ROOM + 1];
+    size_t count = take_apart(s, options, NULL, 0);
+    if (count <= ROOM) return mapped_in(a, s, options, room, count);
+    int32_t *points = count == SIZE_MAX ? NULL : malloc((2 * count + 1) * sizeof *points);
+    Span text = points ? mapped_in(a, s, options, points, count) : SPAN_NONE;
+    free(points);
+    return text;
+}
+
+/* Nothing below U+0300, whose first byte is CC, has another form, and all that changes one comes after that. */
+static bool is_composed(Span s) {
+    for (size_t at = bytes_ascii_run(s); at < s.len; at++)
+        if ((unsigned char)s.at[at] >= 0xcc) return false;
+    return true;
+}
+
 Span text_nfc(Arena *a, Span s) {
-    if (bytes_ascii_run(s) == s.len) return s;
-    return mapped(a, s, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    return is_composed(s) ? s : mapped(a, s, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
 }
 
 Span text_fold(Arena *a, Span s) { return mapped(a, s, UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD); }
