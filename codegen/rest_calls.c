@@ -371,6 +371,8 @@ const char *rest_status_text(int status) {
                  {401, "Not, or wrongly, signed in"},
                  {403, "The token lacks a scope"},
                  {404, "There is no such thing"},
+                 {406, "There is nothing here that Accept and Accept-Encoding allow"},
+                 {412, "If-Match names another version"},
                  {413, "The body is too large"},
                  {415, "The body is of another media type"},
                  {422, "The command id or key was used for another command"},
@@ -383,18 +385,20 @@ const char *rest_status_text(int status) {
     return "";
 }
 
-static bool follows(const RestCall *call, int status) {
-    bool body = call->body || rest_call_is_per_command(call);
-    if (status == 401) return call->scope;
-    if (status == 403) return call->scope && *call->scope;
-    return body && (status == 400 || status == 413 || status == 415);
-}
-
 static bool listed(const RestCall *call, int status) {
     uint64_t one;
     for (Span rest = span_of(call->others); rest.at;)
         if (span_to_u64(span_split(rest, ',', &rest), 999, &one) && (int)one == status) return true;
     return false;
+}
+
+static bool follows(const RestCall *call, int status) {
+    bool body = call->body || rest_call_is_per_command(call);
+    if (status == 401) return call->scope;
+    if (status == 406) return call->answer || call->scope;
+    if (status == 412) return listed(call, 304);
+    if (status == 403) return call->scope && *call->scope;
+    return body && (status == 400 || status == 413 || status == 415);
 }
 
 size_t rest_call_faults(const RestCall *call, int *statuses, size_t room) {

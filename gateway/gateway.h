@@ -4,6 +4,7 @@
 #include "app/queries.h"
 #include "gateway/auth/attempts.h"
 #include "gateway/stream/hub.h"
+#include "gateway/rest/documents.h"
 #include "gateway/rest/static.h"
 #include "gateway/auth/token.h"
 #include "gateway/auth/token_cache.h"
@@ -26,6 +27,7 @@ typedef struct Gateway {
     QueueSender *queue;
     Hub *hub;
     StaticFiles *files;
+    Documents *documents;
     GridWebhook *webhook;
     Server *server;
     const char *allowed_origins;

@@ -1,9 +1,9 @@
 /* events-gateway: the edge. Loops that never block (server.h), threads for what blocks (readers, users), the
  * queue's writer, and the keeper that hears the other programs. */
 #include "base/log.h"
-#include "gateway/stream/keeper.h"
 #include "gateway/rest/login.h"
 #include "gateway/server.h"
+#include "gateway/stream/keeper.h"
 #include "gateway/stream/webhook.h"
 #include <stdlib.h>
 #include <unistd.h>
@@ -97,6 +97,7 @@ static bool open_parts(Program *p, Err *err) {
         return false;
     queue_on_commit(g->queue, committed, p);
     g->attempts = attempts_new();
+    g->documents = documents_new();
     g->hub = hub_new(repair_needed, p);
     g->webhook = webhook_new(g, secrets);
     ServerOptions server = {g, (size_t)p->threads, config_text(c, "EVENTS_LISTEN"),
@@ -142,6 +143,7 @@ static void close_parts(Program *p) {
     g->hub = hub_free(g->hub);
     g->attempts = attempts_free(g->attempts);
     g->files = static_files_free(g->files);
+    g->documents = documents_free(g->documents);
     g->tokens = tokens_free(g->tokens);
     p->tls = http_tls_free(p->tls);
     p->bell = doorbell_free(p->bell);

@@ -1,28 +1,32 @@
 #include "gateway/routes.h"
 
-#include "gateway/rest/answer.h"
 #include "gateway/auth/origin.h"
+#include "gateway/rest/answer.h"
 #include "gateway/rest/handlers.h"
 #include "gateway/tracing.h"
-#include "wire/problem.h"
 #include <stdio.h>
 
 enum { SMALL = 16 << 10, COMMAND = 256 << 10, ECHO = 16 << 20 };
 
+/* What a route's answers can be (Route.offers). */
+static const char *const MESSAGE[] = {"application/json", "application/x-protobuf", NULL};
+static const char *const LOG[] = {"application/cloudevents-batch+json", "application/json", NULL};
+static const char *const TYPES[] = {"application/json", NULL};
+
 static const Route ROUTES[] = {
-    {"POST", "/api/auth/login", ACCESS_PUBLIC, BODY_MESSAGE, SMALL, rest_login},
-    {"POST", "/api/auth/refresh", ACCESS_PUBLIC, BODY_MESSAGE, SMALL, rest_refresh},
-    {"POST", "/api/auth/ticket", ACCESS_TOKEN, BODY_ANY, SMALL, rest_ticket},
+    {"POST", "/api/auth/login", ACCESS_PUBLIC, BODY_MESSAGE, SMALL, rest_login, MESSAGE},
+    {"POST", "/api/auth/refresh", ACCESS_PUBLIC, BODY_MESSAGE, SMALL, rest_refresh, MESSAGE},
+    {"POST", "/api/auth/ticket", ACCESS_TOKEN, BODY_ANY, SMALL, rest_ticket, MESSAGE},
     {"GET", "/.well-known/jwks.json", ACCESS_PUBLIC, BODY_NONE, 0, rest_jwks},
-    {"GET", "/api/prospects", SCOPE_READ, BODY_NONE, 0, rest_prospects},
-    {"POST", "/api/prospects", SCOPE_WRITE, BODY_MESSAGE, COMMAND, rest_create_prospect},
-    {"GET", "/api/prospects/{}", SCOPE_READ, BODY_NONE, 0, rest_prospect},
-    {"PUT", "/api/prospects/{}", SCOPE_WRITE, BODY_MESSAGE, COMMAND, rest_update_prospect},
-    {"GET", "/api/prospects/{}/history", SCOPE_READ, BODY_NONE, 0, rest_history},
-    {"GET", "/api/commands/{}", ACCESS_TOKEN, BODY_NONE, 0, rest_outcome},
-    {"POST", "/api/commands/{}", SCOPE_WRITE, BODY_MESSAGE, COMMAND, rest_command},
-    {"GET", "/api/events", SCOPE_READ, BODY_NONE, 0, rest_events},
-    {"GET", "/api/event-types", ACCESS_TOKEN, BODY_NONE, 0, rest_event_types},
+    {"GET", "/api/prospects", SCOPE_READ, BODY_NONE, 0, rest_prospects, MESSAGE, ROUTE_COMPRESSES},
+    {"POST", "/api/prospects", SCOPE_WRITE, BODY_MESSAGE, COMMAND, rest_create_prospect, MESSAGE},
+    {"GET", "/api/prospects/{}", SCOPE_READ, BODY_NONE, 0, rest_prospect, MESSAGE},
+    {"PUT", "/api/prospects/{}", SCOPE_WRITE, BODY_MESSAGE, COMMAND, rest_update_prospect, MESSAGE},
+    {"GET", "/api/prospects/{}/history", SCOPE_READ, BODY_NONE, 0, rest_history, MESSAGE, ROUTE_COMPRESSES},
+    {"GET", "/api/commands/{}", ACCESS_TOKEN, BODY_NONE, 0, rest_outcome, MESSAGE},
+    {"POST", "/api/commands/{}", SCOPE_WRITE, BODY_MESSAGE, COMMAND, rest_command, MESSAGE},
+    {"GET", "/api/events", SCOPE_READ, BODY_NONE, 0, rest_events, LOG, ROUTE_COMPRESSES},
+    {"GET", "/api/event-types", ACCESS_TOKEN, BODY_NONE, 0, rest_event_types, TYPES},
     {"GET", "/health/live", ACCESS_PUBLIC, BODY_NONE, 0, rest_live},
     {"GET", "/health/ready", ACCESS_PUBLIC, BODY_NONE, 0, rest_ready},
     {"GET", "/openapi.json", ACCESS_PUBLIC, BODY_NONE, 0, rest_document},
@@ -30,7 +34,8 @@ static const Route ROUTES[] = {
     {"GET", "/schemas/{}", ACCESS_PUBLIC, BODY_NONE, 0, rest_document},
     {"GET", "/docs", ACCESS_PUBLIC, BODY_NONE, 0, rest_document},
     {"GET", "/docs.css", ACCESS_PUBLIC, BODY_NONE, 0, rest_document},
-    {"GET", "/ws/events", ACCESS_PUBLIC, BODY_NONE, 0, ws_events}, /* has ways of its own to carry a token */
+    {"GET", "/ws/events", ACCESS_PUBLIC, BODY_NONE, 0, ws_events, NULL,
+     ROUTE_NO_HEAD}, /* carries a token its own way */
 };
 
 /* method "*": any */
@@ -52,9 +57,13 @@ static bool path_fits(const char *pattern, Span path, Span *param) {
     return !memchr(param->at, '/', param->len);
 }
 
-static bool method_fits(const char *of_route, Span method) {
-    if (span_is(method, of_route) || !strcmp(of_route, "*")) return true;
-    return span_is(method, "HEAD") && !strcmp(of_route, "GET");
+static bool has_head(const Route *route) {
+    return !strcmp(route->method, "GET") && !(route->flags & ROUTE_NO_HEAD);
+}
+
+static bool method_fits(const Route *route, Span method) {
+    if (span_is(method, route->method) || !strcmp(route->method, "*")) return true;
+    return span_is(method, "HEAD") && has_head(route);
 }
 
 static void match_in(const Route *routes, size_t count, Span method, Span path, RouteMatch *m) {
@@ -62,10 +71,9 @@ static void match_in(const Route *routes, size_t count, Span method, Span path, 
         Span param = SPAN_NONE;
         if (!path_fits(routes[i].path, path, &param)) continue;
         size_t len = strlen(m->allow);
-        const char *also = strcmp(routes[i].method, "GET") ? "" : ", HEAD";
         snprintf(m->allow + len, sizeof m->allow - len, "%s%s%s", len ? ", " : "OPTIONS, ", routes[i].method,
-                 also);
-        if (!method_fits(routes[i].method, method)) continue;
+                 has_head(&routes[i]) ? ", HEAD" : "");
+        if (!method_fits(&routes[i], method)) continue;
         m->route = &routes[i];
         m->param = param;
     }
@@ -89,7 +97,12 @@ const Route *routes_all(size_t *count) {
 
 RouteMatch routes_match(Span method, Span path, bool tests) {
     RouteMatch m = {0};
+    if (span_is(path, "*")) { /* the gateway as a whole (RFC 9110 section 9.3.7) */
+        strcpy(m.allow, "OPTIONS, GET, HEAD, POST, PUT");
+        return m;
+    }
     if (!is_ours(path)) {
+        m.of_client = true;
         match_in(&STATIC_ROUTE, 1, method, SPAN("/"), &m);
         return m;
     }
@@ -104,24 +117,30 @@ static void answer_options(Request *r, const RouteMatch *m) {
     answer_field(&a, "allow", span_of(m->allow));
     if (origin_listed(http_header(r->x, "origin"), r->gateway->allowed_origins)) {
         answer_field(&a, "access-control-allow-methods", span_of(m->allow));
-        answer_field(
-            &a, "access-control-allow-headers",
-            SPAN("Authorization, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, traceparent,"
-                 " X-Correlation-Id, X-Events-Min-Position"));
-        answer_field(&a, "access-control-max-age", SPAN("600"));
+        answer_field(&a, "access-control-allow-headers",
+                     SPAN("Authorization, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, "
+                          "Last-Event-ID,"
+                          " traceparent, tracestate, X-Correlation-Id, X-Events-Min-Position"));
+        answer_field(&a, "access-control-max-age", SPAN("7200"));
     }
     answer_send(r, &a);
 }
 
+/* Is there nothing at the path, whatever the method? */
+static bool is_nowhere(Request *r, const RouteMatch *m) {
+    if (!m->of_client) return !*m->allow;
+    const StaticFiles *files = r->gateway->files;
+    return !static_file(files, http_path(r->x)) && !static_page(files, http_path(r->x), SPAN_NONE, SPAN_NONE);
+}
+
 static void answer_no_route(Request *r, const RouteMatch *m) {
-    if (!*m->allow) {
+    if (is_nowhere(r, m))
         answer_problem(r, &ERR_NOT_FOUND, "there is nothing at this path");
-        return;
-    }
-    Answer a = {.status = 405, .media_type = "application/problem+json"};
-    answer_field(&a, "allow", span_of(m->allow));
-    problem_write(&a.body, "method_not_allowed", 405, "the path has other methods", r->correlation_id, NULL);
-    answer_send(r, &a);
+    else if (span_is(http_method(r->x), "OPTIONS"))
+        answer_options(r, m);
+    else
+        answer_refusal(r, &ERR_METHOD_NOT_ALLOWED, "the path has other methods",
+                       (HttpField){"allow", span_of(m->allow)});
 }
 
 size_t routes_body_limit(void *user, HttpExchange *x) {
@@ -143,10 +162,8 @@ void routes_dispatch(void *user, HttpExchange *x) {
     r->route = m.route;
     r->param = m.param;
     tracing_request(r);
-    if (!m.route && *m.allow && span_is(http_method(x), "OPTIONS"))
-        answer_options(r, &m);
-    else if (!m.route)
+    if (!m.route)
         answer_no_route(r, &m);
-    else if (request_authorise(r) && request_body_fits(r))
+    else if (request_authorise(r) && request_negotiate(r) && request_body_fits(r))
         m.route->handle(r);
 }

@@ -12,6 +12,7 @@ typedef struct RouteMatch {
     const Route *route; /* NULL: none with this method */
     Span param;
     char allow[96]; /* methods of the path, for Allow; "" where no route has this path */
+    bool of_client; /* the path is the web client's */
 } RouteMatch;
 /* Pure, for tests. HEAD matches GET. tests: also the routes of EVENTS_TEST_ENDPOINTS. */
 RouteMatch routes_match(Span method, Span path, bool tests);

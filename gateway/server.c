@@ -1,9 +1,9 @@
 #include "gateway/server.h"
 
 #include "base/log.h"
-#include "gateway/stream/live.h"
 #include "gateway/rest/reading.h"
 #include "gateway/routes.h"
+#include "gateway/stream/live.h"
 #include "gateway/stream/session.h"
 #include <pthread.h>
 #include <stdio.h>

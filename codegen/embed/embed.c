@@ -1,13 +1,14 @@
 /* embed - puts files into a program: `embed OUT.c FOLDER` writes a C table of all files below FOLDER, each as
- * it is and compressed, so that the program needs no files at run time and compresses nothing. The table's
- * type is declared in gateway/rest/documents.h. Deterministic: the same files give the same table. */
+ * it is and compressed (gzip, brotli), so that the program needs no files at run time and compresses nothing.
+ * The table's type is declared in gateway/rest/documents.h. Deterministic: the same files give the same
+ * table. */
 #include "base/buf.h"
 
+#include <brotli/encode.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <xxhash.h>
 #include <zlib.h>
 
 enum { PATH_SIZE = 1024, FILE_MAX = 16 << 20, LINE = 100, GZIP_WINDOW = 15 + 16 };
@@ -30,7 +31,7 @@ static void read_file(const char *path, Buf *to) {
     fclose(in);
 }
 
-static void compress_to(const Buf *from, Buf *to) {
+static void write_gzip(const Buf *from, Buf *to) {
     z_stream z = {.next_in = (Bytef *)from->at, .avail_in = (uInt)from->len};
     size_t room = from->len + 1024;
     char *at = buf_reserve(to, room);
@@ -40,6 +41,15 @@ static void compress_to(const Buf *from, Buf *to) {
     if (deflate(&z, Z_FINISH) != Z_STREAM_END) abort();
     to->len += z.total_out;
     deflateEnd(&z);
+}
+
+static void write_brotli(const Buf *from, Buf *to) {
+    size_t room = BrotliEncoderMaxCompressedSize(from->len);
+    char *at = buf_reserve(to, room);
+    if (!at || !BrotliEncoderCompress(BROTLI_MAX_QUALITY, BROTLI_MAX_WINDOW_BITS, BROTLI_MODE_TEXT, from->len,
+                                      (const uint8_t *)from->at, &room, (uint8_t *)at))
+        abort();
+    to->len += room;
 }
 
 /* Length, and the bytes as one string literal; octal escapes of three digits cannot swallow what follows. */
@@ -57,14 +67,16 @@ static void write_bytes(FILE *out, const Buf *bytes) {
 }
 
 static void write_entry(FILE *out, const char *path, const char *shown) {
-    AUTO_BUF plain = {0}, gzip = {0};
+    AUTO_BUF plain = {0}, gzip = {0}, brotli = {0};
+    const Buf *const forms[] = {&plain, &gzip, &brotli};
     read_file(path, &plain);
-    compress_to(&plain, &gzip);
-    unsigned long long hash = XXH3_64bits(plain.at, plain.len);
-    fprintf(out, "    {\"%s\", \"\\\"%016llx\\\"\", \"\\\"%016llxg\\\"\",\n", shown, hash, hash);
-    write_bytes(out, &plain);
-    fputs(",\n", out);
-    write_bytes(out, &gzip);
+    write_gzip(&plain, &gzip);
+    write_brotli(&plain, &brotli);
+    fprintf(out, "    {\"%s\",\n", shown);
+    for (size_t i = 0; i < COUNT(forms); i++) {
+        write_bytes(out, forms[i]);
+        fputs(",\n", out);
+    }
     fputs("},\n", out);
 }
 
@@ -96,7 +108,8 @@ int main(int argc, char **argv) {
     }
     FILE *out = fopen(argv[1], "we");
     if (!out) stop("cannot write", argv[1]);
-    fputs("/* Made by embed. */\n#include \"gateway/rest/documents.h\"\n\nconst Document DOCUMENTS[] = {\n", out);
+    fputs("/* Made by embed. */\n#include \"gateway/rest/documents.h\"\n\nconst Document DOCUMENTS[] = {\n",
+          out);
     write_folder(out, argv[2], "");
     fputs("};\nconst size_t DOCUMENT_COUNT = sizeof DOCUMENTS / sizeof *DOCUMENTS;\n", out);
     if (fclose(out)) stop("cannot write", argv[1]);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "gateway/auth/origin.h"
+#include "gateway/rest/compress.h"
 #include "gateway/tracing.h"
 #include "wire/problem.h"
 #include <stdio.h>
@@ -34,9 +35,9 @@ static bool is_plain_authority(Span authority) {
     return authority.len > 0 && authority.len < 128;
 }
 
-/* 'self' covers the stream's ws: and wss: in today's browsers but not in those of 2021; so its own address is
- * named. */
-static void add_security(Fields *f, const HttpExchange *x) {
+/* A page may load what is ours and nothing else, and no inline script or style. 'self' covers the stream's
+ * ws: and wss: in today's browsers but not in those of 2021; so its own address is named. */
+static void add_page_policy(Fields *f, const HttpExchange *x) {
     Span authority = http_authority(x);
     char own[160] = "";
     if (is_plain_authority(authority))
@@ -46,6 +47,14 @@ static void add_security(Fields *f, const HttpExchange *x) {
                        " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
                        own);
     add(f, "content-security-policy", (Span){f->csp, (size_t)len});
+    add(f, "cross-origin-opener-policy", SPAN("same-origin"));
+}
+
+static void add_security(Fields *f, const HttpExchange *x, const Answer *a) {
+    if (a->media_type && span_starts(span_of(a->media_type), SPAN("text/html")))
+        add_page_policy(f, x);
+    else /* data, whoever may take it for a page */
+        add(f, "content-security-policy", SPAN("default-src 'none'; frame-ancestors 'none'"));
     add(f, "x-content-type-options", SPAN("nosniff"));
     add(f, "referrer-policy", SPAN("no-referrer"));
     if (http_is_tls(x)) add(f, "strict-transport-security", SPAN("max-age=31536000"));
@@ -53,11 +62,23 @@ static void add_security(Fields *f, const HttpExchange *x) {
 
 static void add_cors(Fields *f, const Request *r) {
     Span origin = http_header(r->x, "origin");
-    if (!origin_listed(origin, r->gateway->allowed_origins)) return;
+    if (!origin.len || !origin_listed(origin, r->gateway->allowed_origins)) return;
     add(f, "access-control-allow-origin", origin);
     add(f, "access-control-expose-headers",
-        SPAN("ETag, Location, Retry-After, X-Correlation-Id, X-Events-Epoch, X-Events-Position"));
-    add(f, "vary", SPAN("Origin"));
+        SPAN("Allow, ETag, Location, Retry-After, WWW-Authenticate, X-Correlation-Id, X-Events-Epoch,"
+             " X-Events-Position"));
+}
+
+/* What the answer depends on besides the target, whether or not it came out differently this time. */
+static void add_vary(Fields *f, const Request *r, const Answer *a) {
+    static const char *const LISTS[] = {
+        "",       "Accept",         "Accept-Encoding",         "Accept, Accept-Encoding",
+        "Origin", "Accept, Origin", "Accept-Encoding, Origin", "Accept, Accept-Encoding, Origin"};
+    unsigned vary = a->vary;
+    if (r->route && r->route->offers) vary |= VARY_ACCEPT;
+    if (r->route && r->route->flags & ROUTE_COMPRESSES) vary |= VARY_ENCODING;
+    if (*r->gateway->allowed_origins) vary |= VARY_ORIGIN;
+    if (vary) add(f, "vary", span_of(LISTS[vary]));
 }
 
 /* The route's own path: what the caller put into the path and behind the '?' may be a name. */
@@ -73,8 +94,9 @@ void answer_send(Request *r, Answer *a) {
     if (a->media_type) add(&f, "content-type", span_of(a->media_type));
     if (!a->cacheable) add(&f, "cache-control", SPAN("no-store"));
     for (size_t i = 0; i < a->field_count; i++) add(&f, a->fields[i].name, a->fields[i].value);
-    add_security(&f, r->x);
+    add_security(&f, r->x, a);
     add_cors(&f, r);
+    add_vary(&f, r, a);
     HttpAnswer answer = {
         .status = a->status ? a->status : 200, .fields = f.at, .field_count = f.count, .blob = a->blob};
     if (!a->blob) answer.body = buf_view(&a->body);
@@ -89,19 +111,57 @@ void answer_status(Request *r, int status) {
 }
 
 void answer_message(const Request *r, Answer *a, const ProtobufCMessage *message) {
-    bool binary = r->wants_protobuf;
-    a->media_type = binary ? "application/x-protobuf" : "application/json";
-    if (binary)
+    a->media_type = r->wants_protobuf ? "application/x-protobuf" : "application/json";
+    if (r->wants_protobuf)
         message_pack(message, &a->body);
     else
         message_to_json(message, &a->body);
 }
 
+void answer_compress(const Request *r, Answer *a) {
+    Buf packed = {0};
+    bool done = !r->coding || a->status || a->body.failed || a->body.len < COMPRESS_LEAST;
+    if (!done && compress_bytes(r->coding, buf_view(&a->body), &packed) && packed.len < a->body.len) {
+        Buf plain = a->body;
+        a->body = packed;
+        packed = plain;
+        answer_field(a, "content-encoding", span_of(coding_name(r->coding)));
+    }
+    buf_free(&packed);
+}
+
+void answer_fill_problem(const Request *r, Answer *a, int status, const char *code, const char *detail,
+                         const FieldFaults *faults) {
+    a->status = status;
+    a->media_type = "application/problem+json";
+    problem_write(&a->body, code, status, detail, r->correlation_id, faults);
+    if (status == 401) answer_field(a, "www-authenticate", SPAN("Bearer"));
+    if (status == 503) answer_field(a, "retry-after", SPAN("1"));
+}
+
+bool answer_conditions(const Request *r, Answer *a, Span tag) {
+    answer_field(a, "etag", tag);
+    bool met = !r->if_match.at || tag_listed_strongly(r->if_match, tag);
+    if (met && !tag_listed(r->if_none_match, tag)) return true;
+    a->blob = NULL;
+    a->media_type = NULL;
+    if (met)
+        a->status = 304;
+    else
+        answer_fill_problem(r, a, 412, "precondition_failed", "If-Match names another version", NULL);
+    return false;
+}
+
 void answer_faults(Request *r, int status, const char *code, const char *detail, const FieldFaults *faults) {
-    Answer a = {.status = status, .media_type = "application/problem+json"};
-    problem_write(&a.body, code, status, detail, r->correlation_id, faults);
-    if (status == 401) answer_field(&a, "www-authenticate", SPAN("Bearer"));
-    if (status == 503) answer_field(&a, "retry-after", SPAN("1"));
+    Answer a = {0};
+    answer_fill_problem(r, &a, status, code, detail, faults);
+    answer_send(r, &a);
+}
+
+void answer_refusal(Request *r, const ErrKind *kind, const char *detail, HttpField field) {
+    Answer a = {0};
+    answer_fill_problem(r, &a, kind->http, kind->code, detail, NULL);
+    answer_field(&a, field.name, field.value);
     answer_send(r, &a);
 }
 

@@ -1,8 +1,8 @@
 /* commands.c - commands in: checked, stamped, handed to the queue; 202 only once the queue has them on
  * disk. */
 #include "events/v1/rest.pb-c.h"
-#include "gateway/rest/answer.h"
 #include "gateway/command.h"
+#include "gateway/rest/answer.h"
 #include "gateway/rest/handlers.h"
 #include <stdlib.h>
 

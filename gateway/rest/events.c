@@ -2,12 +2,11 @@
  * stream hold here too: tenant, scopes, CommandRejected only to its sender, personal fields only with
  * prospects:pii. */
 #include "gateway/rest/cursor.h"
-#include "gateway/stream/mask.h"
-#include "gateway/rest/reading.h"
 #include "gateway/rest/handlers.h"
+#include "gateway/rest/reading.h"
+#include "gateway/stream/mask.h"
 #include "wire/cloudevent.h"
 #include "wire/envelope.h"
-#include "wire/problem.h"
 
 enum { HISTORY_DEFAULT = 50, HISTORY_MAX = 200, EVENTS_DEFAULT = 100, EVENTS_MAX = 1000 };
 enum { SCAN_ROWS = 500, SCAN_MAX = 10000 }; /* rows looked at for one page, wanted or not */
@@ -55,10 +54,8 @@ static bool history_row(void *user, const ReplayRow *row) {
 static bool bad_cursor(Reading *reading) {
     FieldFaults faults = {0};
     field_fault(&faults, "cursor", "invalid_cursor");
-    reading->answer.status = 400;
-    reading->answer.media_type = "application/problem+json";
-    problem_write(&reading->answer.body, "invalid_cursor", 400, "the cursor is not one of this list",
-                  reading->request->correlation_id, &faults);
+    answer_fill_problem(reading->request, &reading->answer, 400, "invalid_cursor",
+                        "the cursor is not one of this list", &faults);
     return true;
 }
 
@@ -172,7 +169,9 @@ static bool read_log(Reading *reading, Queries *queries, Db *db, Err *err) {
     /* the tenant's rows are all read: the next page begins behind everybody's */
     if (!more && !is_full(&page) && page.position < reading->head.head) page.position = reading->head.head;
     reading->head.head = page.position;
-    reading->answer.media_type = "application/cloudevents-batch+json; charset=utf-8";
+    bool as_json = !strcmp(reading->request->media_type, "application/json");
+    reading->answer.media_type =
+        as_json ? "application/json" : "application/cloudevents-batch+json; charset=utf-8";
     reading_position(reading);
     return true;
 }

@@ -9,7 +9,6 @@
 #include "gateway/rest/answer.h"
 #include "gateway/rest/handlers.h"
 #include "store/user_sessions.h"
-#include "wire/problem.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -153,11 +152,8 @@ static void answer_slow_down(AuthWork *w, int64_t seconds) {
     Request *r = w->request;
     char text[24];
     snprintf(text, sizeof text, "%lld", (long long)seconds);
-    Answer a = {.status = 429, .media_type = "application/problem+json"};
-    answer_field(&a, "retry-after", span_of(text));
-    problem_write(&a.body, "rate_limited", 429, "too many attempts from this address", r->correlation_id,
-                  NULL);
-    answer_send(r, &a);
+    answer_refusal(r, &ERR_RATE_LIMITED, "too many attempts from this address",
+                   (HttpField){"retry-after", span_of(text)});
     arena_free(w->arena);
     free(w);
 }

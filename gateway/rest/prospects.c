@@ -2,10 +2,9 @@
 #include "base/map.h"
 #include "base/uuid.h"
 #include "gateway/rest/cursor.h"
-#include "gateway/rest/reading.h"
 #include "gateway/rest/handlers.h"
+#include "gateway/rest/reading.h"
 #include "wire/message.h"
-#include "wire/problem.h"
 
 enum { PAGE_DEFAULT = 50, PAGE_MAX = 200, QUERY_MAX = 256 };
 
@@ -117,10 +116,7 @@ static bool write_page(Reading *reading, const ListInput *in, const ProspectRow 
 static bool bad_parameter(Reading *reading, const char *code) {
     FieldFaults faults = {0};
     field_fault(&faults, strcmp(code, "invalid_cursor") ? "query" : "cursor", code);
-    reading->answer.status = 400;
-    reading->answer.media_type = "application/problem+json";
-    problem_write(&reading->answer.body, code, 400, "a parameter is wrong", reading->request->correlation_id,
-                  &faults);
+    answer_fill_problem(reading->request, &reading->answer, 400, code, "a parameter is wrong", &faults);
     return true;
 }
 
@@ -176,12 +172,8 @@ static bool read_one(Reading *reading, Queries *queries, Db *db, Err *err) {
     if (!request_may(r, SCOPE_PII)) message_clear_personal(&p->base);
     char *tag = arena_printf(reading->arena, "\"%lld\"", (long long)p->version);
     if (!tag) return err_set(err, &ERR_INTERNAL, "out of memory");
-    answer_field(&reading->answer, "etag", span_of(tag));
     reading_position(reading);
-    if (tag_listed(r->if_none_match, span_of(tag)))
-        reading->answer.status = 304;
-    else
-        answer_message(r, &reading->answer, &p->base);
+    if (answer_conditions(r, &reading->answer, span_of(tag))) answer_message(r, &reading->answer, &p->base);
     return true;
 }
 

@@ -109,6 +109,8 @@ static void run(Job *job, void *context) {
     Err *err = &reading->err;
     bool ok = reading->needs_model ? read_in_view(reading, context, err)
                                    : reading->read(reading, context, NULL, err);
+    if (ok && !reading->behind && reading->request->route->flags & ROUTE_COMPRESSES)
+        answer_compress(reading->request, &reading->answer);
     if (!ok) queries_failed(context, err);
 }
 

@@ -12,29 +12,13 @@ bool is_visible_ascii(Span text, size_t most) {
     return true;
 }
 
-static bool is_hex(Span text) {
-    bool some = false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.at[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
-        some |= c != '0';
-    }
-    return some; /* all zero is invalid */
-}
-
-bool traceparent_is_valid(Span t) {
-    return t.len == TRACEPARENT - 1 && !memcmp(t.at, "00-", 3) && t.at[35] == '-' && t.at[52] == '-' &&
-           is_hex((Span){t.at + 3, 32}) && is_hex((Span){t.at + 36, 16}) &&
-           (is_hex((Span){t.at + 53, 2}) || !memcmp(t.at + 53, "00", 2));
-}
-
-static void make_traceparent(char out[TRACEPARENT]) {
+static void make_traceparent(char out[TRACEPARENT_TEXT]) {
     unsigned char bytes[24];
     do random_bytes(bytes, sizeof bytes);
     while (!bytes[0] || !bytes[16]); /* never all zero */
     char hex[49];
     for (size_t i = 0; i < sizeof bytes; i++) snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
-    snprintf(out, TRACEPARENT, "00-%.32s-%.16s-01", hex, hex + 32);
+    snprintf(out, TRACEPARENT_TEXT, "00-%.32s-%.16s-01", hex, hex + 32);
 }
 
 static Span media_type(Span header) {
@@ -42,19 +26,12 @@ static Span media_type(Span header) {
     return span_trim(span_split(header, ';', &parameters));
 }
 
-static bool accepts_protobuf(const HttpExchange *x) {
-    for (Span rest = http_header(x, "accept"); rest.at;)
-        if (span_equal_nocase(media_type(span_split(rest, ',', &rest)), SPAN("application/x-protobuf")))
-            return true;
-    return false;
-}
-
 Request *request_new(Worker *worker, HttpExchange *x) {
     Request *r = http_alloc(x, sizeof *r);
     if (!r) return NULL;
     *r = (Request){.x = x, .worker = worker, .gateway = worker->gateway};
-    r->wants_protobuf = accepts_protobuf(x);
-    r->if_none_match = http_header(x, "if-none-match");
+    r->if_match = http_header_list(x, "if-match");
+    r->if_none_match = http_header_list(x, "if-none-match");
     Span given = http_header(x, "x-correlation-id");
     if (is_visible_ascii(given, CORRELATION_ID - 1)) {
         span_copy(given, r->correlation_id, sizeof r->correlation_id);
@@ -62,9 +39,9 @@ Request *request_new(Worker *worker, HttpExchange *x) {
         Uuid made = uuid_v7();
         uuid_format(&made, r->correlation_id);
     }
-    Span trace = http_header(x, "traceparent");
-    if (traceparent_is_valid(trace))
-        span_copy(trace, r->traceparent, sizeof r->traceparent);
+    TraceContext trace;
+    if (trace_parse(http_header(x, "traceparent"), &trace))
+        trace_format(&trace, r->traceparent);
     else
         make_traceparent(r->traceparent);
     return r;
@@ -92,6 +69,20 @@ bool request_authorise(Request *r) {
     return false;
 }
 
+bool request_negotiate(Request *r) {
+    const Route *route = r->route;
+    if (route->offers) {
+        r->media_type = accept_choose(http_header_list(r->x, "accept"), route->offers);
+        r->wants_protobuf = r->media_type && !strcmp(r->media_type, "application/x-protobuf");
+    }
+    bool ok = !route->offers || r->media_type;
+    if (ok && route->flags & ROUTE_COMPRESSES)
+        ok = coding_choose(http_header_list(r->x, "accept-encoding"), CODINGS_ALL, &r->coding);
+    if (!ok)
+        answer_problem(r, &ERR_NOT_ACCEPTABLE, "there is nothing here that Accept and Accept-Encoding allow");
+    return ok;
+}
+
 bool request_is_protobuf(const Request *r) {
     return span_equal_nocase(media_type(http_header(r->x, "content-type")), SPAN("application/x-protobuf"));
 }
@@ -100,13 +91,23 @@ static bool is_json(const Request *r) {
     return span_equal_nocase(media_type(http_header(r->x, "content-type")), SPAN("application/json"));
 }
 
+/* What would have been understood stands in the answer (RFC 9110 section 15.5.16). Bodies are small and
+ * inflating them would take a loop's time, so none is taken compressed. */
+static bool refuse_media(Request *r, const char *field, const char *understood, const char *why) {
+    answer_refusal(r, &ERR_UNSUPPORTED, why, (HttpField){field, span_of(understood)});
+    return false;
+}
+
 bool request_body_fits(Request *r) {
     size_t len = http_body(r->x).len;
-    if (r->route->body == BODY_MESSAGE && !is_json(r) && !request_is_protobuf(r)) {
-        answer_problem(r, &ERR_UNSUPPORTED, "the body is application/json or application/x-protobuf");
-        return false;
-    }
-    if (r->route->body == BODY_NONE || len <= r->route->body_limit) return true;
+    if (r->route->body == BODY_NONE) return true;
+    Span coding = http_header_list(r->x, "content-encoding");
+    if (r->route->body == BODY_MESSAGE && !is_json(r) && !request_is_protobuf(r))
+        return refuse_media(r, "accept", "application/json, application/x-protobuf",
+                            "the body is application/json or application/x-protobuf");
+    if (coding.len && !span_equal_nocase(coding, SPAN("identity")))
+        return refuse_media(r, "accept-encoding", "identity", "the body comes without a content coding");
+    if (len <= r->route->body_limit) return true;
     answer_problem(r, &ERR_TOO_LARGE, "the body is longer than this call allows");
     return false;
 }
@@ -128,22 +129,4 @@ bool request_limit(Request *r, size_t most, size_t fallback, size_t *ret) {
     if (given && (!span_to_u64(text, most, &value) || !value)) return false;
     *ret = value;
     return true;
-}
-
-bool request_accepts_gzip(const Request *r) {
-    for (Span rest = http_header(r->x, "accept-encoding"); rest.at;) {
-        Span quality, one = span_trim(span_split(span_split(rest, ',', &rest), ';', &quality));
-        if (span_equal_nocase(one, SPAN("gzip"))) return !span_is(span_trim(quality), "q=0");
-    }
-    return false;
-}
-
-/* If-None-Match: a list of entity tags, compared weakly (RFC 9110, section 13.1.2). */
-bool tag_listed(Span list, Span tag) {
-    for (Span rest = list; rest.at;) {
-        Span one = span_trim(span_split(rest, ',', &rest));
-        if (span_starts(one, SPAN("W/"))) one.at += 2, one.len -= 2;
-        if (span_equal(one, tag) || span_is(one, "*")) return true;
-    }
-    return false;
 }

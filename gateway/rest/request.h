@@ -3,6 +3,7 @@
  * on the loop. */
 #pragma once
 #include "gateway/gateway.h"
+#include "gateway/rest/negotiate.h"
 #include "observe/trace.h"
 
 typedef struct Request Request;
@@ -13,26 +14,37 @@ enum {
 };
 typedef enum BodyKind { BODY_NONE, BODY_MESSAGE /* JSON or protobuf */, BODY_ANY } BodyKind;
 
+enum {
+    ROUTE_COMPRESSES = 1 << 0, /* its answers may come in gzip or brotli */
+    ROUTE_NO_HEAD = 1 << 1,    /* there is nothing that HEAD could tell */
+};
+
 typedef struct Route {
     const char *method, *path; /* "{}" stands for one segment, of which there is at most one */
     unsigned access;
     BodyKind body;
     size_t body_limit;
     void (*handle)(Request *r);
+    /* Media types of its answers, the default first, ended by NULL: what the request accepts of them is sent,
+     * 406 where it is nothing. NULL: there is one, and Accept is not looked at. */
+    const char *const *offers;
+    unsigned flags;
 } Route;
 
-enum { CORRELATION_ID = 129, TRACEPARENT = 56 };
+enum { CORRELATION_ID = 129 };
 struct Request {
     HttpExchange *x;
     Worker *worker;
     Gateway *gateway;
     const Route *route;
-    Span param;          /* the segment at "{}" */
-    Claims claims;       /* zero where the route is public */
-    bool wants_protobuf; /* by Accept */
-    Span if_none_match;
+    Span param;             /* the segment at "{}" */
+    Claims claims;          /* zero where the route is public */
+    const char *media_type; /* of the answer, by Accept; NULL where the route offers no choice */
+    bool wants_protobuf;    /* it is the binary form */
+    Coding coding;          /* of the answer, by Accept-Encoding; where the route compresses */
+    Span if_match, if_none_match;
     char correlation_id[CORRELATION_ID];
-    char traceparent[TRACEPARENT];
+    char traceparent[TRACEPARENT_TEXT];
     TraceSpan *span; /* NULL: not recorded */
 };
 
@@ -40,21 +52,19 @@ struct Request {
 Request *request_new(Worker *worker, HttpExchange *x);
 /* Checks the bearer token and the route's scopes; has answered where false. */
 bool request_authorise(Request *r);
-/* Checks Content-Type and length by the route; has answered where false. */
+/* Chooses media type and coding of the answer; has answered (406) where false. */
+bool request_negotiate(Request *r);
+/* Checks Content-Type, Content-Encoding and length by the route; has answered where false. */
 bool request_body_fits(Request *r);
 bool request_is_protobuf(const Request *r); /* of the body */
-bool request_accepts_gzip(const Request *r);
 /* The token of `Authorization: Bearer`; at == NULL where there is none. */
 Span request_bearer(const HttpExchange *x);
 static inline bool request_may(const Request *r, unsigned scope) {
     return r->claims.scope_bits & scope;
 }
 
-bool traceparent_is_valid(Span text); /* W3C Trace Context, version 00 */
 bool is_visible_ascii(Span text, size_t most);
 /* The id in the path; has answered (404) where it is none. */
 bool request_prospect_id(Request *r, int64_t *ret);
 /* Query parameter `limit`, 1 to most; false where out of range. */
 bool request_limit(Request *r, size_t most, size_t fallback, size_t *ret);
-/* Does If-None-Match name this entity tag? */
-bool tag_listed(Span list, Span tag);

@@ -1,10 +1,11 @@
 /* static.c - files are looked up by name in a table, so that no request ever reaches the file system: there
  * is no path to climb out of. Vite puts a hash of the content into the names below /assets: those may be
- * cached for ever, all others are asked for again with their ETag. Compression is the build's work: a file
- * that has a ".gz" beside it is sent compressed to who accepts it. */
+ * cached for ever, all others are asked for again with their ETag. Compression is the build's work: NAME.gz
+ * and NAME.br beside a file NAME are NAME in these codings, and no files of their own. */
 #include "gateway/rest/static.h"
 
 #include "base/map.h"
+#include "gateway/rest/content.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,19 +14,23 @@
 enum { FILES_MAX = 2000, BYTES_MAX = 64 << 20, PATH_SIZE = 4096 };
 
 struct StaticFiles {
-    Map *by_path; /* StaticFile */
+    Map *by_path; /* Content */
     size_t count, bytes;
 };
 
 static const char *const MEDIA_TYPES[][2] = {
     {".html", "text/html; charset=utf-8"},
     {".js", "text/javascript; charset=utf-8"},
+    {".mjs", "text/javascript; charset=utf-8"},
     {".css", "text/css; charset=utf-8"},
     {".json", "application/json"},
     {".svg", "image/svg+xml"},
     {".png", "image/png"},
+    {".jpg", "image/jpeg"},
+    {".avif", "image/avif"},
     {".ico", "image/x-icon"},
     {".woff2", "font/woff2"},
+    {".wasm", "application/wasm"},
     {".webp", "image/webp"},
     {".txt", "text/plain; charset=utf-8"},
     {".map", "application/json"},
@@ -47,39 +52,34 @@ static Blob *read_whole(const char *path, size_t size) {
     return ok ? blob : blob_unref(blob);
 }
 
-static StaticFile *file_at(StaticFiles *files, Span path) {
-    StaticFile *file = map_get(files->by_path, path);
-    if (file) return file;
-    file = must(calloc(1, sizeof *file));
-    file->path = must(strndup(path.at, path.len));
-    file->media_type = media_type(path);
-    file->immutable = span_starts(path, SPAN("/assets/"));
-    map_put(files->by_path, path, file);
-    return file;
+static Content *content_at(StaticFiles *files, Span path) {
+    Content *content = map_get(files->by_path, path);
+    if (content) return content;
+    content = must(calloc(1, sizeof *content));
+    content->media_type = media_type(path);
+    content->cache_control =
+        span_starts(path, SPAN("/assets/")) ? "public, max-age=31536000, immutable" : "no-cache";
+    map_put(files->by_path, path, content);
+    return content;
 }
 
-static void set_bytes(StaticFile *file, Blob *blob, bool gzip) {
-    unsigned long long hash = hash_stable(blob_view(blob));
-    if (gzip) {
-        file->gzip = blob;
-        snprintf(file->gzip_etag, sizeof file->gzip_etag, "\"%016llxg\"", hash);
-    } else {
-        file->bytes = blob;
-        snprintf(file->etag, sizeof file->etag, "\"%016llx\"", hash);
-    }
+/* Cuts the ending off. */
+static Coding coding_of(Span *name) {
+    bool gzip = span_ends(*name, SPAN(".gz")), brotli = span_ends(*name, SPAN(".br"));
+    if (gzip || brotli) name->len -= 3;
+    return gzip ? CODING_GZIP : brotli ? CODING_BROTLI : CODING_IDENTITY;
 }
 
 static bool add_file(StaticFiles *files, const char *full, const char *path, size_t size, Err *err) {
-    Span name = span_of(path);
-    bool gzip = span_ends(name, SPAN(".gz"));
     files->bytes += size;
     if (++files->count > FILES_MAX || files->bytes > BYTES_MAX)
         return err_set(err, &ERR_CONFIG, "the web client is larger than %d files or %d MiB", FILES_MAX,
                        BYTES_MAX >> 20);
     Blob *blob = read_whole(full, size);
     if (!blob) return err_set(err, &ERR_CONFIG, "cannot read %s", full);
-    if (gzip) name.len -= 3;
-    set_bytes(file_at(files, name), blob, gzip);
+    Span name = span_of(path);
+    Coding coding = coding_of(&name);
+    content_set(content_at(files, name), coding, blob);
     return true;
 }
 
@@ -124,20 +124,24 @@ StaticFiles *static_files_free(StaticFiles *files) {
     Span key;
     void *value;
     for (size_t at = 0; map_next(files->by_path, &at, &key, &value);) {
-        StaticFile *file = value;
-        blob_unref(file->bytes);
-        blob_unref(file->gzip);
-        free((char *)file->path);
-        free(file);
+        content_clear(value);
+        free(value);
     }
     map_free(files->by_path);
     free(files);
     return NULL;
 }
 
-const StaticFile *static_file(const StaticFiles *files, Span path) {
-    const StaticFile *file = map_get(files->by_path, path);
-    if (!file && !(path.len && memchr(path.at, '.', path.len)))
-        file = map_get(files->by_path, SPAN("/index.html"));
-    return file && file->bytes ? file : NULL;
+const Content *static_file(const StaticFiles *files, Span path) {
+    const Content *content = map_get(files->by_path, path);
+    return content && content->bytes[CODING_IDENTITY] ? content : NULL;
+}
+
+const Content *static_page(const StaticFiles *files, Span path, Span fetch_mode, Span accept) {
+    const Content *page = static_file(files, SPAN("/index.html"));
+    if (span_is(path, "/")) return page;
+    bool is_name = path.len && (memchr(path.at, '.', path.len) || span_starts(path, SPAN("/assets/")));
+    bool navigates =
+        fetch_mode.at ? span_is(fetch_mode, "navigate") : accept_quality(accept, SPAN("text/html"));
+    return is_name || !navigates ? NULL : page;
 }

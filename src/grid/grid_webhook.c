@@ -1,10 +1,11 @@
 /* grid_webhook.c - what Event Grid asks of a webhook, told apart by method and aeg-event-type.
  *
- * The secret comes first, for handshakes too: who does not know it learns nothing else. Then a delivery is
- * either readable (and belongs to the receiver) or refused for good: Event Grid never retries 400 and 413, so
- * these are kept for bodies that no later try could make better. */
+ * The secret comes first, for handshakes too: who does not know it learns nothing but which methods there
+ * are. Then a delivery is either readable (and belongs to the receiver) or refused for good: Event Grid never
+ * retries 400 and 413, so these are kept for bodies that no later try could make better. */
 #include "grid/grid_webhook.h"
 
+#include "base/uuid.h"
 #include "wire/cloudevent.h"
 #include "wire/json.h"
 #include "wire/problem.h"
@@ -39,15 +40,21 @@ static void answer_empty(HttpExchange *x, int status) {
 }
 
 static void answer_json(HttpExchange *x, int status, const char *type, Span body) {
-    const HttpField fields[] = {{"content-type", span_of(type)}, {"allow", SPAN("POST, OPTIONS")}};
-    http_respond(x,
-                 &(HttpAnswer){
-                     .status = status, .fields = fields, .field_count = status == 405 ? 2 : 1, .body = body});
+    const HttpField fields[] = {{"content-type", span_of(type)},
+                                {"cache-control", SPAN("no-store")},
+                                {"x-content-type-options", SPAN("nosniff")},
+                                {"allow", SPAN("OPTIONS, POST")}};
+    size_t count = COUNT(fields) - (status == 405 ? 0 : 1);
+    http_respond(x, &(HttpAnswer){.status = status, .fields = fields, .field_count = count, .body = body});
 }
 
+/* Event Grid sends no id of its own that would lead from its log to ours. */
 static void answer_problem(HttpExchange *x, const ErrKind *kind, const char *detail) {
     AUTO_BUF body = {0};
-    problem_write(&body, kind->code, kind->http, detail, "", NULL);
+    char id[UUID_TEXT];
+    Uuid uuid = uuid_v7();
+    uuid_format(&uuid, id);
+    problem_write(&body, kind->code, kind->http, detail, id, NULL);
     answer_json(x, kind->http, "application/problem+json", buf_view(&body));
 }
 
@@ -70,7 +77,7 @@ static void shake_hands(HttpExchange *x) {
     }
     const HttpField fields[] = {{"webhook-allowed-origin", origin},
                                 {"webhook-allowed-rate", SPAN("*")},
-                                {"allow", SPAN("POST, OPTIONS")}};
+                                {"allow", SPAN("OPTIONS, POST")}};
     http_respond(x, &(HttpAnswer){.status = 200, .fields = fields, .field_count = COUNT(fields)});
 }
 
@@ -198,6 +205,10 @@ static void take_post(const GridWebhook *w, HttpExchange *x) {
             "CloudEvents (structured, batched or binary) or Event Grid's schema in JSON is expected");
         return;
     }
+    if (http_header(x, "content-encoding").len) {
+        answer_problem(x, &ERR_UNSUPPORTED, "deliveries come without a content coding");
+        return;
+    }
     if (http_body(x).len > GRID_WEBHOOK_BODY) {
         answer_problem(x, &ERR_TOO_LARGE, "a delivery has at most 2 MiB");
         return;
@@ -211,14 +222,15 @@ size_t grid_webhook_body_limit(const GridWebhook *w, HttpExchange *x) {
 
 bool grid_webhook_handle(GridWebhook *w, HttpExchange *x) {
     if (!span_is(http_path(x), GRID_WEBHOOK_PATH)) return false;
-    if (!knows_secret(w, x))
-        answer_problem(x, &ERR_UNAUTHENTICATED, "the webhook's secret is missing or wrong");
-    else if (span_is(http_method(x), "OPTIONS"))
-        shake_hands(x);
-    else if (span_is(http_method(x), "POST"))
-        take_post(w, x);
-    else
+    bool handshake = span_is(http_method(x), "OPTIONS");
+    if (!handshake && !span_is(http_method(x), "POST"))
         answer_problem(x, &ERR_METHOD_NOT_ALLOWED, "POST or OPTIONS is expected");
+    else if (!knows_secret(w, x))
+        answer_problem(x, &ERR_UNAUTHENTICATED, "the webhook's secret is missing or wrong");
+    else if (handshake)
+        shake_hands(x);
+    else
+        take_post(w, x);
     return true;
 }
 

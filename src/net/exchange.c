@@ -209,6 +209,23 @@ Span http_header(const HttpExchange *x, const char *lower_name) {
     return SPAN_NONE;
 }
 
+Span http_header_list(HttpExchange *x, const char *lower_name) {
+    Span name = span_of(lower_name), first = http_header(x, lower_name);
+    size_t total = 0, len = 0;
+    for (uint32_t i = 0; i < x->header_count; i++)
+        if (span_equal(x->headers[i].name, name)) total += x->headers[i].value.len + 1;
+    char *list = total > first.len + 1 ? http_alloc(x, total) : NULL;
+    if (!list) return first;
+    for (uint32_t i = 0; i < x->header_count; i++) {
+        Span value = x->headers[i].value;
+        if (!span_equal(x->headers[i].name, name)) continue;
+        if (value.len) memcpy(list + len, value.at, value.len);
+        len += value.len;
+        list[len++] = ',';
+    }
+    return (Span){list, len - 1};
+}
+
 static int hex(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     c |= 0x20;

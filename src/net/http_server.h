@@ -56,6 +56,8 @@ Span http_method(const HttpExchange *x);
 Span http_path(const HttpExchange *x);  /* before '?', as sent (not percent-decoded) */
 Span http_query(const HttpExchange *x); /* behind '?' */
 Span http_header(const HttpExchange *x, const char *lower_name); /* first value; at == NULL where absent */
+/* A field that is a list: all its lines as one, with commas between (RFC 9110 section 5.3). */
+Span http_header_list(HttpExchange *x, const char *lower_name);
 Span http_body(const HttpExchange *x);
 Span http_authority(const HttpExchange *x); /* Host or :authority */
 bool http_is_tls(const HttpExchange *x);

@@ -8,7 +8,7 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
 
 function answer(status, headers, chunks) {
   const body = Buffer.concat(chunks);
-  const isJson = /json/.test(headers['content-type'] ?? '');
+  const isJson = /json/.test(headers['content-type'] ?? '') && !headers['content-encoding'];
   return { status, headers, body, json: isJson && body.length ? JSON.parse(body) : undefined };
 }
 

@@ -26,6 +26,8 @@ static void routes(void) {
         {"GET", "/api/nothing", NULL, NULL, ""},
         {"GET", "/test/bytes", NULL, NULL, ""},
         {"GET", "/ws/events", "/ws/events", "", NULL},
+        {"HEAD", "/ws/events", NULL, NULL, "OPTIONS, GET"},
+        {"OPTIONS", "*", NULL, NULL, "OPTIONS, GET, HEAD, POST, PUT"},
         {"GET", "/.well-known/jwks.json", "/.well-known/jwks.json", "", NULL},
         {"GET", "/", "/", "", NULL},
         {"GET", "/prospects/12", "/", "", NULL},
@@ -95,16 +97,9 @@ static void headers(void) {
         CHECK(if_match_read(span_of(IF_MATCH[i].text), &version) == (IF_MATCH[i].version != 0));
         CHECK(version == IF_MATCH[i].version);
     }
-    CHECK(traceparent_is_valid(SPAN("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")));
-    CHECK(traceparent_is_valid(SPAN("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")));
-    CHECK(!traceparent_is_valid(SPAN("00-00000000000000000000000000000000-b7ad6b7169203331-01")));
-    CHECK(!traceparent_is_valid(SPAN("00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")));
-    CHECK(!traceparent_is_valid(SPAN("")));
     CHECK(is_visible_ascii(SPAN("a~!"), 3) && !is_visible_ascii(SPAN("a b"), 9) &&
           !is_visible_ascii(SPAN(""), 9));
     CHECK(!is_visible_ascii(SPAN("abcd"), 3));
-    CHECK(tag_listed(SPAN("\"1\", W/\"2\""), SPAN("\"2\"")) && tag_listed(SPAN("*"), SPAN("\"2\"")));
-    CHECK(!tag_listed(SPAN("\"1\""), SPAN("\"2\"")) && !tag_listed(SPAN_NONE, SPAN("\"2\"")));
 }
 
 static void attempts(void) {
