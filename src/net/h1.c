@@ -21,7 +21,8 @@ typedef struct H1 {
     H1Chunks chunks;
     uint64_t left; /* of a body with a length */
     uint8_t part;
-    bool started; /* bytes of a head have come */
+    bool started;    /* bytes of a head have come */
+    bool empty_line; /* has stood before it */
     bool chunked, keep_alive;
     bool running;  /* input is being worked off further up the stack */
     bool upgraded; /* the connection belongs to another protocol now; to be freed by who is running */
@@ -105,7 +106,7 @@ static void write_answer(Connection *c, const HttpAnswer *answer, bool head_only
 static void next_request(H1 *h) {
     h->part = PART_HEAD;
     h->scan = (H1Scan){0};
-    h->started = false;
+    h->started = h->empty_line = false;
     connection_deadline(h->c, options(h)->idle_ms);
     connection_wake(h->c); /* more requests may wait in `in` */
 }
@@ -131,7 +132,7 @@ void h1_answer(HttpExchange *x, const HttpAnswer *answer) {
 static void refuse(H1 *h, int status, const char *why) {
     Refusal r;
     refusal_make(&r, status, why);
-    write_answer(h->c, &r.answer, false, SPAN("connection: close\r\n"));
+    if (status != H1_ALIEN) write_answer(h->c, &r.answer, false, SPAN("connection: close\r\n"));
     refusal_clear(&r);
     h->part = PART_LAST;
     if (h->x) exchange_release(h->x);
@@ -196,17 +197,18 @@ static const char *scan_fault(int status) {
     return status == 431 ? "The header fields are too many or too large." : "The request is malformed.";
 }
 
-/* An empty line may stand before a request (section 2.2). False: not yet known. */
-static bool skip_empty_line(Span *rest) {
-    if (rest->at[0] != '\r') return true;
+/* One empty line may stand before a request (section 2.2). False: not yet known. */
+static bool skip_empty_line(H1 *h, Span *rest) {
+    if (h->empty_line || rest->at[0] != '\r') return true;
     if (rest->len < 2) return false;
-    if (rest->at[1] == '\n') *rest = (Span){rest->at + 2, rest->len - 2};
+    h->empty_line = rest->at[1] == '\n';
+    if (h->empty_line) *rest = (Span){rest->at + 2, rest->len - 2};
     return rest->len;
 }
 
 /* Each step takes what it can of *rest; false: nothing more can be done now. */
 static bool step_head(H1 *h, Span *rest) {
-    if (!h->scan.seen && !skip_empty_line(rest)) return false;
+    if (!h->scan.seen && !skip_empty_line(h, rest)) return false;
     if (!h->started) {
         h->started = true;
         connection_deadline(h->c, options(h)->header_ms);

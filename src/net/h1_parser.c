@@ -3,13 +3,13 @@
  * "chunked" are refused. Trailers are read away: nothing here uses them. */
 #include "net/h1_parser.h"
 
-enum { METHOD_MAX = 32, NAME_MAX_LEN = 256 };
+enum { METHOD_MAX = 32, NAME_MAX_LEN = 256, PORT_TEXT = 6 };
 
 /* What a byte may be part of. */
-enum { TOKEN = 1, VALUE = 2, TARGET = 4, HOST = 8, DIGIT = 16 };
+enum { TOKEN = 1, VALUE = 2, TARGET = 4, NAME = 8, DIGIT = 16, HEX = 32 };
 
 #define TOKEN_CHARS "!#$%&'*+-.^_`|~"
-#define HOST_CHARS  "-._~!$&'()*+,;=:[]%"
+#define NAME_CHARS  "-._~!$&'()*+,;=%" /* reg-name, RFC 3986 section 3.2.2 */
 
 static unsigned char kinds[256];
 
@@ -19,10 +19,11 @@ __attribute__((constructor)) static void kinds_fill(void) {
         bool visible = c > 32 && c < 127;
         unsigned kind = 0;
         if (alnum || (visible && strchr(TOKEN_CHARS, (int)c))) kind |= TOKEN;
-        if (alnum || (visible && strchr(HOST_CHARS, (int)c))) kind |= HOST;
+        if (alnum || (visible && strchr(NAME_CHARS, (int)c))) kind |= NAME;
         if (c == '\t' || (c >= 32 && c != 127)) kind |= VALUE; /* obs-text too */
         if (visible && c != '#') kind |= TARGET;
-        if (c >= '0' && c <= '9') kind |= DIGIT;
+        if (c >= '0' && c <= '9') kind |= DIGIT | HEX;
+        if ((c | 32) >= 'a' && (c | 32) <= 'f') kind |= HEX;
         kinds[c] = (unsigned char)kind;
     }
 }
@@ -84,8 +85,33 @@ static int parse_version(Span version, H1Head *h, const char **why) {
     return H1_DONE;
 }
 
-static bool is_authority(Span s) {
-    return s.len && all_of(s, HOST);
+static bool is_name(Span name) {
+    for (size_t i = 0; i < name.len; i++)
+        if (name.at[i] == '%' && (i + 2 >= name.len || !all_of((Span){name.at + i + 1, 2}, HEX)))
+            return false;
+    return name.len && all_of(name, NAME);
+}
+
+/* The letters of an address, in any order: nobody here opens a connection to it. */
+static bool is_ip_literal(Span host) {
+    if (host.len < 4 || host.at[host.len - 1] != ']') return false;
+    for (size_t i = 1; i + 1 < host.len; i++)
+        if (!(kinds[(unsigned char)host.at[i]] & HEX) && host.at[i] != ':' && host.at[i] != '.') return false;
+    return true;
+}
+
+/* Up to the colon before the port. */
+static size_t host_len(Span s) {
+    const char *end = s.len ? memchr(s.at, *s.at == '[' ? ']' : ':', s.len) : NULL;
+    return end ? (size_t)(end - s.at) + (*end == ']') : s.len;
+}
+
+bool h1_is_authority(Span s) {
+    size_t len = host_len(s);
+    Span host = {s.at, len}, port = {s.at + len, s.len - len};
+    if (port.len && (*port.at != ':' || port.len > PORT_TEXT)) return false;
+    if (port.len) port.at++, port.len--;
+    return all_of(port, DIGIT) && (len && *s.at == '[' ? is_ip_literal(host) : is_name(host));
 }
 
 /* absolute-form: its authority replaces Host (RFC 9112 section 3.2.2). */
@@ -94,7 +120,7 @@ static bool absolute_form(H1Head *h, size_t scheme_len) {
     size_t at = 0;
     while (at < rest.len && rest.at[at] != '/' && rest.at[at] != '?') at++;
     h->authority = (Span){rest.at, at};
-    if (!is_authority(h->authority)) return false;
+    if (!h1_is_authority(h->authority)) return false;
     if (at == rest.len)
         h->target = SPAN("/");
     else if (rest.at[at] == '/')
@@ -108,14 +134,12 @@ static bool starts_nocase(Span s, Span start) {
     return s.len >= start.len && span_equal_nocase((Span){s.at, start.len}, start);
 }
 
-static int parse_target(H1Head *h, const char **why) {
-    if (!h->target.len || !all_of(h->target, TARGET))
-        return refuse(why, 400, "The request target is malformed.");
-    if (h->target.at[0] == '/') return H1_DONE;
-    if (span_is(h->target, "*") && span_is(h->method, "OPTIONS")) return H1_DONE;
-    if (starts_nocase(h->target, SPAN("http://")) && absolute_form(h, 7)) return H1_DONE;
-    if (starts_nocase(h->target, SPAN("https://")) && absolute_form(h, 8)) return H1_DONE;
-    return refuse(why, 400, "The request target is malformed.");
+static bool parse_target(H1Head *h) {
+    if (!h->target.len || !all_of(h->target, TARGET)) return false;
+    if (h->target.at[0] == '/') return true;
+    if (span_is(h->target, "*") && span_is(h->method, "OPTIONS")) return true;
+    if (starts_nocase(h->target, SPAN("http://"))) return absolute_form(h, 7);
+    return starts_nocase(h->target, SPAN("https://")) && absolute_form(h, 8);
 }
 
 static int parse_request_line(Span line, H1Head *h, const char **why) {
@@ -124,11 +148,14 @@ static int parse_request_line(Span line, H1Head *h, const char **why) {
     h->target = span_split(rest, ' ', &version);
     if (!h->method.len || !version.at || !all_of(h->method, TOKEN))
         return refuse(why, 400, "The request line is malformed.");
+    bool is_target = parse_target(h);
+    if (!is_target && h->target.len && all_of(version, TOKEN) && !starts_nocase(version, SPAN("HTTP")))
+        return refuse(why, H1_ALIEN, "Another protocol is spoken.");
     int status = parse_version(version, h, why);
     if (status != H1_DONE) return status;
     if (h->method.len > METHOD_MAX || span_is(h->method, "CONNECT"))
         return refuse(why, 501, "This method is not implemented.");
-    return parse_target(h, why);
+    return is_target ? H1_DONE : refuse(why, 400, "The request target is malformed.");
 }
 
 static int parse_field(Span line, Header *ret, const char **why) {
@@ -152,7 +179,7 @@ typedef struct Seen {
 } Seen;
 
 static int on_host(H1Head *h, Span value, Seen *seen, const char **why) {
-    if (seen->hosts++ || !is_authority(value))
+    if (seen->hosts++ || !h1_is_authority(value))
         return refuse(why, 400, "The Host field is malformed or repeated.");
     if (!h->authority.at) h->authority = value;
     return H1_DONE;
@@ -165,10 +192,19 @@ static int on_content_length(H1Head *h, Span value, Seen *seen, const char **why
     return H1_DONE;
 }
 
+/* Without "chunked" as the last coding nobody can tell where the body ends: 400 (section 6.3, rule 4). With
+ * it, a coding that is not known here is 501 (section 6.1). */
 static int on_transfer_encoding(H1Head *h, Span value, Seen *seen, const char **why) {
-    if (seen->codings++) return refuse(why, 400, "The Transfer-Encoding field is repeated.");
-    if (!span_equal_nocase(value, SPAN("chunked")))
-        return refuse(why, 501, "This transfer coding is not implemented.");
+    unsigned chunked = 0, others = 0;
+    bool last = false;
+    for (Span rest = value; rest.at;) {
+        Span coding = span_trim(span_split(rest, ',', &rest));
+        last = span_equal_nocase(coding, SPAN("chunked"));
+        chunked += last, others += !last;
+    }
+    if (seen->codings++ || chunked != 1 || !last)
+        return refuse(why, 400, "The Transfer-Encoding fields do not end with a single \"chunked\".");
+    if (others) return refuse(why, 501, "This transfer coding is not implemented.");
     h->chunked = true;
     return H1_DONE;
 }
@@ -248,7 +284,7 @@ static int hex_digit(char c) {
 static void line_begin(H1Chunks *k, int state) {
     k->state = state;
     k->line = k->digits = 0;
-    k->in_extension = k->cr = false;
+    k->in_extension = k->colon = k->cr = false;
 }
 
 /* One byte of "SIZE[;extension] CR LF". */
@@ -262,7 +298,7 @@ static int chunk_line_byte(H1Chunks *k, char c) {
     if (c == '\r')
         k->cr = true;
     else if (k->in_extension)
-        return kinds[(unsigned char)c] & VALUE ? H1_MORE : 400;
+        return kinds[(unsigned char)c] & VALUE && ++k->extensions <= H1_EXTENSIONS_MAX ? H1_MORE : 400;
     else if (c == ';' && k->digits)
         k->in_extension = true;
     else {
@@ -286,7 +322,7 @@ static int chunk_end_byte(H1Chunks *k, char c) {
 static int trailer_byte(H1Chunks *k, char c, size_t limit) {
     if (++k->trailers > limit) return 431;
     if (k->cr) {
-        if (c != '\n') return 400;
+        if (c != '\n' || (k->line && !k->colon)) return 400;
         if (k->line == 0) {
             k->state = H1_CHUNK_OVER;
             return H1_DONE;
@@ -296,7 +332,9 @@ static int trailer_byte(H1Chunks *k, char c, size_t limit) {
     }
     if (c == '\r')
         k->cr = true;
-    else if (!(kinds[(unsigned char)c] & VALUE) || (k->line == 0 && !(kinds[(unsigned char)c] & TOKEN)))
+    else if (c == ':' && k->line)
+        k->colon = true;
+    else if (!(kinds[(unsigned char)c] & (k->colon ? VALUE : TOKEN)))
         return 400;
     else
         k->line++;

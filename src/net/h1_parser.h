@@ -9,9 +9,11 @@
 enum {
     H1_MORE = 0, /* bytes are missing */
     H1_DONE = 1,
+    H1_ALIEN = 2,         /* no HTTP at all: no answer would be understood */
     H1_TARGET_MAX = 8192, /* bytes of the request line; above: 414 */
     H1_FIELDS_MAX = 100,  /* above: 431 */
     H1_CHUNK_LINE_MAX = 256,
+    H1_EXTENSIONS_MAX = 16 << 10, /* bytes of all chunk extensions of a body; above: 400 */
 };
 
 /* Looks for the end of the head, line by line, wherever the bytes were cut. Zeroed at the start of each
@@ -41,17 +43,20 @@ typedef struct H1Head {
     size_t field_count;
 } H1Head;
 
-/* A whole head as h1_scan() has found it. Lower-cases the names in place. H1_DONE or a status; *why gets a
- * sentence. */
+/* A whole head as h1_scan() has found it. Lower-cases the names in place. H1_DONE, H1_ALIEN or a status; *why
+ * gets a sentence. */
 int h1_parse(char *head, size_t len, H1Head *ret, const char **why);
+
+/* host [":" port], as Host and :authority carry it: a name, an address, or an address in brackets. */
+bool h1_is_authority(Span text);
 
 /* A body in chunks. Zeroed at the start. */
 typedef struct H1Chunks {
     enum { H1_CHUNK_LINE, H1_CHUNK_DATA, H1_CHUNK_END, H1_CHUNK_TRAILER, H1_CHUNK_OVER } state;
     uint64_t left;
-    uint32_t digits, line; /* of the present line */
-    uint32_t trailers;     /* bytes */
-    bool in_extension, cr;
+    uint32_t digits, line;         /* of the present line */
+    uint32_t trailers, extensions; /* bytes */
+    bool in_extension, colon, cr;
 } H1Chunks;
 
 /* Takes *in's bytes up to the next run of body bytes, which *data gets (len 0 where there is none). H1_MORE,

@@ -28,6 +28,18 @@ static const Case HEADS[] = {
     {"two hosts", "GET / HTTP/1.1\r\n" HOST HOST "\r\n", 400},
     {"empty host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", 400},
     {"host with slash", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400},
+    {"host with port", "GET / HTTP/1.1\r\nHost: a-b.example:65535\r\n\r\n", 1},
+    {"host with an empty port", "GET / HTTP/1.1\r\nHost: a:\r\n\r\n", 1},
+    {"percent-encoded host", "GET / HTTP/1.1\r\nHost: %41\r\n\r\n", 1},
+    {"half percent-encoded host", "GET / HTTP/1.1\r\nHost: a%4\r\n\r\n", 400},
+    {"two ports", "GET / HTTP/1.1\r\nHost: a:1:2\r\n\r\n", 400},
+    {"port of letters", "GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", 400},
+    {"port only", "GET / HTTP/1.1\r\nHost: :80\r\n\r\n", 400},
+    {"long port", "GET / HTTP/1.1\r\nHost: a:000080\r\n\r\n", 400},
+    {"open bracket", "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400},
+    {"text behind the bracket", "GET / HTTP/1.1\r\nHost: [::1]a\r\n\r\n", 400},
+    {"brackets with a name", "GET / HTTP/1.1\r\nHost: [host]\r\n\r\n", 400},
+    {"two names", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400},
     {"host with user", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 400},
     {"bare lf after request line", "GET / HTTP/1.1\n" HOST "\r\n", 400},
     {"bare lf in fields", "GET / HTTP/1.1\r\nHost: a\n\r\n", 400},
@@ -54,6 +66,15 @@ static const Case HEADS[] = {
     {"utf-8 in target", "GET /\xc3\xa9 HTTP/1.1\r\n" HOST "\r\n", 400},
     {"other scheme", "GET ftp://a/ HTTP/1.1\r\n" HOST "\r\n", 400},
     {"absolute with user", "GET http://u@a/ HTTP/1.1\r\n" HOST "\r\n", 400},
+    {"absolute with a bad port", "GET http://a:b/ HTTP/1.1\r\n" HOST "\r\n", 400},
+    {"absolute without authority", "GET http:/// HTTP/1.1\r\n" HOST "\r\n", 400},
+    {"authority form", "GET a:80 HTTP/1.1\r\n" HOST "\r\n", 400},
+    {"another protocol", "INVALID CONNECTION PREFACE\r\n\r\n", H1_ALIEN},
+    {"another protocol with a path", "GET / FTP/1.1\r\n" HOST "\r\n", 400},
+    {"version of two digits", "GET / HTTP/1.10\r\n" HOST "\r\n", 400},
+    {"version 01", "GET / HTTP/01.1\r\n" HOST "\r\n", 400},
+    {"no minor version", "GET / HTTP/1\r\n" HOST "\r\n", 400},
+    {"tabs between", "GET\t/\tHTTP/1.1\r\n" HOST "\r\n", 400},
     {"method not a token", "G(T / HTTP/1.1\r\n" HOST "\r\n", 400},
     {"connect", "CONNECT a:1 HTTP/1.1\r\n" HOST "\r\n", 501},
     {"long method", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA / HTTP/1.1\r\n" HOST "\r\n", 501},
@@ -68,8 +89,18 @@ static const Case HEADS[] = {
     {"empty length", "POST / HTTP/1.1\r\n" HOST "Content-Length:\r\n\r\n", 400},
     {"length overflows", "POST / HTTP/1.1\r\n" HOST "Content-Length: 18446744073709551617\r\n\r\n", 400},
     {"gzip, chunked", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n", 501},
-    {"identity", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: identity\r\n\r\n", 501},
-    {"xchunked", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n", 501},
+    {"gzip", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\n", 400},
+    {"identity", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: identity\r\n\r\n", 400},
+    {"xchunked", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n", 400},
+    {"chunked, identity", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, identity\r\n\r\n", 400},
+    {"chunked, chunked", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, chunked\r\n\r\n", 400},
+    {"comma, chunked", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: ,chunked\r\n\r\n", 501},
+    {"chunked, comma", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked,\r\n\r\n", 400},
+    {"quoted", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: \"chunked\"\r\n\r\n", 400},
+    {"chunked with a parameter", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked;q=1\r\n\r\n", 400},
+    {"vertical tab", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: \vchunked\r\n\r\n", 400},
+    {"no coding", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding:\r\n\r\n", 400},
+    {"tab before chunked", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding:\tchunked \r\n\r\n", 1},
     {"two codings",
      "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
     {"chunked in 1.0", "POST / HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n", 400},
@@ -169,6 +200,13 @@ static const struct {
     {"bare lf at the end", "0\r\n\n", "", "", 400},
     {"control in extension", "3;\x01\r\nabc", "", "", 400},
     {"lf in extension", "3;a\nb\r\nabc", "", "", 400},
+    {"trailer without a name", "0\r\n: 1\r\n\r\n", "", "", 400},
+    {"trailer without a colon", "0\r\nX\r\n\r\n", "", "", 400},
+    {"trailer with a space before the colon", "0\r\nX : 1\r\n\r\n", "", "", 400},
+    {"trailer with a bare lf", "0\r\nX: 1\n\r\n", "", "", 400},
+    {"trailer with a bare cr", "0\r\nX: \r1\r\n\r\n", "", "", 400},
+    {"framing in the trailers", "0\r\nContent-Length: 5\r\nTransfer-Encoding: x\r\nHost:\r\n\r\nn", "", "n",
+     1},
     {"folded trailer", "0\r\n X: 1\r\n\r\n", "", "", 400},
 };
 
@@ -205,7 +243,16 @@ static void chunk_limits(void) {
     H1Chunks k = {0};
     Span in = {line, sizeof line}, data;
     CHECK(h1_chunks(&k, &in, 1000, &data) == 400);
+    k = (H1Chunks){0}; /* chunks of one byte with long extensions */
+    memset(line, 'x', 202);
+    memcpy(line, "1;", 2);
+    memcpy(line + 202, "\r\ny\r\n", 5);
+    int chunks = 0, status = H1_MORE;
+    for (; status == H1_MORE && chunks < 1000; chunks++)
+        for (in = (Span){line, 207}; status == H1_MORE && in.len;) status = h1_chunks(&k, &in, 1000, &data);
+    CHECK(status == 400 && chunks == H1_EXTENSIONS_MAX / 200 + 1);
     k = (H1Chunks){0};
+    memset(line, 'x', sizeof line);
     in = SPAN("0\r\n");
     CHECK(h1_chunks(&k, &in, 50, &data) == H1_MORE);
     in = (Span){line + 2, 100};
