@@ -7,10 +7,12 @@ set(GEN ${CMAKE_BINARY_DIR}/gen)
 file(MAKE_DIRECTORY ${GEN})
 
 file(GLOB contract_protos CONFIGURE_DEPENDS RELATIVE ${PROTO_ROOT} ${PROTO_ROOT}/events/v1/*.proto)
+# gRPC's own services: only calls and descriptors are made of them, they are no part of the contract
+file(GLOB rpc_protos CONFIGURE_DEPENDS RELATIVE ${PROTO_ROOT} ${PROTO_ROOT}/grpc/*/*/*.proto)
 set(message_sources "")
 set(message_headers "")
 foreach(proto google/protobuf/timestamp.proto google/protobuf/descriptor.proto google/protobuf/compiler/plugin.proto
-        ${contract_protos})
+        ${contract_protos} ${rpc_protos})
     string(REGEX REPLACE "\\.proto$" "" stem ${proto})
     if(proto MATCHES "^google/")
         set(from /usr/include/${proto})

@@ -113,6 +113,27 @@ static bool check_message(const Contract *c, const Message *m, Err *err) {
     return check_subject(m, err) && check_kind(c, m, err);
 }
 
+/* Whoever takes commands in needs no more of a call than these two fields, and answers one way. */
+static bool check_method(const Service *s, const Method *m, Err *err) {
+    static const char *const SCOPES[] = {
+        "", "prospects:read", "prospects:write", "prospects:pii", "operator", NULL};
+    if (!one_of(m->rules->scope, SCOPES))
+        return err_set(err, &ERR_INVALID, "%s.%s: this scope is not known", s->name, m->name);
+    if (!m->command) return true;
+    const Field *wait = message_field(m->request, SPAN("wait"));
+    if (!wait || wait->kind != KIND_BOOL || wait->repeated)
+        return err_set(err, &ERR_INVALID, "%s.%s: a command's request has a bool wait", s->name, m->name);
+    if (strcmp(m->output, ".events.v1.CommandOutcome") || m->client_streaming || m->server_streaming)
+        return err_set(err, &ERR_INVALID, "%s.%s: a command returns one CommandOutcome", s->name, m->name);
+    return true;
+}
+
+static bool check_service(const Service *s, Err *err) {
+    for (size_t i = 0; i < s->method_count; i++)
+        if (!check_method(s, &s->methods[i], err)) return false;
+    return true;
+}
+
 /* The registry finds messages by their short name. */
 static bool check_unique(const Contract *c, size_t index, Err *err) {
     for (size_t i = 0; i < index; i++)
@@ -125,5 +146,7 @@ bool contract_check(const Contract *contract, Err *err) {
     for (size_t i = 0; i < contract->message_count; i++)
         if (!check_unique(contract, i, err) || !check_message(contract, &contract->messages[i], err))
             return false;
+    for (size_t i = 0; i < contract->service_count; i++)
+        if (!check_service(&contract->services[i], err)) return false;
     return true;
 }

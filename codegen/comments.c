@@ -1,9 +1,9 @@
 /* comments.c - the comments of the .proto files, which say what a message or field means better than any
  * second text would. protoc hands them over by the path of numbers to what they stand beside: {4, message, 2,
- * field}. */
+ * field}, {6, service, 2, method}. */
 #include "model.h"
 
-enum { PATH_MESSAGES = 4, PATH_FIELDS = 2 };
+enum { PATH_MESSAGES = 4, PATH_FIELDS = 2, PATH_SERVICES = 6, PATH_METHODS = 2 };
 
 typedef Google__Protobuf__FileDescriptorProto FileProto;
 typedef Google__Protobuf__SourceCodeInfo__Location Location;
@@ -34,9 +34,23 @@ static Message *message_at(const Contract *c, const FileProto *file, int32_t ind
     return (Message *)(uintptr_t)contract_message(c, full);
 }
 
+static void place_in_service(const Contract *c, const FileProto *file, const Location *l) {
+    const char *full = must(arena_printf(c->arena, "%s.%s", file->package, file->service[l->path[1]]->name));
+    for (size_t i = 0; i < c->service_count; i++) {
+        if (strcmp(c->services[i].full_name, full)) continue;
+        if (l->n_path == 2)
+            c->services[i].comment = text_of(l, c->arena);
+        else
+            c->services[i].methods[l->path[3]].comment = text_of(l, c->arena);
+    }
+}
+
 static void place(const Contract *c, const FileProto *file, const Location *l) {
     bool of_message = l->n_path == 2 && l->path[0] == PATH_MESSAGES;
     bool of_field = l->n_path == 4 && l->path[0] == PATH_MESSAGES && l->path[2] == PATH_FIELDS;
+    bool of_service =
+        (l->n_path == 2 || (l->n_path == 4 && l->path[2] == PATH_METHODS)) && l->path[0] == PATH_SERVICES;
+    if (of_service) place_in_service(c, file, l);
     if (!of_message && !of_field) return;
     Message *m = message_at(c, file, l->path[1]);
     if (!m) return; /* of a file that is not the contract */

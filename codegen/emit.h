@@ -2,12 +2,15 @@
 #pragma once
 #include "model.h"
 
-void emit_header(const Contract *contract, Buf *out);   /* events/v1/contract.h */
-void emit_lists(const Contract *contract, Buf *out);    /* events/v1/contract_lists.h */
-void emit_registry(const Contract *contract, Buf *out); /* events/v1/contract_registry.c */
-void emit_json(const Contract *contract, Buf *out);     /* events/v1/contract_json.c */
-void emit_validate(const Contract *contract, Buf *out); /* events/v1/contract_validate.c */
-void emit_ts_forms(const Contract *contract, Buf *out); /* forms.ts */
+void emit_header(const Contract *contract, Buf *out);          /* events/v1/contract.h */
+void emit_lists(const Contract *contract, Buf *out);           /* events/v1/contract_lists.h */
+void emit_registry(const Contract *contract, Buf *out);        /* events/v1/contract_registry.c */
+void emit_json(const Contract *contract, Buf *out);            /* events/v1/contract_json.c */
+void emit_validate(const Contract *contract, Buf *out);        /* events/v1/contract_validate.c */
+void emit_services_header(const Contract *contract, Buf *out); /* events/v1/contract_services.h */
+void emit_services(const Contract *contract, Buf *out);        /* events/v1/contract_services.c */
+void emit_descriptors(const Contract *contract, Buf *out);     /* events/v1/contract_descriptors.c */
+void emit_ts_forms(const Contract *contract, Buf *out);        /* forms.ts */
 
 void emit_openapi(const Contract *contract, Buf *out);           /* openapi.json */
 void emit_asyncapi(const Contract *contract, Buf *out);          /* asyncapi.json */

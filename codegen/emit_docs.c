@@ -67,6 +67,7 @@ static void write_nav(const Contract *c, Buf *out) {
     nav_messages(c, "Events", "events", is_event, out);
     buf_text(out, "<li><a href=\"#envelope\">Envelope and CloudEvents</a></li>\n"
                   "<li><a href=\"#stream\">Stream</a></li>\n<li><a href=\"#calls\">REST calls</a></li>\n"
+                  "<li><a href=\"#rpc\">gRPC</a></li>\n"
                   "<li><a href=\"#problems\">Problems</a></li>\n</ul></nav>\n");
 }
 
@@ -173,6 +174,43 @@ static void write_calls(Buf *out) {
     buf_text(out, "</section>\n");
 }
 
+static void write_method(const Service *s, const Method *m, Buf *out) {
+    const char *streams = m->server_streaming ? "stream of " : "";
+    buf_text(out, "<tr><th scope=\"row\">");
+    html_code(out, m->name);
+    if (*m->comment)
+        buf_text(out, "<br><span class=\"quiet\">"), html_text(out, m->comment), buf_text(out, "</span>");
+    buf_text(out, "</th><td>");
+    html_code(out, s->full_name);
+    buf_text(out, "</td><td>");
+    html_code(out, strrchr(m->input, '.') + 1);
+    buf_printf(out, "</td><td>%s", streams);
+    html_code(out, strrchr(m->output, '.') + 1);
+    buf_text(out, "</td><td>");
+    if (*m->rules->scope)
+        html_code(out, m->rules->scope);
+    else
+        buf_text(out, "any token");
+    buf_text(out, "</td></tr>\n");
+}
+
+static void write_services(const Contract *c, Buf *out) {
+    section(
+        "rpc", "gRPC",
+        "The same host and ports speak gRPC (HTTP/2), gRPC-Web and Connect (HTTP/1.1 too); the path is "
+        "<code>/Service/Call</code>, the token goes into <code>authorization</code>. Server reflection tells "
+        "the rest. A refusal has <code>google.rpc.BadRequest</code> and <code>ErrorInfo</code> as details, "
+        "with "
+        "the codes of the table below.",
+        out);
+    html_table(out, "gRPC calls", "Call|Service|Takes|Returns|Needs");
+    for (size_t i = 0; i < c->service_count; i++)
+        for (size_t k = 0; k < c->services[i].method_count; k++)
+            write_method(&c->services[i], &c->services[i].methods[k], out);
+    html_table_end(out);
+    buf_text(out, "</section>\n");
+}
+
 static void write_problems(Buf *out) {
     static const struct {
         int status;
@@ -210,6 +248,7 @@ void emit_docs(const Contract *c, Buf *out) {
     write_envelope(c, out);
     write_stream(c, out);
     write_calls(out);
+    write_services(c, out);
     write_problems(out);
     buf_text(out, "</main>\n</div>\n</body>\n</html>\n");
 }

@@ -32,9 +32,8 @@ static bool option_bytes(const ProtobufCMessage *options, Buf *bytes) {
     return found;
 }
 
-/* Never NULL: without the option an empty message. *found may be NULL. */
-static const void *option(const ProtobufCMessage *options, const ProtobufCMessageDescriptor *type,
-                          Arena *arena, bool *found) {
+const void *contract_option(const ProtobufCMessage *options, const ProtobufCMessageDescriptor *type,
+                            Arena *arena, bool *found) {
     AUTO_BUF bytes = {0};
     bool has = option_bytes(options, &bytes);
     if (found) *found = has;
@@ -86,8 +85,8 @@ static Field read_field(const Contract *c, const MessageProto *m, const FieldPro
                    .oneof = f->has_oneof_index ? m->oneof_decl[f->oneof_index]->name : "",
                    .repeated = f->label == GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__LABEL__LABEL_REPEATED,
                    .in_oneof = f->has_oneof_index};
-    field.rules = option(f->options ? &f->options->base : NULL, &events__v1__field_rules__descriptor,
-                         c->arena, &field.has_rules);
+    field.rules = contract_option(f->options ? &f->options->base : NULL, &events__v1__field_rules__descriptor,
+                                  c->arena, &field.has_rules);
     field.label = *field.rules->label ? field.rules->label : name_label(c->arena, f->name);
     field.widget = *field.rules->widget ? field.rules->widget : "text";
     if (field.kind == KIND_MESSAGE) field.message = contract_message(c, f->type_name);
@@ -106,8 +105,8 @@ static void read_names(Contract *c, const FileProto *file, const MessageProto *m
         .symbol = name_symbol(c->arena, full),
         .file = file->name,
         .comment = "",
-        .rules = option(m->options ? &m->options->base : NULL, &events__v1__message_rules__descriptor,
-                        c->arena, NULL),
+        .rules = contract_option(m->options ? &m->options->base : NULL,
+                                 &events__v1__message_rules__descriptor, c->arena, NULL),
         .wanted = wanted,
         .has_json = has_json,
     };
@@ -133,27 +132,31 @@ static void read_enum(Contract *c, const FileProto *file, const EnumProto *e) {
 
 typedef Google__Protobuf__Compiler__CodeGeneratorRequest Request;
 
-static bool is_wanted(const Request *request, const FileProto *file) {
+bool contract_wants(const Request *request, const char *file) {
     for (size_t i = 0; i < request->n_file_to_generate; i++)
-        if (strcmp(request->file_to_generate[i], file->name) == 0) return true;
+        if (strcmp(request->file_to_generate[i], file) == 0) return true;
     return false;
 }
 
-/* options.proto (it extends) and Google's own files are not the contract. */
+bool contract_is_foreign(const char *file) {
+    return strncmp(file, "google/", 7) == 0 || strncmp(file, "grpc/", 5) == 0;
+}
+
+/* Nor is options.proto (it extends). */
 static bool is_contract(const FileProto *file) {
-    return file->n_extension == 0 && strncmp(file->name, "google/", 7) != 0;
+    return file->n_extension == 0 && !contract_is_foreign(file->name);
 }
 
 static bool read_file(Contract *c, const Request *request, const FileProto *file, Err *err) {
-    const Events__V1__FileRules *rules = option(file->options ? &file->options->base : NULL,
-                                                &events__v1__file_rules__descriptor, c->arena, NULL);
+    const Events__V1__FileRules *rules = contract_option(file->options ? &file->options->base : NULL,
+                                                         &events__v1__file_rules__descriptor, c->arena, NULL);
     size_t first = c->message_count;
     for (size_t i = 0; i < file->n_enum_type; i++) read_enum(c, file, file->enum_type[i]);
     for (size_t i = 0; i < file->n_message_type; i++) {
         if (file->message_type[i]->n_nested_type || file->message_type[i]->n_enum_type)
             return err_set(err, &ERR_INVALID, "%s: types inside messages and maps are not supported",
                            file->message_type[i]->name);
-        read_names(c, file, file->message_type[i], is_wanted(request, file), !rules->binary_only);
+        read_names(c, file, file->message_type[i], contract_wants(request, file->name), !rules->binary_only);
     }
     for (size_t i = 0; i < file->n_message_type; i++)
         read_fields(c, &c->messages[first + i], file->message_type[i]);
@@ -167,11 +170,13 @@ bool contract_read(const Request *request, Arena *arena, Contract *ret, Err *err
         enums += request->proto_file[i]->n_enum_type;
     }
     *ret = (Contract){.arena = arena,
+                      .request = request,
                       .messages = must(arena_alloc(arena, messages * sizeof *ret->messages)),
                       .enums = must(arena_alloc(arena, enums * sizeof *ret->enums))};
     for (size_t i = 0; i < request->n_proto_file; i++) /* protoc sends a file after those that it imports */
         if (is_contract(request->proto_file[i]) && !read_file(ret, request, request->proto_file[i], err))
             return false;
+    contract_services(request, ret);
     contract_comments(request, ret);
     return true;
 }

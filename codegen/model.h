@@ -64,16 +64,49 @@ struct Message {
     size_t field_count;
 };
 
+/* A call. Its messages may be those of a foreign service (gRPC's own), which are no part of the contract. */
+typedef struct Method {
+    const char *name;           /* "CreateProspect" */
+    const char *input, *output; /* ".events.v1.CreateProspectRequest" */
+    const char *symbol;         /* "events_v1_prospect_commands_create_prospect" */
+    const char *comment;
+    const Message *request; /* NULL where it is foreign */
+    const Field *command;   /* of a command: the request's field; NULL: none */
+    bool client_streaming, server_streaming, no_side_effects;
+    const Events__V1__MethodRules *rules;
+} Method;
+
+typedef struct Service {
+    const char *name;      /* "ProspectCommands" */
+    const char *full_name; /* "events.v1.ProspectCommands" */
+    const char *comment;
+    bool foreign; /* gRPC's own: no token is needed */
+    Method *methods;
+    size_t method_count;
+} Service;
+
 typedef struct Contract {
     Arena *arena;
     Message *messages;
     size_t message_count;
     Enum *enums;
     size_t enum_count;
+    Service *services; /* of the files that protoc was asked for */
+    size_t service_count;
+    const Google__Protobuf__Compiler__CodeGeneratorRequest *request; /* what all of this was read from */
 } Contract;
 
 /* comments.c: fills in the comments of a contract that has been read. */
 void contract_comments(const Google__Protobuf__Compiler__CodeGeneratorRequest *request, Contract *contract);
+/* model_services.c: fills in the services of a contract whose messages have been read. */
+void contract_services(const Google__Protobuf__Compiler__CodeGeneratorRequest *request, Contract *contract);
+/* The option of ours on something of a .proto file. Never NULL: without it an empty message. *found may be
+ * NULL. */
+const void *contract_option(const ProtobufCMessage *options, const ProtobufCMessageDescriptor *type,
+                            Arena *arena, bool *found);
+/* Google's files, and gRPC's, are not the contract. */
+bool contract_is_foreign(const char *file);
+bool contract_wants(const Google__Protobuf__Compiler__CodeGeneratorRequest *request, const char *file);
 bool contract_read(const Google__Protobuf__Compiler__CodeGeneratorRequest *request, Arena *arena,
                    Contract *ret, Err *err);
 /* What the descriptors allow but the contract does not; the texts name message and field. */

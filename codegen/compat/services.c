@@ -1,14 +1,14 @@
 /* The calls of gRPC. */
 #include "compat.h"
 
-typedef Google__Protobuf__ServiceDescriptorProto Service;
-typedef Google__Protobuf__MethodDescriptorProto Method;
+typedef Google__Protobuf__ServiceDescriptorProto ServiceProto;
+typedef Google__Protobuf__MethodDescriptorProto MethodProto;
 
 static bool is_own(const Google__Protobuf__FileDescriptorProto *file) {
     return strncmp(file->name, "google/", 7) != 0;
 }
 
-static const Service *find_service(const FileSet *set, const char *package, const char *name) {
+static const ServiceProto *find_service(const FileSet *set, const char *package, const char *name) {
     for (size_t i = 0; i < set->n_file; i++)
         for (size_t k = 0; k < set->file[i]->n_service; k++)
             if (strcmp(set->file[i]->package, package) == 0 &&
@@ -17,13 +17,14 @@ static const Service *find_service(const FileSet *set, const char *package, cons
     return NULL;
 }
 
-static const Method *find_method(const Service *s, const char *name) {
+static const MethodProto *find_method(const ServiceProto *s, const char *name) {
     for (size_t i = 0; i < s->n_method; i++)
         if (strcmp(s->method[i]->name, name) == 0) return s->method[i];
     return NULL;
 }
 
-static void compare_method(const Service *s, const Method *was, const Method *is, Findings *f) {
+static void compare_method(const ServiceProto *s, const MethodProto *was, const MethodProto *is,
+                           Findings *f) {
     if (strcmp(was->input_type, is->input_type) != 0)
         finding(f, RULE_RPC_TYPE, "%s.%s: took %s, takes %s", s->name, was->name, was->input_type,
                 is->input_type);
@@ -34,13 +35,14 @@ static void compare_method(const Service *s, const Method *was, const Method *is
         finding(f, RULE_RPC_TYPE, "%s.%s: its streams have changed", s->name, was->name);
 }
 
-static void compare_service(const char *package, const Service *was, const Service *is, Findings *f) {
+static void compare_service(const char *package, const ServiceProto *was, const ServiceProto *is,
+                            Findings *f) {
     if (!is) {
         finding(f, RULE_SERVICE_REMOVED, "%s.%s: is gone", package, was->name);
         return;
     }
     for (size_t i = 0; i < was->n_method; i++) {
-        const Method *now = find_method(is, was->method[i]->name);
+        const MethodProto *now = find_method(is, was->method[i]->name);
         if (now)
             compare_method(was, was->method[i], now, f);
         else

@@ -57,6 +57,25 @@ static const Case CASES[] = {
     {"double", "message M { double a = 1; }", "M.a: this type has no JSON form"},
     {"list of numbers", "message M { repeated int64 a = 1; }",
      "M.a: only texts and messages can be repeated"},
+    {"command as a call",
+     "message C { " COMMAND "}; } message CommandOutcome {} message R { C command = 1; bool wait = 2; }"
+     " service S { rpc C(R) returns (CommandOutcome); }",
+     NULL},
+    {"command that cannot wait",
+     "message C { " COMMAND "}; } message CommandOutcome {} message R { C command = 1; string wait = 2; }"
+     " service S { rpc C(R) returns (CommandOutcome); }",
+     "S.C: a command's request has a bool wait"},
+    {"command with another answer",
+     "message C { " COMMAND
+     "}; } message R { C command = 1; bool wait = 2; } service S { rpc C(R) returns (R); }",
+     "S.C: a command returns one CommandOutcome"},
+    {"stream of commands",
+     "message C { " COMMAND "}; } message CommandOutcome {} message R { C command = 1; bool wait = 2; }"
+     " service S { rpc C(stream R) returns (CommandOutcome); }",
+     "S.C: a command returns one CommandOutcome"},
+    {"unknown scope",
+     "message M { } service S { rpc Do(M) returns (M) { option (method) = {scope: \"all\"}; } }",
+     "S.Do: this scope is not known"},
     {"map", "message M { map<string, string> a = 1; }", "types inside messages and maps"},
 };
 
@@ -142,15 +161,18 @@ static void forms(void) {
 
 /* Of a contract with one command and one event: nothing else is needed. */
 static void documents(void) {
-    static const char PROTO[] = "// Takes a pet in.\n"
-                                "message AddPet {\n"
-                                "  " COMMAND ", causes: [\"PetAdded\"]};\n"
-                                "  string pet_name = 1 [(field) = {required: true, max_length: 40, trim: "
-                                "true, personal: true, example: "
-                                "\"Rex\"}]; // as called\n"
-                                "}\n"
-                                "message PetAdded { " EVENT
-                                ", subject: \"pet/{pet_id}\"}; int64 pet_id = 1 [(field) = {id: true}]; }\n";
+    static const char PROTO[] =
+        "// Takes a pet in.\n"
+        "message AddPet {\n"
+        "  " COMMAND ", causes: [\"PetAdded\"]};\n"
+        "  string pet_name = 1 [(field) = {required: true, max_length: 40, trim: "
+        "true, personal: true, example: "
+        "\"Rex\"}]; // as called\n"
+        "}\n"
+        "message PetAdded { " EVENT
+        ", subject: \"pet/{pet_id}\"}; int64 pet_id = 1 [(field) = {id: true}]; }\n"
+        "service Pets {\n  // Tells of pets.\n  rpc Watch(AddPet) returns (stream PetAdded)"
+        " { option (method) = {scope: \"prospects:read\"}; }\n}\n";
     static const struct {
         const char *file, *part;
     } WANTED[] = {
@@ -164,6 +186,8 @@ static void documents(void) {
         {"schemas/AddPet.json", "\"additionalProperties\":false,\"examples\":[{\"petName\":\"Rex\"}]"},
         {"schemas/PetAdded.json", "\"maximum\":9007199254740991"},
         {"docs.html", "<section class=\"message\" id=\"AddPet\""},
+        {"docs.html", "<code>Watch</code><br><span class=\"quiet\">Tells of pets.</span>"},
+        {"docs.html", "stream of <code>PetAdded</code></td><td><code>prospects:read</code>"},
         {"docs.html", "<dt>Caused by</dt><dd><a href=\"#AddPet\">"},
     };
     const char *folder = test_folder();

@@ -4,6 +4,7 @@
 
 #include "events/v1/envelope.pb-c.h"
 #include "wire/message.h"
+#include "wire/proto_json.h"
 #include <stdio.h>
 
 /* ---- random messages, by their descriptors; the same seed gives the same messages ---- */
@@ -147,6 +148,31 @@ static void json_round_trips(void) {
     CHECK(with_json >= 15);
 }
 
+/* The same in protobuf's own form of JSON, which has no opinion on what the fields mean. */
+static void proto_json_round_trips(void) {
+    size_t count;
+    const MessageType *const *types = message_types(&count);
+    Random r = {3};
+    for (size_t i = 0; i < count; i++) {
+        for (int n = 0; types[i]->to_json && n < 100; n++) {
+            AUTO(Arena) arena = arena_new(0);
+            AUTO_BUF before = {0}, json = {0}, after = {0};
+            FieldFaults faults = {0};
+            ProtobufCMessage *m = random_message(types[i]->descriptor, &r, arena);
+            message_pack(m, &before);
+            proto_json_write(m, &json);
+            ProtobufCMessage *back =
+                proto_json_read(types[i]->descriptor, buf_view(&json), true, arena, &faults);
+            if (back) message_pack(back, &after);
+            bool same = back && span_equal(buf_view(&before), buf_view(&after));
+            if (!same)
+                printf("\n    %s (%s): %.*s", types[i]->name, faults.count ? faults.at[0].code : "",
+                       SPAN_ARGS(buf_view(&json)));
+            REQUIRE(same);
+        }
+    }
+}
+
 /* ---- changed bytes ---- */
 
 static void damage(Random *r, Buf *bytes) {
@@ -176,6 +202,9 @@ static void damaged_bytes_do_no_harm(void) {
         FieldFaults faults = {0}, of_json = {0};
         CHECK(message_from_protobuf(type, buf_view(&bytes), arena, &m, &faults) == (faults.count == 0));
         damage(&r, &json);
+        FieldFaults of_proto_json = {0};
+        CHECK((proto_json_read(type->descriptor, buf_view(&json), true, arena, &of_proto_json) != NULL) ==
+              (of_proto_json.count == 0));
         CHECK(message_from_json(type, buf_view(&json), arena, &m, &of_json) == (of_json.count == 0));
     }
 }
@@ -218,5 +247,5 @@ static void types_carry_their_options(void) {
     CHECK(message_type(SPAN("ServerFrame"))->to_json == NULL);
 }
 
-SUITE("messages", TEST(json_round_trips), TEST(damaged_bytes_do_no_harm), TEST(every_type_is_found),
-      TEST(types_carry_their_options));
+SUITE("messages", TEST(json_round_trips), TEST(proto_json_round_trips), TEST(damaged_bytes_do_no_harm),
+      TEST(every_type_is_found), TEST(types_carry_their_options));
