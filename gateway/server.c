@@ -1,7 +1,7 @@
 #include "gateway/server.h"
 
 #include "base/log.h"
-#include "gateway/rest/reading.h"
+#include "gateway/read_job.h"
 #include "gateway/routes.h"
 #include "gateway/stream/live.h"
 #include "gateway/stream/session.h"

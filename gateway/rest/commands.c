@@ -1,28 +1,11 @@
 /* commands.c - commands in: checked, stamped, handed to the queue; 202 only once the queue has them on
  * disk. */
 #include "events/v1/rest.pb-c.h"
-#include "gateway/command.h"
 #include "gateway/rest/answer.h"
 #include "gateway/rest/handlers.h"
-#include <stdlib.h>
+#include "gateway/submission.h"
 
-enum { ARENA_BYTES = 2 << 20, KEY_MAX = 128 };
-
-/* One command on its way through the queue's writer. */
-typedef struct Submission {
-    QueueSend send;
-    Request *request;
-    Arena *arena;
-    Command command;
-} Submission;
-
-static Submission *submission_free(Submission *s) {
-    if (!s) return NULL;
-    arena_free(s->arena);
-    free(s);
-    return NULL;
-}
-AUTO_FREE(Submission, submission_free)
+enum { KEY_MAX = 128 };
 
 static void answer_accepted(Request *r, const Submission *s, const char *correlation_id) {
     char location[64 + UUID_TEXT] = "/api/commands/";
@@ -36,50 +19,31 @@ static void answer_accepted(Request *r, const Submission *s, const char *correla
     answer_send(r, &a);
 }
 
-static void sent(QueueSend *send) {
-    AUTO(Submission) s = CONTAINER(send, Submission, send);
-    Request *r = s->request;
-    r->worker->in_flight--;
-    if (send->verdict == QUEUE_FAILED) trace_failed(s->command.span, "unavailable");
-    trace_end(s->command.span);
-    switch (send->verdict) {
+static void sent(Submission *sent) {
+    AUTO(Submission) s = sent;
+    Request *r = s->user;
+    switch (s->send.verdict) {
     case QUEUE_ACCEPTED: answer_accepted(r, s, r->correlation_id); break;
-    case QUEUE_REPEATED: answer_accepted(r, s, send->first_correlation_id); break;
+    case QUEUE_REPEATED: answer_accepted(r, s, s->send.first_correlation_id); break;
     case QUEUE_CONFLICT:
         answer_problem(r, &ERR_IDEMPOTENCY, "this command id or key was used for another command");
         break;
-    case QUEUE_FAILED:
-        if (!send->err.kind) err_set(&send->err, &ERR_UNAVAILABLE, "the queue gave no reason");
-        answer_err(r, &send->err);
-        break;
+    case QUEUE_FAILED: answer_err(r, &s->send.err); break;
     }
 }
 
 static void submit(Submission *s) {
-    Request *r = s->request;
-    s->send = (QueueSend){
-        .tenant_id = span_of(r->claims.tenant_id),
-        .issued_by = span_of(r->claims.user_id),
-        .command_id = span_of(s->command.command_id),
-        .ordering_key = s->command.ordering_key,
-        .body = s->command.packed,
-        .body_hash = s->command.body_hash,
-        .correlation_id = r->correlation_id,
-        .done = sent,
-    };
+    Request *r = s->user;
     Err err = {0};
-    if (queue_send(r->gateway->queue, r->worker->loop, &s->send, &err)) {
-        r->worker->in_flight++;
-        return;
-    }
+    if (submission_send(s, r->worker, &r->claims, r->correlation_id, &err)) return;
     answer_err(r, &err);
     submission_free(s);
 }
 
 static void accept_command(Request *r, CommandInput *in) {
-    Submission *s = must(calloc(1, sizeof *s));
-    s->request = r;
-    s->arena = arena_new(ARENA_BYTES);
+    Submission *s = submission_new();
+    s->user = r;
+    s->done = sent;
     FieldFaults faults = {0};
     Err err = {0};
     in->body = http_body(r->x);

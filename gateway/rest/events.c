@@ -45,7 +45,7 @@ static bool history_row(void *user, const ReplayRow *row) {
         return false;
     }
     if (!row_is_visible(row, &h->reading->request->claims)) return true;
-    Events__V1__Envelope *e = row_envelope(row, h->reading->request, h->reading->arena);
+    Events__V1__Envelope *e = row_envelope(row, h->reading->request, h->reading->job.arena);
     if (!e) return !(h->failed = true);
     h->page.items[h->page.n_items++] = e;
     return true;
@@ -77,8 +77,8 @@ static bool read_history(Reading *reading, Queries *queries, Db *db, Err *err) {
     AUTO_BUF next = {0};
     int64_t before;
     if (!history_begin(reading, in, &before)) return true;
-    const char *subject = arena_printf(reading->arena, "prospect/%lld", (long long)in->prospect_id);
-    h.page.items = arena_alloc(reading->arena, in->limit * sizeof *h.page.items);
+    const char *subject = arena_printf(reading->job.arena, "prospect/%lld", (long long)in->prospect_id);
+    h.page.items = arena_alloc(reading->job.arena, in->limit * sizeof *h.page.items);
     if (!subject || !h.page.items) return err_set(err, &ERR_INTERNAL, "out of memory");
     if (!subject_history(db, span_of(reading->request->claims.tenant_id), span_of(subject), before,
                          (int64_t)in->limit + 1, &(ReplayVisitor){history_row, &h}, err))
@@ -160,15 +160,16 @@ static bool read_log(Reading *reading, Queries *queries, Db *db, Err *err) {
     while (more && !page.failed && !is_full(&page) && page.scanned < SCAN_MAX) {
         page.of_this_read = 0;
         if (!tenant_log_read(db, span_of(reading->request->claims.tenant_id), page.position,
-                             reading->head.head, SCAN_ROWS, &(ReplayVisitor){log_row, &page}, err))
+                             reading->job.head.head, SCAN_ROWS, &(ReplayVisitor){log_row, &page}, err))
             return false;
         more = page.of_this_read == SCAN_ROWS;
     }
     if (page.failed) return err_set(err, &ERR_INTERNAL, "an event of the log cannot be read");
     buf_text(&reading->answer.body, page.found ? "]" : "[]");
     /* the tenant's rows are all read: the next page begins behind everybody's */
-    if (!more && !is_full(&page) && page.position < reading->head.head) page.position = reading->head.head;
-    reading->head.head = page.position;
+    if (!more && !is_full(&page) && page.position < reading->job.head.head)
+        page.position = reading->job.head.head;
+    reading->job.head.head = page.position;
     bool as_json = !strcmp(reading->request->media_type, "application/json");
     reading->answer.media_type =
         as_json ? "application/json" : "application/cloudevents-batch+json; charset=utf-8";
