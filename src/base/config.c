@@ -20,10 +20,10 @@ static const Setting SETTINGS[] = {
     {"EVENTS_ADMIN_LISTEN", "", "health, metrics, doorbell; default 127.0.0.1:8090 to 8094 by program", false},
     {"EVENTS_THREADS", "0", "gateway event loops; 0: one per processor", false},
     {"EVENTS_POLL_SECONDS", "5", "fall-back polling interval", false},
-    {"EVENTS_WRITE_DB", "", "write model; default sqlite:<home>/db/write.db", false},
+    {"EVENTS_WRITE_DB", "", "write model: sqlite:PATH or postgresql://user:password@host/name; default <home>/db/write.db", false},
     {"EVENTS_READ_DB", "", "read model; default sqlite:<home>/db/read.db", false},
-    {"EVENTS_USERS_DB", "", "users and tokens; default sqlite:<home>/db/users.db", false},
-    {"EVENTS_QUEUE", "sql:", "command queue: sql: or sql:DB", false},
+    {"EVENTS_USERS_DB", "", "users and tokens; default a file of its own, else the write model's database", false},
+    {"EVENTS_QUEUE", "sql:", "command queue: sql:DB; sql: a file of its own, else the write model's database", false},
     {"EVENTS_FANOUT", "webhook:", "how events reach the gateway", false},
     {"EVENTS_GRID_ENDPOINT", "", "topic endpoint; default events-grid on loopback", false},
     {"EVENTS_GRID_KEY", "", "access key of the topic", true},
@@ -135,18 +135,29 @@ static bool read_file(Config *c, Err *err) {
     return ok;
 }
 
+/* Queue and users are where the write model is; where that is a file they have files of their own, because a file
+ * has one writer only. */
+static void fill_databases(Config *c) {
+    static const char *const FILES[][2] = {
+        {"EVENTS_WRITE_DB", "db/write.db"}, {"EVENTS_READ_DB", "db/read.db"}, {"EVENTS_USERS_DB", "db/users.db"}};
+    const char *server = c->values[known_index("EVENTS_WRITE_DB")];
+    if (server && !strncmp(server, "sqlite:", 7)) server = NULL;
+    const char **users = &c->values[known_index("EVENTS_USERS_DB")], **queue = &c->values[known_index("EVENTS_QUEUE")];
+    if (server && !*users) *users = server;
+    if (server && (!*queue || !strcmp(*queue, "sql:"))) *queue = must(arena_printf(c->arena, "sql:%s", server));
+    for (size_t i = 0; i < COUNT(FILES); i++) {
+        size_t at = known_index(FILES[i][0]);
+        if (!c->values[at]) c->values[at] = must(arena_printf(c->arena, "sqlite:%s", config_path(c, FILES[i][1])));
+    }
+}
+
 static void fill_defaults(Config *c, const char *program) {
     static const char *const ADMIN[][2] = {{"gateway", "127.0.0.1:8090"},
                                            {"prospects", "127.0.0.1:8091"},
                                            {"relay", "127.0.0.1:8092"},
                                            {"projection", "127.0.0.1:8093"},
                                            {"grid", "127.0.0.1:8094"}};
-    static const char *const FILES[][2] = {
-        {"EVENTS_WRITE_DB", "db/write.db"}, {"EVENTS_READ_DB", "db/read.db"}, {"EVENTS_USERS_DB", "db/users.db"}};
-    for (size_t i = 0; i < COUNT(FILES); i++) {
-        size_t at = known_index(FILES[i][0]);
-        if (!c->values[at]) c->values[at] = must(arena_printf(c->arena, "sqlite:%s", config_path(c, FILES[i][1])));
-    }
+    fill_databases(c);
     for (size_t i = 0; i < COUNT(ADMIN); i++)
         if (!strcmp(program, ADMIN[i][0]) && !c->values[known_index("EVENTS_ADMIN_LISTEN")])
             c->values[known_index("EVENTS_ADMIN_LISTEN")] = ADMIN[i][1];
@@ -162,9 +173,20 @@ static void print_help(const char *program) {
                SETTINGS[i].fallback, *SETTINGS[i].fallback ? "]" : "");
 }
 
+/* A url shows all but its password, however that is written; a raw ODBC connection string with one shows nothing. */
+static void print_address(const char *value) {
+    const char *scheme = strstr(value, "://"), *at = scheme ? strrchr(scheme, '@') : NULL;
+    const char *colon = at ? memchr(scheme + 3, ':', (size_t)(at - scheme - 3)) : NULL;
+    if (colon) printf("%.*s:(secret)%s\n", (int)(colon - value), value, at);
+    else printf("%s\n", strcasestr(value, "pwd=") || strcasestr(value, "password=") ? "(secret)" : value);
+}
+
 static void print_settings(const Config *c) {
-    for (size_t i = 0; i < COUNT(SETTINGS); i++)
-        printf("%s=%s\n", SETTINGS[i].name, SETTINGS[i].secret && *c->values[i] ? "(secret)" : c->values[i]);
+    for (size_t i = 0; i < COUNT(SETTINGS); i++) {
+        printf("%s=", SETTINGS[i].name);
+        if (SETTINGS[i].secret && *c->values[i]) printf("(secret)\n");
+        else print_address(c->values[i]);
+    }
 }
 
 bool config_load(const char *program, int argc, char **argv, Config **ret, ConfigOutcome *outcome, Err *err) {

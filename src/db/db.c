@@ -12,11 +12,13 @@
  *            the file that has no name any more. */
 #include "db/inside.h"
 
+#include "base/clock.h"
+#include "base/uuid.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum { LOGIN_SECONDS = 5 };
+enum { LOGIN_SECONDS = 5, PAUSE_FIRST_US = 50000, PAUSE_MOST_US = 5000000 };
 
 static SQLHENV environment;
 static pthread_once_t environment_once = PTHREAD_ONCE_INIT;
@@ -41,6 +43,11 @@ bool db_fault(const Db *db, SQLSMALLINT handle_type, SQLHANDLE handle, const cha
                    sql ? ", at " : "", part > 60 ? 60 : part, sql ? sql : "");
 }
 
+bool db_statement_fault(Db *db, SQLHANDLE handle, const char *sql, Err *err) {
+    if (db->in_transaction && db->dialect->spoils) db->spoiled = true;
+    return db_fault(db, SQL_HANDLE_STMT, handle, sql, err);
+}
+
 static bool attach(Db *db, const Attached *a, Err *err) {
     const char *path;
     if (!dialect_sqlite_path(a->url, &path, err)) return false;
@@ -61,6 +68,7 @@ static bool attach(Db *db, const Attached *a, Err *err) {
 }
 
 static bool set_up(Db *db, Err *err) {
+    if (db->dialect->set_up && !db_execute(db, db->dialect->set_up, err)) return false;
     if (db->dialect->id != DB_SQLITE) return true;
     if (db->options.read_only && !db_execute(db, "PRAGMA query_only=ON", err)) return false;
     for (size_t i = 0; i < db->attached_count; i++)
@@ -89,8 +97,9 @@ static bool connect_again(Db *db, Err *err) {
     if (!SQL_SUCCEEDED(SQLAllocHandle(SQL_HANDLE_DBC, environment, &db->connection)))
         return err_set(err, &ERR_DB_DOWN, "no ODBC connection handle");
     SQLSetConnectAttr(db->connection, SQL_ATTR_LOGIN_TIMEOUT, (SQLPOINTER)(uintptr_t)LOGIN_SECONDS, 0);
-    SQLRETURN rc = SQLDriverConnect(db->connection, NULL, (SQLCHAR *)string.at, (SQLSMALLINT)string.len, NULL,
-                                    0, NULL, SQL_DRIVER_NOPROMPT);
+    buf_byte(&string, 0); /* psqlodbc looks for it, whatever length is told */
+    SQLRETURN rc = SQLDriverConnect(db->connection, NULL, (SQLCHAR *)string.at, SQL_NTS, NULL, 0, NULL,
+                                    SQL_DRIVER_NOPROMPT);
     if (!SQL_SUCCEEDED(rc)) {
         Err fault = {0};
         db_fault(db, SQL_HANDLE_DBC, db->connection, NULL, &fault);
@@ -110,7 +119,16 @@ static void disconnect(Db *db) {
     if (db->connected) SQLDisconnect(db->connection);
     if (db->connection) SQLFreeHandle(SQL_HANDLE_DBC, db->connection);
     db->connection = NULL;
-    db->connected = db->in_transaction = false;
+    db->connected = db->in_transaction = db->spoiled = false;
+}
+
+/* Full jitter: anything up to a bound that doubles. */
+static int64_t pause_us(unsigned failures) {
+    int64_t bound = PAUSE_FIRST_US;
+    for (unsigned i = 1; i < failures && bound < PAUSE_MOST_US; i++) bound *= 2;
+    uint32_t random;
+    random_bytes(&random, sizeof random);
+    return 1 + random % (bound < PAUSE_MOST_US ? bound : PAUSE_MOST_US);
 }
 
 bool db_open(const char *url, DbOptions options, Db **ret, Err *err) {
@@ -123,6 +141,17 @@ bool db_open(const char *url, DbOptions options, Db **ret, Err *err) {
     *ret = db;
     db = NULL;
     return true;
+}
+
+bool db_open_patiently(const char *url, DbOptions options, int64_t wait_ms, bool (*stop)(void *user),
+                       void *user, Db **ret, Err *err) {
+    int64_t end = clock_mono_us() + wait_ms * 1000;
+    for (unsigned failures = 1;; failures++) {
+        err_clear(err);
+        if (db_open(url, options, ret, err)) return true;
+        if (!err->kind->retry || clock_mono_us() >= end || (stop && stop(user))) return false;
+        clock_sleep_ms(pause_us(failures) / 1000 + 1);
+    }
 }
 
 Db *db_free(Db *db) {
@@ -140,6 +169,22 @@ DbDialect db_dialect(const Db *db) {
     return db->dialect->id;
 }
 
+const char *db_text(const Db *db, const SqlText *text) {
+    const char *const forms[] = {
+        [DB_SQLITE] = text->sqlite, [DB_POSTGRESQL] = text->postgresql, [DB_SQLSERVER] = text->sqlserver};
+    const char *form = forms[db->dialect->id];
+    return form ? form : text->sqlite;
+}
+
+bool db_has_table(Db *db, const char *name, Err *err) {
+    Stmt *s = db_statement(db, db->dialect->count_table);
+    stmt_bind_text(s, 1, span_of(name));
+    if (!stmt_run(s, NULL, err) || !stmt_row(s, err)) return false;
+    bool there = stmt_int(s, 0) > 0;
+    stmt_done(s);
+    return there || err_set(err, &ERR_DB_DOWN, "the table %s has not been made yet", name);
+}
+
 bool db_attach(Db *db, const char *url, const char *name, Err *err) {
     if (db->attached_count == ATTACHED_MAX) return err_set(err, &ERR_INTERNAL, "too many attached databases");
     Attached a = {must(strdup(url)), must(strdup(name))};
@@ -152,25 +197,38 @@ bool db_attach(Db *db, const char *url, const char *name, Err *err) {
 }
 
 bool db_execute(Db *db, const char *sql, Err *err) {
+    AUTO_BUF expanded = {0};
     if (!db->connected) return err_set(err, &ERR_DB_DOWN, "database: not connected");
+    if (!words_expand(db->dialect->id, sql, &expanded, err)) return false;
     SQLHSTMT handle;
     if (!SQL_SUCCEEDED(SQLAllocHandle(SQL_HANDLE_STMT, db->connection, &handle)))
         return db_fault(db, SQL_HANDLE_DBC, db->connection, sql, err);
-    SQLRETURN rc = SQLExecDirect(handle, (SQLCHAR *)sql, SQL_NTS);
-    bool ok = SQL_SUCCEEDED(rc) || rc == SQL_NO_DATA || db_fault(db, SQL_HANDLE_STMT, handle, sql, err);
+    SQLRETURN rc = SQLExecDirect(handle, (SQLCHAR *)expanded.at, SQL_NTS);
+    bool ok = SQL_SUCCEEDED(rc) || rc == SQL_NO_DATA || db_statement_fault(db, handle, sql, err);
     SQLFreeHandle(SQL_HANDLE_STMT, handle);
+    if (ok) db_unspoil(db, sql);
     return ok;
 }
 
-bool db_begin(Db *db, Err *err) {
+static bool begin(Db *db, const char *sql, Err *err) {
     if (db->in_transaction) return err_set(err, &ERR_INTERNAL, "database: a transaction is open already");
-    if (!stmt_run(db_statement(db, db->dialect->begin), NULL, err)) return false;
+    if (!stmt_run(db_statement(db, sql), NULL, err)) return false;
+    db->spoiled = false;
     return db->in_transaction = true;
+}
+
+bool db_begin(Db *db, Err *err) {
+    return begin(db, db->dialect->begin, err);
+}
+bool db_begin_read(Db *db, Err *err) {
+    return begin(db, db->dialect->begin_read, err);
 }
 
 bool db_commit(Db *db, Err *err) {
     if (!db->in_transaction) return err_set(err, &ERR_INTERNAL, "database: no transaction is open");
-    if (stmt_run(db_statement(db, "COMMIT"), NULL, err)) {
+    if (db->spoiled)
+        err_set(err, &ERR_INTERNAL, "database: a statement of the transaction had failed");
+    else if (stmt_run(db_statement(db, "COMMIT"), NULL, err)) {
         db->in_transaction = false;
         return true;
     }
@@ -199,7 +257,12 @@ bool db_recover(Db *db, Err *err) {
         if (answers && db_is_current(db)) return true;
     }
     disconnect(db);
-    if (connect_again(db, err)) return true;
-    disconnect(db); /* half-made; statements report DB_DOWN until a later call succeeds */
-    return false;
+    int64_t now = clock_mono_us();
+    if (now < db->retry_us)
+        return err_set(err, &ERR_DB_DOWN, "database: not connected, the next try is due soon");
+    bool done = connect_again(db, err);
+    db->failures = done || !db->dialect->remote ? 0 : db->failures + 1;
+    db->retry_us = db->failures ? now + pause_us(db->failures) : 0;
+    if (!done) disconnect(db); /* half-made; statements report DB_DOWN until a later call succeeds */
+    return done;
 }

@@ -1,9 +1,11 @@
 /* SQL over ODBC: one connection, used by one thread at a time. The only room that includes sql.h.
  *
- * SQLite: WAL, synchronous=FULL, autocommit on, "BEGIN IMMEDIATE" ... "COMMIT" as statements; error classes
- * by native code. Statements are prepared once per connection and text. A Stmt remembers its first failure:
- * binds become no-ops and stmt_run() reports it. Texts never reach an error message: only SQLSTATE, native
- * code and the constraint's name. */
+ * Three dialects: SQLite (WAL, synchronous=FULL, one writer a file), PostgreSQL, and T-SQL, which is written
+ * down (sqlserver.c says what it lacks). Autocommit is on and transactions are statements of our own.
+ * Statements are prepared once per connection and text. A Stmt remembers its first failure: binds become
+ * no-ops and stmt_run() reports it. Values never reach an error message: only SQLSTATE, native code and the
+ * constraint's name. Every call ends within the time-outs of the connection: a lock is waited for 2 s
+ * (SQLite) or 5 s, a statement may take 30 s, a silent server is given up after 10 s. */
 #pragma once
 #include "base/auto.h"
 #include "base/err.h"
@@ -14,13 +16,19 @@ typedef struct Stmt Stmt;
 
 typedef enum DbDialect { DB_SQLITE, DB_POSTGRESQL, DB_SQLSERVER } DbDialect;
 typedef struct DbOptions {
-    bool read_only;  /* SQLite: query_only */
-    bool relaxed;    /* SQLite: synchronous=NORMAL; only for what may be lost or redone after a power cut */
-    int64_t busy_ms; /* 0: 2000 */
+    bool read_only;
+    bool relaxed;    /* commits are not synced: only for what may be lost or redone after a power cut */
+    int64_t busy_ms; /* how long a lock is waited for; 0: 2000 (SQLite), 5000 */
 } DbOptions;
 
-/* url: "sqlite:PATH" (the folder must exist; the file is made) or a raw ODBC connection string. */
+/* url: "sqlite:PATH" (the folder must exist; the file is made), "postgresql://user:password@host:port/name"
+ * (options: sslmode, sslrootcert, sslcert, sslkey; host for the folder of a Unix socket), "sqlserver://...",
+ * or a raw ODBC connection string with Driver=. */
 bool db_open(const char *url, DbOptions options, Db **ret, Err *err);
+/* The same again and again, with longer and longer pauses, while the engine cannot be reached: until wait_ms
+ * are over, or stop() (may be NULL) says so. */
+bool db_open_patiently(const char *url, DbOptions options, int64_t wait_ms, bool (*stop)(void *user),
+                       void *user, Db **ret, Err *err);
 Db *db_free(Db *db);
 AUTO_FREE(Db, db_free)
 DbDialect db_dialect(const Db *db);
@@ -28,13 +36,24 @@ DbDialect db_dialect(const Db *db);
  * file. ERR_DB_DOWN where the file is not there yet. */
 bool db_attach(Db *db, const char *url, const char *name, Err *err);
 
+/* A whole statement that differs between the engines; of one that is NULL the first form serves. */
+typedef struct SqlText {
+    const char *sqlite, *postgresql, *sqlserver;
+} SqlText;
+const char *db_text(const Db *db, const SqlText *text);
+/* Is there a table of this name, made by whom ever? ERR_DB_DOWN where its owner has not made it yet. */
+bool db_has_table(Db *db, const char *name, Err *err);
+
+/* SQL texts everywhere may hold words in braces that stand for each engine's own (words.c). */
 bool db_execute(Db *db, const char *sql, Err *err); /* no parameters, no rows; not for hot paths */
 bool db_begin(Db *db, Err *err);                    /* a writer's transaction: takes the write lock at once */
+bool db_begin_read(Db *db, Err *err);               /* a reader's: one state of the data until it ends */
+/* A failed commit has rolled back, or nobody knows: where the connection broke in the middle of it. */
 bool db_commit(Db *db, Err *err);
 void db_rollback(Db *db); /* no transaction open: no effect */
 bool db_in_transaction(const Db *db);
 /* After an error that may have broken the connection, and where it is not current: opens it again if needed.
- */
+ * A server that is down is not knocked at each time: in between the answer is ERR_DB_DOWN at once. */
 bool db_recover(Db *db, Err *err);
 /* False where SQLite's file has been replaced or removed since it was opened (a restored backup): reads would
  * go on seeing the old one. Costs one stat(). */

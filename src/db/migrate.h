@@ -4,9 +4,10 @@
 
 typedef struct Migration {
     int number;      /* 1, 2, 3 ... */
-    const char *sql; /* statements, each ended by ";\n" */
+    const char *sql; /* statements, each ended by ";\n"; the words of words.c stand for what differs */
 } Migration;
 
-/* Brings the database up to the last step, in one transaction. Refuses (ERR_CONFIG) a database that is newer,
- * or somebody else's. */
-bool migrate(Db *db, const Migration *steps, size_t count, Err *err);
+/* Brings the tables of one part (such as "write") up to its last step, in one transaction that no two runners
+ * are in at once. A file of SQLite holds one part; a server's database may hold several. Refuses (ERR_CONFIG)
+ * a database that is newer, or somebody else's. */
+bool migrate(Db *db, const char *part, const Migration *steps, size_t count, Err *err);

@@ -40,16 +40,18 @@ Stmt *stmt_free(Stmt *s) {
 }
 
 static bool fault(Stmt *s, Err *err) {
-    return db_fault(s->db, SQL_HANDLE_STMT, s->handle, s->sql, err);
+    return db_statement_fault(s->db, s->handle, s->sql, err);
 }
 
 static bool prepare(Stmt *s) {
+    AUTO_BUF sql = {0};
     if (!s->db->connected) return err_set(&s->err, &ERR_DB_DOWN, "database: not connected");
+    if (!words_expand(s->db->dialect->id, s->sql, &sql, &s->err)) return false;
     if (!SQL_SUCCEEDED(SQLAllocHandle(SQL_HANDLE_STMT, s->db->connection, &s->handle))) {
         s->handle = NULL;
         return db_fault(s->db, SQL_HANDLE_DBC, s->db->connection, s->sql, &s->err);
     }
-    if (SQL_SUCCEEDED(SQLPrepare(s->handle, (SQLCHAR *)s->sql, SQL_NTS)) &&
+    if (SQL_SUCCEEDED(SQLPrepare(s->handle, (SQLCHAR *)sql.at, SQL_NTS)) &&
         SQL_SUCCEEDED(SQLNumParams(s->handle, &s->param_count))) {
         s->params = must(calloc((size_t)s->param_count + 1, sizeof *s->params));
         return true;
@@ -129,6 +131,7 @@ static bool execute(Stmt *s, int64_t *changed) {
                            s->sql);
     SQLRETURN rc = SQLExecute(s->handle);
     if (rc != SQL_NO_DATA && !SQL_SUCCEEDED(rc)) return fault(s, &s->err);
+    if (s->db->spoiled) db_unspoil(s->db, s->sql);
     s->open = true;
     if (!SQL_SUCCEEDED(SQLNumResultCols(s->handle, &s->column_count))) return fault(s, &s->err);
     SQLLEN rows = 0;

@@ -37,10 +37,10 @@ static const Migration MARKS_STEPS[] = {
 };
 
 bool queue_migrate(Db *queue, Err *err) {
-    return migrate(queue, QUEUE_STEPS, COUNT(QUEUE_STEPS), err);
+    return migrate(queue, "queue", QUEUE_STEPS, COUNT(QUEUE_STEPS), err);
 }
 bool queue_marks_migrate(Db *marks, Err *err) {
-    return migrate(marks, MARKS_STEPS, COUNT(MARKS_STEPS), err);
+    return migrate(marks, "marks", MARKS_STEPS, COUNT(MARKS_STEPS), err);
 }
 
 bool queue_has_table(Db *db, const char *table, Err *err) {

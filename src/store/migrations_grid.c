@@ -24,5 +24,5 @@ static const Migration STEPS[] = {
 };
 
 bool grid_migrate(Db *db, Err *err) {
-    return migrate(db, STEPS, COUNT(STEPS), err);
+    return migrate(db, "grid", STEPS, COUNT(STEPS), err);
 }

@@ -40,5 +40,5 @@ static const Migration STEPS[] = {
 };
 
 bool read_migrate(Db *db, Err *err) {
-    return migrate(db, STEPS, COUNT(STEPS), err);
+    return migrate(db, "read", STEPS, COUNT(STEPS), err);
 }

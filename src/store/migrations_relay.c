@@ -14,5 +14,5 @@ static const Migration STEPS[] = {
 };
 
 bool relay_migrate(Db *db, Err *err) {
-    return migrate(db, STEPS, COUNT(STEPS), err);
+    return migrate(db, "relay", STEPS, COUNT(STEPS), err);
 }

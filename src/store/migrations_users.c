@@ -45,5 +45,5 @@ static const Migration STEPS[] = {
 };
 
 bool users_migrate(Db *db, Err *err) {
-    return migrate(db, STEPS, sizeof STEPS / sizeof *STEPS, err);
+    return migrate(db, "users", STEPS, sizeof STEPS / sizeof *STEPS, err);
 }

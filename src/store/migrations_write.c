@@ -39,5 +39,5 @@ static const Migration STEPS[] = {
 };
 
 bool write_migrate(Db *db, Err *err) {
-    return migrate(db, STEPS, COUNT(STEPS), err);
+    return migrate(db, "write", STEPS, COUNT(STEPS), err);
 }

@@ -6,15 +6,25 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SUITES_MAX = 64, FOLDERS_MAX = 128 };
+enum { SUITES_MAX = 64, FOLDERS_MAX = 512 };
 static CU_SuiteInfo suites[SUITES_MAX + 1];
 static size_t suite_count;
 static char folders[FOLDERS_MAX][64];
 static size_t folder_count;
+static void (*at_end)(void);
+
+void test_suite_between(const char *name, CU_TestInfo *tests, int (*begin)(void), int (*end)(void)) {
+    if (suite_count == SUITES_MAX) abort();
+    suites[suite_count++] =
+        (CU_SuiteInfo){.pName = name, .pInitFunc = begin, .pCleanupFunc = end, .pTests = tests};
+}
 
 void test_suite(const char *name, CU_TestInfo *tests) {
-    if (suite_count == SUITES_MAX) abort();
-    suites[suite_count++] = (CU_SuiteInfo){.pName = name, .pTests = tests};
+    test_suite_between(name, tests, NULL, NULL);
+}
+
+void test_at_end(void (*end)(void)) {
+    at_end = end;
 }
 
 void test_check_span(Span got, const char *want, const char *file, int line) {
@@ -52,6 +62,7 @@ int main(void) {
     unsigned failed = CU_get_number_of_failures();
     unsigned ran = CU_get_number_of_tests_run();
     CU_cleanup_registry();
+    if (at_end) at_end();
     for (size_t i = 0; i < folder_count; i++) nftw(folders[i], remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     return failed || !ran;
 }

@@ -11,6 +11,10 @@
     extern int suite_needs_semicolon
 
 void test_suite(const char *name, CU_TestInfo *tests);
+/* begin and end: called before the first of its tests and after the last; 0 where all is well. */
+void test_suite_between(const char *name, CU_TestInfo *tests, int (*begin)(void), int (*end)(void));
+/* Called before the folders are removed. */
+void test_at_end(void (*end)(void));
 
 #define CHECK(condition)        CU_ASSERT((condition) ? CU_TRUE : CU_FALSE)
 #define REQUIRE(condition)      CU_ASSERT_FATAL((condition) ? CU_TRUE : CU_FALSE)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* As main() gets its words: not const. */
 #define WORD(text) ((char[]){text})
@@ -74,5 +75,74 @@ static void secrets_come_from_the_setting_or_a_file(void) {
     CHECK(!config_secret(c, "EVENTS_GRID_KEY", "grid-key", &value, &err) && err.kind == &ERR_CONFIG);
 }
 
-SUITE("config", TEST(flag_beats_environment_beats_file), TEST(mistakes_have_exit_codes),
+/* EVENTS_WRITE_DB, EVENTS_QUEUE -> where users, queue and read model are */
+static const struct {
+    const char *write, *queue, *users, *want_queue;
+} DATABASES[] = {
+    {NULL, NULL, NULL, "sql:"}, /* users: a file of the home */
+    {"sqlite:/x/w.db", NULL, NULL, "sql:"},
+    {"postgresql://u:p@h/n", NULL, "postgresql://u:p@h/n", "sql:postgresql://u:p@h/n"},
+    {"postgresql://u:p@h/n", "sql:", "postgresql://u:p@h/n", "sql:postgresql://u:p@h/n"},
+    {"postgresql://u:p@h/n", "sql:sqlite:/q.db", "postgresql://u:p@h/n", "sql:sqlite:/q.db"},
+};
+
+static void databases_follow_the_write_model(void) {
+    const char *home = test_folder();
+    char *argv[] = {WORD("x"), NULL}, file[256];
+    snprintf(file, sizeof file, "sqlite:%s/db/users.db", home);
+    for (size_t i = 0; i < COUNT(DATABASES); i++) {
+        Err err = {0};
+        AUTO(Config) c = NULL;
+        if (DATABASES[i].write) setenv("EVENTS_WRITE_DB", DATABASES[i].write, 1);
+        if (DATABASES[i].queue) setenv("EVENTS_QUEUE", DATABASES[i].queue, 1);
+        REQUIRE(CHECK_OK(load(home, 1, argv, &c, &err), &err));
+        CHECK_SPAN(span_of(config_text(c, "EVENTS_QUEUE")), DATABASES[i].want_queue);
+        CHECK_SPAN(span_of(config_text(c, "EVENTS_USERS_DB")), DATABASES[i].users ? DATABASES[i].users : file);
+        unsetenv("EVENTS_WRITE_DB"), unsetenv("EVENTS_QUEUE");
+    }
+}
+
+/* What --print-config says, caught in a file. */
+static void print(const char *home, char out[8192]) {
+    char path[256], *argv[] = {WORD("x"), WORD("--print-config"), NULL};
+    ConfigOutcome outcome;
+    Err err = {0};
+    AUTO(Config) c = NULL;
+    snprintf(path, sizeof path, "%s/printed", home);
+    fflush(stdout);
+    int kept = dup(STDOUT_FILENO);
+    FILE *file = fopen(path, "w+");
+    REQUIRE(file != NULL && dup2(fileno(file), STDOUT_FILENO) >= 0);
+    bool ok = config_load("relay", 2, argv, &c, &outcome, &err);
+    fflush(stdout);
+    dup2(kept, STDOUT_FILENO), close(kept);
+    REQUIRE(CHECK_OK(ok, &err) && outcome == CONFIG_EXIT);
+    rewind(file);
+    out[fread(out, 1, 8191, file)] = 0;
+    fclose(file);
+}
+
+static void passwords_are_not_printed(void) {
+    static const struct {
+        const char *url, *printed;
+    } CASES[] = {
+        {"postgresql://ada:hush@db:5432/n?a=b", "EVENTS_READ_DB=postgresql://ada:(secret)@db:5432/n?a=b\n"},
+        {"postgresql://ada:hush/@h:ush@db/n", "EVENTS_READ_DB=postgresql://ada:(secret)@db/n\n"},
+        {"postgresql://ada@db:5432/n", "EVENTS_READ_DB=postgresql://ada@db:5432/n\n"},
+        {"Driver=x;PWD=hush", "EVENTS_READ_DB=(secret)\n"},
+        {"sqlite:/a/b", "EVENTS_READ_DB=sqlite:/a/b\n"},
+    };
+    const char *home = test_folder();
+    setenv("EVENTS_HOME", home, 1);
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        char out[8192];
+        setenv("EVENTS_READ_DB", CASES[i].url, 1);
+        print(home, out);
+        CHECK(strstr(out, CASES[i].printed) != NULL);
+        CHECK(strstr(out, "ush") == NULL);
+    }
+    unsetenv("EVENTS_READ_DB");
+}
+
+SUITE("config", TEST(databases_follow_the_write_model), TEST(passwords_are_not_printed), TEST(flag_beats_environment_beats_file), TEST(mistakes_have_exit_codes),
       TEST(secrets_come_from_the_setting_or_a_file));

@@ -1,0 +1,87 @@
+#include "kit/engine.h"
+
+#include <stdio.h>
+
+enum { URLS_MAX = 512 };
+static char urls[URLS_MAX][128];
+static size_t url_count;
+static DbDialect engine = DB_SQLITE;
+static TestPostgres *postgres; /* started by the first suite that runs on it */
+
+static int use_sqlite(void) {
+    engine = DB_SQLITE;
+    return 0;
+}
+
+static int use_postgresql(void) {
+    engine = DB_POSTGRESQL;
+    if (!postgres) postgres = test_postgres_start();
+    return 0;
+}
+
+enum { SQLITE, POSTGRESQL };
+static const struct {
+    const char *name;
+    int (*use)(void);
+} ENGINES[] = {[SQLITE] = {"sqlite", use_sqlite}, [POSTGRESQL] = {"postgresql", use_postgresql}};
+
+/* Drivers and libpq are not instrumented, so the thread sanitizer has nothing to say about a second engine.
+ */
+#ifdef __SANITIZE_THREAD__
+static const size_t ENGINE_COUNT = 1;
+#else
+static const size_t ENGINE_COUNT = COUNT(ENGINES);
+#endif
+
+static void on_engine(size_t i, const char *name, CU_TestInfo *tests) {
+    char full[96];
+    snprintf(full, sizeof full, "%s on %s", name, ENGINES[i].name);
+    if (i < ENGINE_COUNT) test_suite_between(must(strdup(full)), tests, ENGINES[i].use, use_sqlite);
+}
+
+void test_suite_on_engines(const char *name, CU_TestInfo *tests) {
+    for (size_t i = 0; i < COUNT(ENGINES); i++) on_engine(i, name, tests);
+}
+
+void test_suite_on_postgresql(const char *name, CU_TestInfo *tests) {
+    on_engine(POSTGRESQL, name, tests);
+}
+
+TestPostgres *test_postgresql(void) {
+    return postgres;
+}
+
+DbDialect test_engine(void) {
+    return engine;
+}
+
+const char *test_database(void) {
+    if (url_count == URLS_MAX) abort();
+    char *url = urls[url_count++];
+    if (engine == DB_POSTGRESQL)
+        test_postgres_database(postgres, url, sizeof urls[0]);
+    else
+        snprintf(url, sizeof urls[0], "sqlite:%s/a.db", test_folder());
+    return url;
+}
+
+Db *test_db_open(const char *url, DbOptions options) {
+    Db *db = NULL;
+    Err err = {0};
+    REQUIRE(CHECK_OK(db_open(url, options, &db, &err), &err));
+    return db;
+}
+
+void test_db_run(Db *db, const char *sql) {
+    Err err = {0};
+    REQUIRE(CHECK_OK(db_execute(db, sql, &err), &err));
+}
+
+int64_t test_db_number(Db *db, const char *sql) {
+    Err err = {0};
+    Stmt *s = db_statement(db, sql);
+    REQUIRE(CHECK_OK(stmt_run(s, NULL, &err), &err));
+    int64_t n = stmt_row(s, &err) ? stmt_int(s, 0) : -1;
+    stmt_done(s);
+    return n;
+}
