@@ -41,7 +41,7 @@ static const Route ROUTES[] = {
 /* method "*": any */
 static const Route TEST_ROUTES[] = {
     {"*", "/test/echo", ACCESS_PUBLIC, BODY_ANY, ECHO, test_echo},
-    {"GET", "/test/bytes", ACCESS_PUBLIC, BODY_NONE, 0, test_bytes},
+    {"*", "/test/bytes", ACCESS_OPTIONAL, BODY_ANY, ECHO, test_bytes},
     {"GET", "/ws/echo", ACCESS_PUBLIC, BODY_NONE, 0, test_ws_echo},
 };
 

@@ -1,5 +1,5 @@
-/* Verdicts on tokens seen lately, so that a client's second request costs a hash instead of a signature
- * check. Keyed by the token's SHA-256, valid until the token's exp or the next reload of keys. One per loop,
+/* Verdicts on tokens seen lately, so that a client's second request costs a comparison instead of a signature
+ * check. Keyed by the whole token, valid until the token's exp or the next reload of keys. One per loop,
  * no lock. */
 #pragma once
 #include "gateway/auth/token.h"

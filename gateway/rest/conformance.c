@@ -1,5 +1,6 @@
-/* conformance.c - endpoints for protocol test suites, with EVENTS_TEST_ENDPOINTS=on and on loopback only: no
- * token. */
+/* conformance.c - endpoints for protocol test suites and benchmarks, with EVENTS_TEST_ENDPOINTS=on and on
+ * loopback only. No token is needed; /test/bytes checks one that is sent, so that it costs what a call costs.
+ */
 #include "gateway/rest/answer.h"
 #include "gateway/rest/handlers.h"
 #include "net/websocket.h"

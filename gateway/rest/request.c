@@ -53,7 +53,9 @@ Span request_bearer(const HttpExchange *x) {
 }
 
 bool request_authorise(Request *r) {
-    if (r->route->access & ACCESS_PUBLIC) return true;
+    unsigned scopes = r->route->access & ~(unsigned)ACCESS_OPTIONAL;
+    if (scopes & ACCESS_PUBLIC) return true;
+    if (scopes != r->route->access && !http_header(r->x, "authorization").at) return true;
     Span token = request_bearer(r->x);
     Err err = {0};
     if (!token.len) {
@@ -64,7 +66,7 @@ bool request_authorise(Request *r) {
         answer_err(r, &err);
         return false;
     }
-    if ((r->claims.scope_bits & r->route->access) == r->route->access) return true;
+    if ((r->claims.scope_bits & scopes) == scopes) return true;
     answer_problem(r, &ERR_FORBIDDEN, "the token lacks a scope that this call needs");
     return false;
 }

@@ -9,8 +9,9 @@
 typedef struct Request Request;
 
 enum {
-    ACCESS_TOKEN = 0,      /* any valid token; or SCOPE_ bits, all of them needed */
-    ACCESS_PUBLIC = 1 << 8 /* no token is looked at */
+    ACCESS_TOKEN = 0,         /* any valid token; or SCOPE_ bits, all of them needed */
+    ACCESS_PUBLIC = 1 << 8,   /* no token is looked at */
+    ACCESS_OPTIONAL = 1 << 9, /* none is needed, but one that is there must be valid */
 };
 typedef enum BodyKind { BODY_NONE, BODY_MESSAGE /* JSON or protobuf */, BODY_ANY } BodyKind;
 

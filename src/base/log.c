@@ -6,11 +6,11 @@
 
 static const char *const LEVELS[] = {"debug", "info", "warn", "error"};
 static const char *program_name = "events";
-static LogLevel least_level = LOG_INFO;
+LogLevel log_least = LOG_INFO;
 
 void log_start(const char *program, LogLevel least) {
     program_name = program;
-    least_level = least;
+    log_least = least;
 }
 
 bool log_level_parse(const char *text, LogLevel *ret) {
@@ -55,7 +55,7 @@ static void line_member(Line *l, const char *name) {
 }
 
 void log_write(LogLevel level, const char *event, const LogField *fields, size_t count) {
-    if (level < least_level) return;
+    if (level < log_least) return;
     char time[CLOCK_TEXT];
     clock_format(clock_now_us(), time);
     Line line = {.len = 0};

@@ -21,13 +21,17 @@ typedef struct LogField {
 
 /* event: what happened, past tense, lower case: log_info("batch published", LOG_INT("events", n)) */
 #define log_at(level, event, ...)                                                                                      \
-    log_write(level, event, (const LogField[]){{0}, ##__VA_ARGS__},                                                    \
-              sizeof((const LogField[]){{0}, ##__VA_ARGS__}) / sizeof(LogField))
+    do                                                                                                                 \
+        if ((level) >= log_least) /* fields of a line that nobody wants are not even gathered */                       \
+            log_write(level, event, (const LogField[]){{0}, ##__VA_ARGS__},                                            \
+                      sizeof((const LogField[]){{0}, ##__VA_ARGS__}) / sizeof(LogField));                              \
+    while (0)
 #define log_debug(event, ...) log_at(LOG_DEBUG, event, ##__VA_ARGS__)
 #define log_info(event, ...)  log_at(LOG_INFO, event, ##__VA_ARGS__)
 #define log_warn(event, ...)  log_at(LOG_WARN, event, ##__VA_ARGS__)
 #define log_error(event, ...) log_at(LOG_ERROR, event, ##__VA_ARGS__)
 
+extern LogLevel log_least; /* by log_start() */
 void log_write(LogLevel level, const char *event, const LogField *fields, size_t count);
 void log_start(const char *program, LogLevel least); /* program: kept, not copied */
 bool log_level_parse(const char *text, LogLevel *ret);

@@ -10,12 +10,41 @@
 const Uuid UUID_COMMANDS = {{0x3d, 0x0c, 0x5a, 0x5e, 0x8f, 0x4b, 0x4e, 0x1c, 0xa7, 0x52, 0x64, 0xd1, 0x9b, 0x0e, 0x7f,
                              0x21}};
 
-void random_bytes(void *to, size_t len) {
+/* Random bytes are asked of the kernel a few hundred at a time, for each thread on its own: a system call for every id
+ * would cost more than all the rest of it. What has been given out is wiped. */
+static _Thread_local struct {
+    unsigned char bytes[512];
+    size_t left;
+} pool;
+
+static void ask_kernel(void *to, size_t len) {
     for (size_t done = 0; done < len;) {
         ssize_t got = getrandom((char *)to + done, len - done, 0);
         if (got < 0) abort();
         done += (size_t)got;
     }
+}
+
+/* The child of a fork must not give out the same bytes as its parent. Of its threads only this one lives on. */
+static void forget_pool(void) { pool.left = 0; }
+static void forget_after_fork(void) { pthread_atfork(NULL, NULL, forget_pool); }
+
+static void refill(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, forget_after_fork);
+    ask_kernel(pool.bytes, sizeof pool.bytes);
+    pool.left = sizeof pool.bytes;
+}
+
+void random_bytes(void *to, size_t len) {
+    if (len > sizeof pool.bytes) {
+        ask_kernel(to, len);
+        return;
+    }
+    if (len > pool.left) refill();
+    pool.left -= len;
+    memcpy(to, pool.bytes + pool.left, len);
+    explicit_bzero(pool.bytes + pool.left, len);
 }
 
 static Uuid stamped(Uuid u, unsigned version) {
@@ -31,22 +60,18 @@ Uuid uuid_v4(void) {
 }
 
 /* RFC 9562 section 6.2, method 3: 12 more bits of time below the millisecond; the last value plus one where the clock
- * stood still or went back. */
+ * stood still or went back. In order within a thread: between threads a lock would order what nobody compares. */
 Uuid uuid_v7(void) {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static uint64_t last;
+    static _Thread_local uint64_t last;
     int64_t us = clock_now_us();
     uint64_t ticks = ((uint64_t)(us / 1000) << 12) | ((uint64_t)(us % 1000) * 4096 / 1000);
-    pthread_mutex_lock(&lock);
     last = ticks > last ? ticks : last + 1;
-    ticks = last;
-    pthread_mutex_unlock(&lock);
     Uuid u;
     random_bytes(u.bytes + 8, 8);
-    uint64_t ms = ticks >> 12;
+    uint64_t ms = last >> 12;
     for (int i = 0; i < 6; i++) u.bytes[i] = (uint8_t)(ms >> (40 - 8 * i));
-    u.bytes[6] = (uint8_t)(ticks >> 8 & 0x0f);
-    u.bytes[7] = (uint8_t)ticks;
+    u.bytes[6] = (uint8_t)(last >> 8 & 0x0f);
+    u.bytes[7] = (uint8_t)last;
     return stamped(u, 7);
 }
 

@@ -7,7 +7,7 @@ typedef struct Uuid {
     uint8_t bytes[16];
 } Uuid;
 
-Uuid uuid_v7(void); /* time-ordered; within this process strictly increasing */
+Uuid uuid_v7(void); /* time-ordered; within a thread strictly increasing */
 Uuid uuid_v4(void);
 /* Name-based: SHA-1 over the namespace and the parts, each with its length before it (so that ("a","bc") and
  * ("ab","c") differ). */
@@ -17,5 +17,5 @@ void uuid_format(const Uuid *u, char out[UUID_TEXT]);
 
 extern const Uuid UUID_COMMANDS; /* namespace of ids made from Idempotency-Key and import rows */
 
-/* Fills with bytes of the kernel's generator; never fails (aborts instead). */
+/* Fills with bytes of the kernel's generator; never fails (aborts instead). Any thread; cheap for small ones. */
 void random_bytes(void *to, size_t len);

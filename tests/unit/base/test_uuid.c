@@ -1,5 +1,8 @@
 #include "base/uuid.h"
+
+#include "base/auto.h"
 #include "kit/test.h"
+#include <sys/wait.h>
 
 static void parse(void) {
     static const struct { const char *text; bool want; } CASES[] = {
@@ -37,4 +40,31 @@ static void version_5_separates_parts(void) {
     CHECK(a.bytes[6] >> 4 == 5);
 }
 
-SUITE("uuid", TEST(parse), TEST(version_7_increases), TEST(version_5_separates_parts));
+static void read_all(int fd, Uuid *ret) { REQUIRE(read(fd, ret, sizeof *ret) == sizeof *ret); }
+
+static void a_child_draws_for_itself(void) {
+    int pipe_of[2];
+    uuid_v4(); /* so that there is something to inherit */
+    REQUIRE(pipe(pipe_of) == 0);
+    pid_t pid = fork();
+    if (!pid) {
+        Uuid mine = uuid_v4();
+        _exit(write(pipe_of[1], &mine, sizeof mine) != sizeof mine);
+    }
+    Uuid ours = uuid_v4(), theirs;
+    read_all(pipe_of[0], &theirs);
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    CHECK(memcmp(&ours, &theirs, sizeof ours) != 0);
+    close(pipe_of[0]);
+    close(pipe_of[1]);
+}
+
+static void no_byte_is_drawn_twice(void) {
+    unsigned char drawn[64][24]; /* more than one filling of the pool, which these do not divide */
+    for (size_t i = 0; i < COUNT(drawn); i++) random_bytes(drawn[i], sizeof drawn[i]);
+    for (size_t i = 0; i < COUNT(drawn); i++)
+        for (size_t k = 0; k < i; k++) CHECK(memcmp(drawn[i], drawn[k], sizeof drawn[i]) != 0);
+}
+
+SUITE("uuid", TEST(a_child_draws_for_itself), TEST(no_byte_is_drawn_twice), TEST(parse), TEST(version_7_increases), TEST(version_5_separates_parts));
