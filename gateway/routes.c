@@ -48,12 +48,12 @@ static const Route TEST_ROUTES[] = {
 static const Route STATIC_ROUTE = {"GET", "/", ACCESS_PUBLIC, BODY_NONE, 0, rest_static};
 
 static bool path_fits(const char *pattern, Span path, Span *param) {
-    const char *hole = strstr(pattern, "{}");
-    if (!hole) return span_is(path, pattern);
-    Span before = {pattern, (size_t)(hole - pattern)}, behind = span_of(hole + 2);
-    if (path.len <= before.len + behind.len || !span_starts(path, before) || !span_ends(path, behind))
-        return false;
-    *param = (Span){path.at + before.len, path.len - before.len - behind.len};
+    size_t same = 0;
+    while (same < path.len && pattern[same] == path.at[same] && pattern[same]) same++;
+    if (pattern[same] != '{') return same == path.len && !pattern[same];
+    Span rest = {path.at + same, path.len - same}, behind = span_of(pattern + same + 2);
+    if (rest.len <= behind.len || !span_ends(rest, behind)) return false;
+    *param = (Span){rest.at, rest.len - behind.len};
     return !memchr(param->at, '/', param->len);
 }
 
@@ -69,13 +69,20 @@ static bool method_fits(const Route *route, Span method) {
 static void match_in(const Route *routes, size_t count, Span method, Span path, RouteMatch *m) {
     for (size_t i = 0; i < count && !m->route; i++) {
         Span param = SPAN_NONE;
+        if (!path_fits(routes[i].path, path, &param) || !method_fits(&routes[i], method)) continue;
+        m->route = &routes[i];
+        m->param = param;
+    }
+}
+
+/* For requests that no route takes. */
+static void add_allowed(const Route *routes, size_t count, Span path, RouteMatch *m) {
+    for (size_t i = 0; i < count; i++) {
+        Span param;
         if (!path_fits(routes[i].path, path, &param)) continue;
         size_t len = strlen(m->allow);
         snprintf(m->allow + len, sizeof m->allow - len, "%s%s%s", len ? ", " : "OPTIONS, ", routes[i].method,
                  has_head(&routes[i]) ? ", HEAD" : "");
-        if (!method_fits(&routes[i], method)) continue;
-        m->route = &routes[i];
-        m->param = param;
     }
 }
 
@@ -96,18 +103,20 @@ const Route *routes_all(size_t *count) {
 }
 
 RouteMatch routes_match(Span method, Span path, bool tests) {
-    RouteMatch m = {0};
-    if (span_is(path, "*")) { /* the gateway as a whole (RFC 9110 section 9.3.7) */
-        strcpy(m.allow, "OPTIONS, GET, HEAD, POST, PUT");
-        return m;
-    }
-    if (!is_ours(path)) {
-        m.of_client = true;
-        match_in(&STATIC_ROUTE, 1, method, SPAN("/"), &m);
-        return m;
-    }
+    RouteMatch m = {.route = NULL};
     match_in(ROUTES, COUNT(ROUTES), method, path, &m);
     if (tests && !m.route) match_in(TEST_ROUTES, COUNT(TEST_ROUTES), method, path, &m);
+    if (m.route) return m;
+    if (span_is(path, "*")) { /* the gateway as a whole (RFC 9110 section 9.3.7) */
+        strcpy(m.allow, "OPTIONS, GET, HEAD, POST, PUT");
+    } else if (is_ours(path)) {
+        add_allowed(ROUTES, COUNT(ROUTES), path, &m);
+        if (tests) add_allowed(TEST_ROUTES, COUNT(TEST_ROUTES), path, &m);
+    } else {
+        m.of_client = true;
+        match_in(&STATIC_ROUTE, 1, method, SPAN("/"), &m);
+        if (!m.route) add_allowed(&STATIC_ROUTE, 1, SPAN("/"), &m);
+    }
     return m;
 }
 

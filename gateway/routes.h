@@ -11,7 +11,7 @@ size_t routes_body_limit(void *user, HttpExchange *x);
 typedef struct RouteMatch {
     const Route *route; /* NULL: none with this method */
     Span param;
-    char allow[96]; /* methods of the path, for Allow; "" where no route has this path */
+    char allow[96]; /* without a route: methods of the path, for Allow; "" where no route has this path */
     bool of_client; /* the path is the web client's */
 } RouteMatch;
 /* Pure, for tests. HEAD matches GET. tests: also the routes of EVENTS_TEST_ENDPOINTS. */

@@ -50,7 +50,7 @@ static void accept_command(Request *r, CommandInput *in) {
     in->protobuf = request_is_protobuf(r);
     in->idempotency_key = http_header(r->x, "idempotency-key");
     in->correlation_id = r->correlation_id;
-    in->traceparent = r->traceparent;
+    in->traceparent = request_traceparent(r);
     in->claims = &r->claims;
     if (in->idempotency_key.at && !is_visible_ascii(in->idempotency_key, KEY_MAX)) {
         answer_bad_field(r, "Idempotency-Key", "out_of_range");

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/uuid.h"
 #include "gateway/rest/answer.h"
-#include <stdio.h>
 
 bool is_visible_ascii(Span text, size_t most) {
     if (!text.len || text.len > most) return false;
@@ -13,12 +12,22 @@ bool is_visible_ascii(Span text, size_t most) {
 }
 
 static void make_traceparent(char out[TRACEPARENT_TEXT]) {
-    unsigned char bytes[24];
-    do random_bytes(bytes, sizeof bytes);
-    while (!bytes[0] || !bytes[16]); /* never all zero */
-    char hex[49];
-    for (size_t i = 0; i < sizeof bytes; i++) snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
-    snprintf(out, TRACEPARENT_TEXT, "00-%.32s-%.16s-01", hex, hex + 32);
+    TraceContext made = {.flags = 1};
+    do {
+        random_bytes(made.trace_id, sizeof made.trace_id);
+        random_bytes(made.span_id, sizeof made.span_id);
+    } while (!made.trace_id[0] || !made.span_id[0]); /* never all zero */
+    trace_format(&made, out);
+}
+
+const char *request_traceparent(Request *r) {
+    TraceContext given;
+    if (*r->traceparent) return r->traceparent;
+    if (trace_parse(http_header(r->x, "traceparent"), &given))
+        trace_format(&given, r->traceparent);
+    else
+        make_traceparent(r->traceparent);
+    return r->traceparent;
 }
 
 static Span media_type(Span header) {
@@ -39,11 +48,6 @@ Request *request_new(Worker *worker, HttpExchange *x) {
         Uuid made = uuid_v7();
         uuid_format(&made, r->correlation_id);
     }
-    TraceContext trace;
-    if (trace_parse(http_header(x, "traceparent"), &trace))
-        trace_format(&trace, r->traceparent);
-    else
-        make_traceparent(r->traceparent);
     return r;
 }
 

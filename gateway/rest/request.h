@@ -45,8 +45,8 @@ struct Request {
     Coding coding;          /* of the answer, by Accept-Encoding; where the route compresses */
     Span if_match, if_none_match;
     char correlation_id[CORRELATION_ID];
-    char traceparent[TRACEPARENT_TEXT];
-    TraceSpan *span; /* NULL: not recorded */
+    char traceparent[TRACEPARENT_TEXT]; /* by request_traceparent(), or of the span */
+    TraceSpan *span;                    /* NULL: not recorded */
 };
 
 /* NULL where the exchange's memory is used up. */
@@ -64,6 +64,8 @@ static inline bool request_may(const Request *r, unsigned scope) {
     return r->claims.scope_bits & scope;
 }
 
+/* What is passed on: of the request's span, or what came in, or a new one. On the loop, before the answer. */
+const char *request_traceparent(Request *r);
 bool is_visible_ascii(Span text, size_t most);
 /* The id in the path; has answered (404) where it is none. */
 bool request_prospect_id(Request *r, int64_t *ret);
