@@ -48,6 +48,7 @@ static void memory_free(HttpExchange *x) {
     x->blocks = NULL;
     exchange_body_free(x);
     x->stream.blob = blob_unref(x->stream.blob);
+    if (x->flow.out.ring) output_clear(&x->flow.out);
 }
 
 static void exchange_end(HttpExchange *x) {
@@ -65,12 +66,27 @@ static void exchange_end(HttpExchange *x) {
 }
 
 void exchange_release(HttpExchange *x) {
-    x->protocol_holds = false;
     x->connection = NULL;
+    if (x->part == EXCHANGE_STREAMING)
+        flow_closed(x, HTTP_STREAM_CANCELLED);
+    else
+        exchange_cancel(x);
+    x->protocol_holds = false;
     exchange_end(x);
 }
 
+void exchange_cancel(HttpExchange *x) {
+    void (*cancelled)(void *user, HttpExchange *x) = x->cancelled;
+    x->cancelled = NULL;
+    if (cancelled && x->part == EXCHANGE_HANDLING) cancelled(x->cancel_user, x);
+}
+
 void exchange_forget_server(HttpExchange *x) {
+    if (x->part == EXCHANGE_STREAMING) {
+        x->protocol_holds = true;
+        exchange_release(x);
+        return;
+    }
     list_out(x);
     x->server->bodies -= x->body_bytes.len;
     x->server = NULL;
@@ -84,10 +100,11 @@ void exchange_head_done(HttpExchange *x) {
     const HttpServerOptions *o = &x->server->options;
     size_t limit = o->body_limit_for ? o->body_limit_for(o->user, x) : o->body_limit;
     x->body_limit = limit < o->body_limit ? limit : o->body_limit;
+    if (o->on_head) o->on_head(o->user, x);
 }
 
-/* One peer is bounded by the limit of its route, all together by the server's: many slow senders must not fill the
- * machine before anyone has looked at who they are. */
+/* One peer is bounded by the limit of its route, all together by the server's: many slow senders must not
+ * fill the machine before anyone has looked at who they are. */
 int exchange_body(HttpExchange *x, Span bytes, const char **why) {
     *why = "The body is larger than allowed.";
     if (bytes.len > x->body_limit - x->body_bytes.len) return 413;
@@ -112,15 +129,30 @@ void exchange_dispatch(HttpExchange *x) {
 }
 
 void http_respond(HttpExchange *x, const HttpAnswer *answer) {
+    if (x->part == EXCHANGE_STREAMING) abort(); /* a mistake of ours */
     x->part = EXCHANGE_ANSWERED;
-    if (x->connection && connection_alive(x->connection)) {
-        if (x->h2)
-            h2_answer(x, answer);
-        else
-            h1_answer(x, answer);
-    }
+    x->handler_holds = true; /* in on_head it did not yet */
+    if (x->connection && connection_alive(x->connection)) exchange_ways(x)->answer(x, answer);
     x->handler_holds = false;
     exchange_end(x);
+}
+
+void http_on_cancel(HttpExchange *x, void (*cancelled)(void *user, HttpExchange *x), void *user) {
+    x->cancelled = cancelled;
+    x->cancel_user = user;
+}
+
+bool exchange_trailers(HttpExchange *x, const HttpField *trailers, size_t count) {
+    HttpField *kept = count ? http_alloc(x, count * sizeof *kept) : NULL;
+    if (!kept) return !count;
+    for (size_t i = 0; i < count; i++) {
+        kept[i].name = exchange_keep(x, span_of(trailers[i].name));
+        kept[i].value = (Span){exchange_keep(x, trailers[i].value), trailers[i].value.len};
+        if (!kept[i].name || !kept[i].value.at) return false;
+    }
+    x->trailers = kept;
+    x->trailer_count = count;
+    return true;
 }
 
 /* --- memory --- */

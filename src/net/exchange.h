@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "net/connection.h"
 #include "net/h1_parser.h"
+#include "net/http_stream.h"
 
 enum { EXCHANGE_BLOCK = 3 << 10, EXCHANGE_ALLOC_MAX = 256 << 10 };
 
@@ -16,10 +17,28 @@ typedef struct Block {
 } Block;
 
 typedef enum ExchangePart {
-    EXCHANGE_READING,  /* the request is not complete */
-    EXCHANGE_HANDLING, /* on_request has been called */
+    EXCHANGE_READING,   /* the request is not complete */
+    EXCHANGE_HANDLING,  /* on_request has been called */
+    EXCHANGE_STREAMING, /* http_stream_open() has been called, closed() has not */
     EXCHANGE_ANSWERED,
 } ExchangePart;
+
+/* Of a call that streams. */
+typedef struct Flow {
+    HttpStreamEvents events;
+    size_t held;       /* bytes given to data() and not consumed */
+    uint64_t promised; /* still to come of the content-length that the answer's head has told; NO_PROMISE */
+    Output out;        /* HTTP/2: what waits for the stream's window */
+    int64_t stall_us;  /* HTTP/2: deadline of `out`, or 0 */
+    Deferred late;     /* opened when the peer had gone: closed() is called by this */
+    bool headed;       /* http_stream_head() */
+    bool bodiless;     /* the answer has no body, whatever is written */
+    bool ended;        /* http_stream_end() */
+    bool refused;      /* a write went above the limit: writable() is owed */
+    bool asleep;       /* HTTP/2: nghttp2 has been told that nothing is ready */
+    bool told_drain;
+} Flow;
+#define NO_PROMISE UINT64_MAX
 
 struct HttpExchange {
     HttpServer *server; /* NULL once it is freed */
@@ -32,9 +51,13 @@ struct HttpExchange {
     Header *headers;
     uint32_t header_count, header_size;
     size_t header_bytes; /* names + values + 32 each */
-    Buf body_bytes; /* only by exchange_body() and exchange_body_free() */
+    Buf body_bytes;      /* only by exchange_body() and exchange_body_free() */
     size_t body_limit;
     void *user;
+    void (*cancelled)(void *user, HttpExchange *x); /* or NULL */
+    void *cancel_user;
+    const HttpField *trailers; /* of the answer, in the exchange's memory */
+    size_t trailer_count;
     char peer[INET6_ADDRSTRLEN];
 
     struct { /* HTTP/2 only */
@@ -49,6 +72,7 @@ struct HttpExchange {
         HttpExchange *next, *previous; /* among its connection's */
     } stream;
 
+    Flow flow;
     Block *blocks;
     size_t allocated, used;
     _Alignas(16) char block[EXCHANGE_BLOCK];
@@ -58,14 +82,42 @@ HttpExchange *exchange_new(Connection *c); /* held by the protocol; NULL where m
 bool exchange_header(HttpExchange *x, Span name, Span value); /* spans are kept, not copied */
 char *exchange_keep(HttpExchange *x, Span bytes);             /* a copy in the exchange's memory, or NULL */
 void exchange_target(HttpExchange *x, Span target);           /* path and query */
-void exchange_head_done(HttpExchange *x);                     /* the request's fields are known */
+/* The request's fields are known: finds the body's limit and calls on_head. Look at x->part afterwards.
+ * (HTTP/1.1: and whether there still is an exchange.) */
+void exchange_head_done(HttpExchange *x);
 /* Bytes of the body have come: 0, or the status to refuse the request with. */
 int exchange_body(HttpExchange *x, Span bytes, const char **why);
 void exchange_body_free(HttpExchange *x);
-void exchange_dispatch(HttpExchange *x);                      /* the request is whole: calls on_request */
-void exchange_release(HttpExchange *x);                       /* the protocol lets go */
-void exchange_forget_server(HttpExchange *x);                 /* the server is being freed */
+void exchange_dispatch(HttpExchange *x);      /* the request is whole: calls on_request */
+void exchange_release(HttpExchange *x);       /* the protocol lets go; tells the handler if it has to */
+void exchange_forget_server(HttpExchange *x); /* the server is being freed */
+/* The stream has gone and the answer is no longer wanted: tells a handler that asked for it. May answer. */
+void exchange_cancel(HttpExchange *x);
+bool exchange_trailers(HttpExchange *x, const HttpField *trailers, size_t count); /* keeps a copy */
 
-/* By protocol. */
-void h1_answer(HttpExchange *x, const HttpAnswer *answer);
-void h2_answer(HttpExchange *x, const HttpAnswer *answer);
+/* http_stream.c: of an exchange in EXCHANGE_STREAMING */
+bool flow_wants_data(const HttpExchange *x); /* or is the body to be read away? */
+void flow_data(HttpExchange *x, Span bytes, bool end);
+void flow_writable(HttpExchange *x,
+                   size_t waiting); /* calls writable() if that is owed and so few bytes wait */
+void flow_closed(HttpExchange *x, HttpStreamEnd how); /* the protocol has still to let go */
+void flow_drain(HttpExchange *x);
+int64_t flow_silence_ms(const HttpExchange *x); /* 0: none */
+
+/* What the two protocols do differently. The connection is alive. */
+typedef struct ExchangeWays {
+    void (*answer)(HttpExchange *x, const HttpAnswer *answer);
+    void (*opened)(HttpExchange *x); /* of an exchange that was being handled */
+    void (*head)(HttpExchange *x, const HttpAnswer *answer);
+    bool (*write)(HttpExchange *x, Span bytes,
+                  Blob *blob); /* blob: bytes lie in it; false where memory ends */
+    size_t (*waiting)(const HttpExchange *x);
+    void (*end)(HttpExchange *x);
+    void (*reset)(HttpExchange *x, uint32_t code);
+    void (*consumed)(HttpExchange *x, size_t len); /* flow.held is already that much less */
+    void (*late)(HttpExchange *x);                 /* the stream had closed before http_stream_open() */
+} ExchangeWays;
+extern const ExchangeWays H1_WAYS, H2_WAYS;
+static inline const ExchangeWays *exchange_ways(const HttpExchange *x) {
+    return x->h2 ? &H2_WAYS : &H1_WAYS;
+}

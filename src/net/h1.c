@@ -1,33 +1,16 @@
-/* h1.c - HTTP/1.1 on a connection (RFC 9112).
+/* h1.c - HTTP/1.1 on a connection (RFC 9112): what comes in.
  *
  *     HEAD -> BODY -> HANDLING -> HEAD ...      or -> LAST (an answer with "connection: close")
+ *               `---> AWAY -----^               (the answer was over before the body)
  *
  * Pipelined requests are worked off one after the other, so answers are in order whenever they are given, and
- * an unsafe request never overtakes the one before it (section 9.3.2). While a request is being handled, what
- * follows it waits in `in`, up to a bound, then in the kernel. A request that is refused ends the connection:
- * after a doubt about framing nobody can know where the next one begins. */
+ * an unsafe request never overtakes the one before it (section 9.3.2). While a request is being handled, or
+ * its handler does not keep up with the body, what follows waits in `in`, up to a bound, then in the kernel.
+ * A request that is refused ends the connection: after a doubt about framing nobody can know where the next
+ * one begins. */
 #include "net/h1.h"
 
-#include "net/answer.h"
-
-enum { WAITING_MAX = 64 << 10, IN_LIMIT = 1 << 20, BODY_FIRST = 64 << 10 };
-
-typedef enum H1Part { PART_HEAD, PART_BODY, PART_HANDLING, PART_LAST } H1Part;
-
-typedef struct H1 {
-    Connection *c;
-    HttpExchange *x; /* from its head on, until it is answered */
-    H1Scan scan;
-    H1Chunks chunks;
-    uint64_t left; /* of a body with a length */
-    uint8_t part;
-    bool started;    /* bytes of a head have come */
-    bool empty_line; /* has stood before it */
-    bool chunked, keep_alive;
-    bool running;  /* input is being worked off further up the stack */
-    bool upgraded; /* the connection belongs to another protocol now; to be freed by who is running */
-    Buf in;        /* bytes not worked off: begins with the request that scan looks at */
-} H1;
+enum { WAITING_MAX = 64 << 10, IN_LIMIT = 1 << 20, BODY_FIRST = 64 << 10, READ_AWAY_MAX = 4 << 20 };
 
 void *h1_new(Connection *c) {
     H1 *h = calloc(1, sizeof *h);
@@ -52,112 +35,55 @@ static const HttpServerOptions *options(const H1 *h) {
     return &h->c->server->options;
 }
 
-/* --- answers --- */
-
-static void write_text(Connection *c, const char *text) {
-    connection_write(c, span_of(text));
-}
-
-static void write_number(Connection *c, uint64_t number) {
-    char digits[NUMBER_TEXT];
-    connection_write(c, (Span){digits, answer_number(digits, number)});
-}
-
-static void write_field(Connection *c, const HttpField *f) {
-    write_text(c, f->name);
-    connection_write(c, SPAN(": "));
-    connection_write(c, f->value);
-    connection_write(c, SPAN("\r\n"));
-}
-
-static void write_status(Connection *c, int status) {
-    if (status == 200) {
-        connection_write(c, SPAN("HTTP/1.1 200 OK\r\ndate: "));
-    } else {
-        connection_write(c, SPAN("HTTP/1.1 "));
-        write_number(c, (uint64_t)status);
-        connection_write(c, SPAN(" "));
-        write_text(c, answer_reason(status));
-        connection_write(c, SPAN("\r\ndate: "));
-    }
-    connection_write(c, server_date(c->server));
-    connection_write(c, SPAN("\r\n"));
-}
-
-static void write_answer(Connection *c, const HttpAnswer *answer, bool head_only, Span connection) {
-    Span body = answer_body(answer);
-    write_status(c, answer->status);
-    if (answer_has_body(answer->status)) {
-        connection_write(c, SPAN("content-length: "));
-        write_number(c, body.len);
-        connection_write(c, SPAN("\r\n"));
-    }
-    for (size_t i = 0; i < answer->field_count; i++)
-        if (answer_field_is_clean(&answer->fields[i])) write_field(c, &answer->fields[i]);
-    connection_write(c, connection);
-    connection_write(c, SPAN("\r\n"));
-    if (head_only || !answer_has_body(answer->status)) return;
-    if (answer->blob)
-        connection_write_blob(c, answer->blob);
-    else
-        connection_write(c, body);
-}
-
-static void next_request(H1 *h) {
-    h->part = PART_HEAD;
-    h->scan = (H1Scan){0};
-    h->started = h->empty_line = false;
-    connection_deadline(h->c, options(h)->idle_ms);
-    connection_wake(h->c); /* more requests may wait in `in` */
-}
-
-void h1_answer(HttpExchange *x, const HttpAnswer *answer) {
-    Connection *c = x->connection;
-    H1 *h = c->state;
-    bool keep = h->keep_alive && !c->server->draining;
-    Span connection = !keep       ? SPAN("connection: close\r\n")
-                      : x->http10 ? SPAN("connection: keep-alive\r\n")
-                                  : SPAN("");
-    write_answer(c, answer, x->head_only, connection);
-    h->x = NULL;
-    exchange_release(x);
-    if (keep) {
-        next_request(h);
-    } else {
-        h->part = PART_LAST;
-        connection_finish(c);
-    }
-}
-
-static void refuse(H1 *h, int status, const char *why) {
-    Refusal r;
-    refusal_make(&r, status, why);
-    if (status != H1_ALIEN) write_answer(h->c, &r.answer, false, SPAN("connection: close\r\n"));
-    refusal_clear(&r);
-    h->part = PART_LAST;
-    if (h->x) exchange_release(h->x);
-    h->x = NULL;
-    connection_finish(h->c);
+static bool streams(const H1 *h) {
+    return h->x && h->x->part == EXCHANGE_STREAMING;
 }
 
 /* --- requests --- */
 
-static void dispatch(H1 *h) {
-    h->part = PART_HANDLING;
-    connection_deadline(h->c, 0);
-    exchange_dispatch(h->x);
+static bool body_is_held_back(const H1 *h) {
+    return streams(h) && h->part == PART_BODY && h->x->flow.held >= HTTP_STREAM_WINDOW;
 }
 
-static void body_begin(H1 *h, const H1Head *head, bool nothing_follows) {
-    h->part = PART_BODY;
-    h->chunked = head->chunked;
-    h->left = head->length;
-    h->chunks = (H1Chunks){0};
-    if (head->length)
-        buf_reserve(&h->x->body_bytes, head->length < BODY_FIRST ? (size_t)head->length : BODY_FIRST);
-    connection_deadline(h->c, options(h)->body_ms);
-    if (head->expect_continue && nothing_follows)
-        connection_write(h->c, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
+/* A peer that may not send, because the handler does not keep up, is not late. */
+void h1_body_deadline(H1 *h) {
+    if (h->part == PART_BODY && streams(h))
+        connection_deadline(h->c, body_is_held_back(h) ? 0 : flow_silence_ms(h->x));
+}
+
+void h1_body_resumed(H1 *h) {
+    h1_body_deadline(h);
+    connection_wake(h->c);
+}
+
+static void body_done(H1 *h) {
+    connection_deadline(h->c, 0);
+    if (h->part == PART_AWAY) {
+        h1_next_request(h);
+        return;
+    }
+    h->part = PART_HANDLING;
+    if (streams(h))
+        flow_data(h->x, SPAN(""), true);
+    else
+        exchange_dispatch(h->x);
+}
+
+/* The handler has seen the head and not answered: it wants the body, whole or in pieces. */
+static void body_begin(H1 *h, const H1Head *head) {
+    if (streams(h)) {
+        h1_body_deadline(h);
+    } else {
+        if (head->has_length && head->length > h->x->body_limit) {
+            h1_refuse(h, 413, "The body is larger than allowed.");
+            return;
+        }
+        if (head->length)
+            buf_reserve(&h->x->body_bytes, head->length < BODY_FIRST ? (size_t)head->length : BODY_FIRST);
+        connection_deadline(h->c, options(h)->body_ms);
+    }
+    if (h->expecting && !h->x->flow.headed) connection_write(h->c, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
+    h->expecting = false;
 }
 
 static void fill_exchange(HttpExchange *x, const H1Head *head) {
@@ -187,9 +113,25 @@ static int read_head(H1 *h, Span bytes, H1Head *head, const char **why) {
         *why = "The header fields are too large.";
         return 431;
     }
-    exchange_head_done(x);
-    *why = "The body is larger than allowed.";
-    return head->has_length && head->length > x->body_limit ? 413 : H1_DONE;
+    return H1_DONE;
+}
+
+/* From here on the handler may answer at any time: the parts have to be right before it is called. */
+static void head_done(H1 *h, const H1Head *head, bool nothing_follows) {
+    bool body = head->chunked || head->length;
+    h->part = body ? PART_BODY : PART_HANDLING;
+    h->chunked = head->chunked;
+    h->left = head->length;
+    h->chunks = (H1Chunks){0};
+    h->read_away = 0;
+    h->expecting = body && head->expect_continue && nothing_follows;
+    connection_deadline(h->c, 0);
+    exchange_head_done(h->x);
+    if (!h->x || !connection_alive(h->c)) return;
+    if (!body)
+        body_done(h);
+    else
+        body_begin(h, head);
 }
 
 static const char *scan_fault(int status) {
@@ -220,50 +162,75 @@ static bool step_head(H1 *h, Span *rest) {
     H1Head head = {0};
     if (status == H1_DONE) status = read_head(h, (Span){rest->at, len}, &head, &why);
     if (status != H1_DONE) {
-        refuse(h, status, why);
+        h1_refuse(h, status, why);
         return false;
     }
     *rest = (Span){rest->at + len, rest->len - len};
-    if (head.chunked || head.length)
-        body_begin(h, &head, !rest->len);
-    else
-        dispatch(h);
+    head_done(h, &head, !rest->len);
     return true;
 }
 
+/* Bytes of a body: collected, handed on, or read away, up to a bound. 0, or the status to refuse with. */
+static int take_body(H1 *h, Span bytes, const char **why) {
+    if (h->part == PART_BODY && !streams(h)) return exchange_body(h->x, bytes, why);
+    if (!bytes.len) return 0;
+    if (h->part == PART_BODY && flow_wants_data(h->x)) {
+        flow_data(h->x, bytes, false);
+        h1_body_deadline(h);
+        return 0;
+    }
+    h->read_away += bytes.len;
+    if (h->part == PART_AWAY && h->read_away > READ_AWAY_MAX) connection_finish(h->c);
+    return 0;
+}
+
+/* What the handler has room for. */
+static Span within_window(const H1 *h, Span bytes) {
+    if (!streams(h) || h->part != PART_BODY) return bytes;
+    size_t room = HTTP_STREAM_WINDOW - h->x->flow.held;
+    return bytes.len > room ? (Span){bytes.at, room} : bytes;
+}
+
 static bool step_length(H1 *h, Span *rest) {
-    size_t len = h->left < rest->len ? (size_t)h->left : rest->len;
+    Span part = within_window(h, *rest);
+    if (part.len > h->left) part.len = (size_t)h->left;
+    *rest = (Span){rest->at + part.len, rest->len - part.len};
+    h->left -= part.len;
     const char *why;
-    int status = exchange_body(h->x, (Span){rest->at, len}, &why);
-    *rest = (Span){rest->at + len, rest->len - len};
-    h->left -= len;
-    if (status) refuse(h, status, why);
-    if (h->left || h->part == PART_LAST) return false;
-    dispatch(h);
+    int status = take_body(h, part, &why);
+    if (status) h1_refuse(h, status, why);
+    if (!connection_alive(h->c) || h->left) return false;
+    body_done(h);
     return true;
 }
 
 static bool step_chunks(H1 *h, Span *rest) {
     for (int status = H1_MORE; status == H1_MORE;) {
-        if (!rest->len) return false;
-        Span data;
-        status = h1_chunks(&h->chunks, rest, options(h)->header_limit, &data);
+        if (!rest->len || body_is_held_back(h)) return false;
+        Span data, part = within_window(h, *rest);
+        size_t before = part.len;
+        status = h1_chunks(&h->chunks, &part, options(h)->header_limit, &data);
+        *rest = (Span){rest->at + (before - part.len), rest->len - (before - part.len)};
         const char *why;
-        int refused = exchange_body(h->x, data, &why);
+        int refused = take_body(h, data, &why);
+        if (!connection_alive(h->c)) return false;
         if (refused)
-            refuse(h, refused, why);
+            h1_refuse(h, refused, why);
         else if (status > H1_DONE)
-            refuse(h, status, "The chunked body is malformed.");
+            h1_refuse(h, status, "The chunked body is malformed.");
         if (h->part == PART_LAST) return false;
     }
-    dispatch(h);
+    body_done(h);
     return true;
 }
 
 static bool step(H1 *h, Span *rest) {
     switch ((H1Part)h->part) {
     case PART_HEAD: return rest->len && !connection_congested(h->c) && step_head(h, rest);
-    case PART_BODY: return h->chunked ? step_chunks(h, rest) : step_length(h, rest);
+    case PART_BODY:
+    case PART_AWAY:
+        if (!rest->len || body_is_held_back(h)) return false;
+        return h->chunked ? step_chunks(h, rest) : step_length(h, rest);
     default: return false;
     }
 }
@@ -295,35 +262,52 @@ static void run_waiting(H1 *h) {
         buf_free(&h->in);
 }
 
+/* Enough waits: the rest has to wait in the kernel. */
+static bool is_full(const H1 *h) {
+    return connection_congested(h->c) || body_is_held_back(h) ||
+           (h->part == PART_HANDLING && h->in.len >= WAITING_MAX);
+}
+
 static void input(Connection *c, Span bytes) {
     H1 *h = c->state;
+    Span rest = bytes;
     if (h->in.len) {
         buf_span(&h->in, bytes);
         if (h->in.failed)
             connection_kill(c);
         else
             run_waiting(h);
-        return;
-    }
-    Span rest = bytes;
-    if (!run(h, &rest))
+    } else if (!run(h, &rest)) {
         handed_over(h, c, rest);
-    else if (connection_alive(c))
+    } else if (connection_alive(c)) {
         buf_span(&h->in, rest);
+    }
+    if (c->protocol == &H1_PROTOCOL && connection_alive(c) && is_full(c->state)) connection_pause(c, true);
 }
 
+/* The peer sends no more, and what is begun cannot become whole. */
+static void cut_short(H1 *h) {
+    if (h->part == PART_HANDLING || connection_congested(h->c) || body_is_held_back(h)) return;
+    if (streams(h))
+        connection_kill(h->c);
+    else
+        connection_finish(h->c);
+}
+
+/* An answer that has ended makes room for the request behind it, which may be answered at once, and so on. */
 static void produce(Connection *c) {
-    H1 *h = c->state;
-    if (h->in.len) run_waiting(h);
-    if (c->protocol != &H1_PROTOCOL || !connection_alive(c)) return;
-    bool between = h->part == PART_HEAD || h->part == PART_BODY;
-    if (c->ended && between && !connection_congested(c))
-        connection_finish(c); /* nothing more can come of it */
+    for (bool ended = true; ended;) {
+        H1 *h = c->state;
+        if (streams(h)) h1_stream_turn(h);
+        if (connection_alive(c) && h->in.len) run_waiting(h);
+        if (c->protocol != &H1_PROTOCOL || !connection_alive(c)) return;
+        ended = streams(h) && h->x->flow.ended;
+        if (!ended && c->ended) cut_short(h);
+    }
 }
 
 static void written(Connection *c) {
-    const H1 *h = c->state;
-    connection_pause(c, connection_congested(c) || (h->part == PART_HANDLING && h->in.len >= WAITING_MAX));
+    connection_pause(c, is_full(c->state));
 }
 
 /* The peer may shut its side and still wait for its answer. */
@@ -334,14 +318,15 @@ static void eof(Connection *c) {
 static void expired(Connection *c) {
     H1 *h = c->state;
     if (h->part == PART_HANDLING) return;
-    if (h->started)
-        refuse(h, 408, "The request took too long to arrive.");
+    if (h->started && h->part != PART_AWAY)
+        h1_refuse(h, 408, "The request took too long to arrive.");
     else
         connection_finish(c);
 }
 
 static void drain(Connection *c) {
     const H1 *h = c->state;
+    if (streams(h)) flow_drain(h->x);
     if (h->part == PART_HEAD && !h->started) connection_finish(c);
 }
 
@@ -352,6 +337,7 @@ bool h1_upgrade(HttpExchange *x, const Protocol *protocol, void *state) {
     Buf in = h->in;
     bool running = h->running;
     h->x = NULL;
+    x->part = EXCHANGE_ANSWERED;
     x->handler_holds = false;
     exchange_release(x);
     connection_deadline(c, 0);

@@ -8,7 +8,6 @@
 #include "base/log.h"
 
 enum {
-    STREAM_WINDOW = 256 << 10,
     CONNECTION_WINDOW = 1 << 20,
     BODIES_MAX = 4 << 20,  /* in memory at a time; above it the connection's window is not opened again */
     GOAWAY_PAUSE_MS = 300, /* for requests that are on their way when the notice arrives */
@@ -42,7 +41,8 @@ void h2_stream_end(H2 *h, HttpExchange *x) {
 
 void h2_body_released(H2 *h, HttpExchange *x) {
     if (x) {
-        h->buffered -= x->body_bytes.len;
+        h->buffered -= x->body_bytes.len + x->flow.held;
+        x->flow.held = 0;
         exchange_body_free(x);
     }
     if (!h->withheld || h->buffered > BODIES_MAX + h->c->server->options.body_limit) return;
@@ -58,12 +58,13 @@ void h2_stream_deadline(H2 *h, HttpExchange *x, int64_t ms) {
 
 /* A request that does not arrive is refused; an answer that nobody takes is dropped. */
 static void stream_late(H2 *h, HttpExchange *x) {
-    x->stream.limit_us = 0;
+    x->stream.limit_us = x->flow.stall_us = 0;
     if (x->part == EXCHANGE_READING)
         h2_refuse(h, x, 408, "The request took too long to arrive.");
     else
         nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, x->stream.id,
-                                  x->stream.left ? NGHTTP2_CANCEL : NGHTTP2_NO_ERROR);
+                                  x->stream.left || x->part == EXCHANGE_STREAMING ? NGHTTP2_CANCEL
+                                                                                  : NGHTTP2_NO_ERROR);
 }
 
 /* The nearest deadline of all streams, 0: none. Those that have passed are acted upon. */
@@ -71,9 +72,11 @@ static int64_t check_streams(H2 *h, int64_t now) {
     int64_t nearest = 0;
     for (HttpExchange *x = h->streams, *next; x; x = next) {
         next = x->stream.next;
-        if (x->stream.closed || !x->stream.limit_us) continue;
-        if (x->stream.limit_us <= now) stream_late(h, x);
-        int64_t at = x->stream.limit_us;
+        int64_t at = x->stream.closed ? 0 : h2_stream_due(x);
+        if (at && at <= now) {
+            stream_late(h, x);
+            at = h2_stream_due(x);
+        }
         if (at && (!nearest || at < nearest)) nearest = at;
     }
     return nearest;
@@ -140,10 +143,20 @@ static void expired(Connection *c) {
     connection_wake(c);
 }
 
+/* A handler may end other streams than its own, so the list is begun again after each. */
+static void tell_streams(H2 *h) {
+    for (HttpExchange *x = h->streams; x;) {
+        bool told = x->part != EXCHANGE_STREAMING || x->flow.told_drain;
+        if (!told) flow_drain(x);
+        x = told ? x->stream.next : h->streams;
+    }
+}
+
 /* First a notice that refuses nothing, then, when what was on its way has arrived, the real one
  * (section 6.8). */
 static void drain(Connection *c) {
     H2 *h = c->state;
+    tell_streams(h);
     nghttp2_submit_shutdown_notice(h->session);
     h->goaway_us = connection_now(c) + GOAWAY_PAUSE_MS * 1000;
     if (!c->deadline_us || c->deadline_us > h->goaway_us) connection_deadline(c, GOAWAY_PAUSE_MS);
@@ -165,7 +178,7 @@ static bool greet(H2 *h) {
     const HttpServerOptions *o = &h->c->server->options;
     const nghttp2_settings_entry SETTINGS[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)o->requests_max},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)o->header_limit},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };

@@ -1,4 +1,5 @@
-/* HTTP/2 on a connection, for the files h2.c (what comes in) and h2_answer.c (what goes out). */
+/* HTTP/2 on a connection, for the files h2.c (the connection and its deadlines), h2_session.c (what comes
+ * in), h2_answer.c (whole answers) and h2_stream.c (answers in pieces). */
 #pragma once
 #include "net/exchange.h"
 #include "net/h2_guard.h"
@@ -9,7 +10,7 @@ typedef struct H2 {
     nghttp2_session *session;
     HttpExchange *streams;  /* open ones, and those whose handler has not answered */
     size_t handling;        /* requests begun and not answered, open stream or not */
-    size_t buffered;        /* bytes of request bodies in memory */
+    size_t buffered;        /* bytes of request bodies in memory, or held by handlers of streams */
     size_t withheld;        /* of them not yet given back to the peer's window */
     int64_t last_stream_us; /* when the last stream ended */
     int64_t goaway_us;      /* when the final GOAWAY of a drain is due, or 0 */
@@ -18,7 +19,14 @@ typedef struct H2 {
     bool over;    /* no more reading: what is queued goes out and the connection ends */
 } H2;
 
+enum { H2_STREAM_WINDOW = HTTP_STREAM_WINDOW, H2_COPY_MAX = 2048, H2_FRAME_HEAD = 9 };
+
 /* h2_answer.c */
+void h2_answer(HttpExchange *x, const HttpAnswer *answer);
+/* Submits the head; a body follows where provider is not NULL. 0, or nothing was submitted. */
+int h2_submit_head(H2 *h, HttpExchange *x, const HttpAnswer *answer, const nghttp2_data_provider *provider);
+/* The flags of the last DATA frame, behind which trailers may come: submits them. */
+uint32_t h2_last_flags(H2 *h, HttpExchange *x);
 void h2_refuse(H2 *h, HttpExchange *x, int status, const char *why);
 ssize_t h2_read_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t size, uint32_t *flags,
                      nghttp2_data_source *source, void *user);
@@ -29,10 +37,18 @@ void h2_produce(Connection *c);
 /* h2_session.c: the callbacks, made once */
 nghttp2_session *h2_session_new(H2 *h);
 
+/* h2_stream.c */
+void h2_stream_data(H2 *h, HttpExchange *x,
+                    Span bytes); /* a piece of a request whose handler takes it in pieces */
+void h2_stream_sent(H2 *h, HttpExchange *x, bool end); /* a frame has gone to the connection; the last one */
+void h2_stream_gone(H2 *h, HttpExchange *x);           /* the stream has closed before its answer was whole */
+int64_t h2_stream_due(const HttpExchange *x);          /* the nearer one of its deadlines, or 0 */
+
 /* h2.c */
 HttpExchange *h2_stream_begin(H2 *h, int32_t id);
 void h2_stream_end(H2 *h, HttpExchange *x);
-void h2_body_released(H2 *h, HttpExchange *x); /* its body's memory has been freed */
+void h2_body_released(H2 *h,
+                      HttpExchange *x); /* frees its body; opens the connection's window if that was shut */
 void h2_stream_deadline(H2 *h, HttpExchange *x, int64_t ms);
 /* The peer is at fault, or hostile: GOAWAY ENHANCE_YOUR_CALM, then the end. */
 void h2_calm_down(H2 *h, const char *cause);

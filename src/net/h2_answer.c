@@ -7,7 +7,7 @@
 
 #include "net/answer.h"
 
-enum { COPY_MAX = 2048, FIELDS_STACK = 32, FRAME_HEAD = 9 };
+enum { FIELDS_STACK = 32, TRAILERS_MAX = 32 };
 
 static nghttp2_nv field(Span name, Span value) {
     return (nghttp2_nv){(uint8_t *)name.at, (uint8_t *)value.at, name.len, value.len, NGHTTP2_NV_FLAG_NONE};
@@ -17,14 +17,14 @@ static bool may_be_sent(const HttpField *f) {
     return answer_field_is_clean(f) && strcmp(f->name, "connection") != 0; /* RFC 9113 section 8.2.2 */
 }
 
-static size_t fields_fill(H2 *h, const HttpAnswer *answer, nghttp2_nv *to, char *digits) {
+static size_t fields_fill(H2 *h, const HttpAnswer *answer, bool length, nghttp2_nv *to, char *digits) {
     size_t count = 0, len = answer_number(digits, (uint64_t)answer->status);
     to[count++] = field(SPAN(":status"), (Span){digits, len});
     to[count++] = field(SPAN("date"), server_date(h->c->server));
-    if (answer_has_body(answer->status)) {
-        char *length = digits + NUMBER_TEXT;
+    if (length) {
+        char *text = digits + NUMBER_TEXT;
         to[count++] =
-            field(SPAN("content-length"), (Span){length, answer_number(length, answer_body(answer).len)});
+            field(SPAN("content-length"), (Span){text, answer_number(text, answer_body(answer).len)});
     }
     for (size_t i = 0; i < answer->field_count; i++)
         if (may_be_sent(&answer->fields[i]))
@@ -38,23 +38,42 @@ static bool keep_body(HttpExchange *x, const HttpAnswer *answer) {
     x->stream.left = body.len;
     if (answer->blob)
         x->stream.blob = blob_ref(answer->blob);
-    else if (body.len > COPY_MAX)
+    else if (body.len > H2_COPY_MAX)
         x->stream.blob = blob_copy(body);
     x->stream.out = x->stream.blob ? x->stream.blob->bytes : exchange_keep(x, body);
     return x->stream.out;
 }
 
-static int submit(H2 *h, HttpExchange *x, const HttpAnswer *answer) {
+int h2_submit_head(H2 *h, HttpExchange *x, const HttpAnswer *answer, const nghttp2_data_provider *provider) {
     nghttp2_nv few[FIELDS_STACK], *fields = few;
     char digits[2 * NUMBER_TEXT];
     if (answer->field_count + 3 > FIELDS_STACK)
         fields = http_alloc(x, (answer->field_count + 3) * sizeof *fields);
     if (!fields) return -1;
-    size_t count = fields_fill(h, answer, fields, digits);
-    bool with_body = answer_has_body(answer->status) && !x->head_only && answer_body(answer).len;
-    if (with_body && !keep_body(x, answer)) return -1;
+    bool length = !answer->no_length && x->part != EXCHANGE_STREAMING && answer_has_body(answer->status);
+    size_t count = fields_fill(h, answer, length, fields, digits);
+    return nghttp2_submit_response(h->session, x->stream.id, fields, count, provider);
+}
+
+static int submit(H2 *h, HttpExchange *x, const HttpAnswer *answer) {
+    bool with_body = answer_has_body(answer->status) && !x->head_only &&
+                     (answer_body(answer).len || answer->trailer_count);
+    if (with_body &&
+        (!keep_body(x, answer) || !exchange_trailers(x, answer->trailers, answer->trailer_count)))
+        return -1;
     nghttp2_data_provider provider = {.source.ptr = x, .read_callback = h2_read_body};
-    return nghttp2_submit_response(h->session, x->stream.id, fields, count, with_body ? &provider : NULL);
+    return h2_submit_head(h, x, answer, with_body ? &provider : NULL);
+}
+
+uint32_t h2_last_flags(H2 *h, HttpExchange *x) {
+    if (!x->trailer_count) return NGHTTP2_DATA_FLAG_EOF;
+    nghttp2_nv fields[TRAILERS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < x->trailer_count && count < TRAILERS_MAX; i++)
+        if (may_be_sent(&x->trailers[i]))
+            fields[count++] = field(span_of(x->trailers[i].name), x->trailers[i].value);
+    nghttp2_submit_trailer(h->session, x->stream.id, fields, count);
+    return NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
 }
 
 static void answer_stream(H2 *h, HttpExchange *x, const HttpAnswer *answer) {
@@ -92,11 +111,11 @@ static void advance(HttpExchange *x, size_t len) {
 
 ssize_t h2_read_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t size, uint32_t *flags,
                      nghttp2_data_source *source, void *user) {
-    (void)session, (void)id, (void)user;
+    (void)session, (void)id;
     HttpExchange *x = source->ptr;
     size_t len = x->stream.left < size ? x->stream.left : size;
-    if (len == x->stream.left) *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (x->stream.blob && len > COPY_MAX) {
+    if (len == x->stream.left) *flags |= h2_last_flags(user, x);
+    if (x->stream.blob && len > H2_COPY_MAX) {
         *flags |= NGHTTP2_DATA_FLAG_NO_COPY; /* h2_send_shared() follows */
         return (ssize_t)len;
     }
@@ -110,8 +129,10 @@ int h2_send_shared(nghttp2_session *session, nghttp2_frame *frame, const uint8_t
     (void)session, (void)frame;
     H2 *h = user;
     HttpExchange *x = source->ptr;
-    if (!output_copy(&h->c->out, head, FRAME_HEAD) ||
-        !output_share(&h->c->out, x->stream.blob, (Span){x->stream.out, length}))
+    if (!output_copy(&h->c->out, head, H2_FRAME_HEAD)) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (x->flow.headed)
+        return output_move(&x->flow.out, &h->c->out, length) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (!output_share(&h->c->out, x->stream.blob, (Span){x->stream.out, length}))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     advance(x, length);
     return 0;

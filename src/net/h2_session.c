@@ -72,18 +72,39 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 
 static void dispatch(H2 *h, HttpExchange *x) {
     x->stream.remote_done = true;
-    if (x->part != EXCHANGE_READING || h->over) return;
-    if (x->stream.refuse) {
+    bool wanted = x->part == EXCHANGE_READING || x->part == EXCHANGE_STREAMING;
+    if (!wanted || h->over) return;
+    if (x->stream.refuse && x->part == EXCHANGE_READING) {
         h2_refuse(h, x, x->stream.refuse, "The header fields are too large.");
         return;
     }
     h2_stream_deadline(h, x, 0);
-    exchange_dispatch(x);
+    if (x->part == EXCHANGE_STREAMING)
+        flow_data(x, SPAN(""), true);
+    else
+        exchange_dispatch(x);
 }
 
 static void expect_continue(H2 *h, HttpExchange *x) {
     nghttp2_nv status = {(uint8_t *)":status", (uint8_t *)"100", 7, 3, NGHTTP2_NV_FLAG_NONE};
     nghttp2_submit_headers(h->session, NGHTTP2_FLAG_NONE, x->stream.id, NULL, &status, 1, NULL);
+}
+
+static void head_is_fine(H2 *h, HttpExchange *x, uint64_t length, bool end) {
+    h2_stream_deadline(h, x, 0);
+    exchange_head_done(x);
+    bool streams = x->part == EXCHANGE_STREAMING;
+    if (x->part == EXCHANGE_ANSWERED)
+        return;
+    else if (!streams && length > x->body_limit)
+        h2_refuse(h, x, 413, "The body is larger than allowed.");
+    else if (end)
+        dispatch(h, x);
+    else {
+        h2_stream_deadline(h, x, streams ? flow_silence_ms(x) : h->c->server->options.body_ms);
+        bool expected = span_equal_nocase(http_header(x, "expect"), SPAN("100-continue"));
+        if (expected && !x->flow.headed) expect_continue(h, x);
+    }
 }
 
 static void head_done(H2 *h, HttpExchange *x, bool end) {
@@ -94,21 +115,14 @@ static void head_done(H2 *h, HttpExchange *x, bool end) {
     Span given = http_header(x, "content-length");
     if (given.at && !span_to_u64(given, INT64_MAX, &length)) length = INT64_MAX;
     x->stream.remote_done = end;
-    exchange_head_done(x);
     if (x->stream.refuse)
         h2_refuse(h, x, x->stream.refuse, "The header fields are too large.");
     else if (span_is(x->method, "CONNECT"))
         h2_refuse(h, x, 501, "This method is not implemented.");
     else if (x->path.len + x->query.len > H1_TARGET_MAX)
         h2_refuse(h, x, 414, "The request target is too long.");
-    else if (length > x->body_limit)
-        h2_refuse(h, x, 413, "The body is larger than allowed.");
-    else if (end)
-        dispatch(h, x);
-    else {
-        h2_stream_deadline(h, x, h->c->server->options.body_ms);
-        if (span_equal_nocase(http_header(x, "expect"), SPAN("100-continue"))) expect_continue(h, x);
-    }
+    else
+        head_is_fine(h, x, length, end);
 }
 
 /* --- the body --- */
@@ -125,6 +139,10 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     (void)flags;
     H2 *h = user;
     HttpExchange *x = stream_of(session, id);
+    if (x && x->part == EXCHANGE_STREAMING && flow_wants_data(x)) {
+        h2_stream_data(h, x, span_bytes(bytes, len));
+        return 0;
+    }
     if (!x || x->part != EXCHANGE_READING) {
         nghttp2_session_consume(session, id, len);
         if (x) read_away(session, x, len);
@@ -186,11 +204,13 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         spend(h, H2_COST_RESET, "resets by the server");
     if (frame->hd.type == NGHTTP2_DATA) h2_guard_earn(&h->guard, H2_COST_WINDOW);
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
-    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
+    HttpExchange *x = stream_of(session, frame->hd.stream_id);
+    bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    if (x && x->part == EXCHANGE_STREAMING) h2_stream_sent(h, x, end);
+    if (!end) return 0;
     /* A refusal is whole although the request is not. RFC 9113 section 8.1 would let us reset the stream at
      * once, but some clients (libcurl 7.88) then lose the answer: so a part of the request is read away
      * first. */
-    HttpExchange *x = stream_of(session, frame->hd.stream_id);
     if (x && !x->stream.remote_done) h2_stream_deadline(h, x, h->c->server->options.body_ms);
     return 0;
 }
@@ -201,7 +221,14 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
     if (!x) return 0;
     nghttp2_session_set_stream_user_data(session, id, NULL);
     x->stream.closed = true;
-    if (x->part == EXCHANGE_HANDLING) return 0; /* counts until its handler has come to an end */
+    if (x->part == EXCHANGE_HANDLING) { /* counts until its handler has come to an end */
+        exchange_cancel(x);
+        return 0;
+    }
+    if (x->part == EXCHANGE_STREAMING) {
+        h2_stream_gone(h, x);
+        return 0;
+    }
     if (x->part == EXCHANGE_READING)
         h->handling--;
     else if (error == NGHTTP2_NO_ERROR || !x->stream.left)

@@ -2,11 +2,12 @@
  * h2c, told apart by the first bytes). One server belongs to one loop; everything here is called on that
  * loop's thread.
  *
- * A request arrives whole (its body bounded by `body_limit` or what body_limit_for() says), and is answered exactly once by http_respond(),
- * at once or later. An HttpExchange stays valid until http_respond() has been called, even if the peer or the
- * server has gone in between (then the answer is dropped). Malformed and oversized requests are answered by
- * the server itself, with a problem document (RFC 9457), and never reach on_request. HTTP/1.1 requests of one
- * connection come one after the other. */
+ * A request arrives whole (its body bounded by `body_limit` or what body_limit_for() says), and is answered
+ * exactly once by http_respond(), at once or later; or both come and go in pieces, see http_stream.h. An
+ * HttpExchange stays valid until http_respond() has been called, even if the peer or the server has gone in
+ * between (then the answer is dropped). Malformed and oversized requests are answered by the server itself,
+ * with a problem document (RFC 9457), and never reach on_request. HTTP/1.1 requests of one connection come
+ * one after the other. */
 #pragma once
 #include "base/blob.h"
 #include "base/err.h"
@@ -19,6 +20,10 @@ typedef struct WebSocket WebSocket;
 
 typedef struct HttpServerOptions {
     void (*on_request)(void *user, HttpExchange *x); /* whole request is here */
+    /* The head is here, nothing of the body is. May be NULL. The handler may call http_stream_open() and gets
+     * the body in pieces, or http_respond() (the body is then read away, or the connection ends); or it does
+     * neither: the body is collected up to its limit and on_request follows. */
+    void (*on_head)(void *user, HttpExchange *x);
     /* The head is here, the body is not: how much of it may come? May be NULL. */
     size_t (*body_limit_for)(void *user, HttpExchange *x);
     void *user;
@@ -82,5 +87,9 @@ typedef struct HttpAnswer {
     size_t field_count;
     Span body;  /* copied, unless blob is set */
     Blob *blob; /* instead of body: shared, the server takes a reference of its own */
+    /* Behind the body; copied. On HTTP/1.1 only for a peer that said "TE: trailers". */
+    const HttpField *trailers;
+    size_t trailer_count;
+    bool no_length; /* no content-length where the protocol can do without it (HTTP/2), as gRPC wants it */
 } HttpAnswer;
 void http_respond(HttpExchange *x, const HttpAnswer *answer);

@@ -127,6 +127,26 @@ void output_taken(Output *o, size_t len) {
     if (!o->count) release(o);
 }
 
+bool output_move(Output *from, Output *to, size_t len) {
+    while (len) {
+        const Segment *s = segment_at(from, 0);
+        size_t part = s->len < len ? s->len : len;
+        if (!output_share(to, s->blob, (Span){s->at, part})) return false;
+        output_taken(from, part);
+        len -= part;
+    }
+    return true;
+}
+
+void output_take(Output *from, char *to, size_t len) {
+    for (size_t part; len; to += part, len -= part) {
+        const Segment *s = segment_at(from, 0);
+        part = s->len < len ? s->len : len;
+        memcpy(to, s->at, part);
+        output_taken(from, part);
+    }
+}
+
 size_t output_drop(Output *o, size_t keep) {
     uint32_t stay = 0;
     size_t kept = 0, before = o->bytes;

@@ -34,6 +34,10 @@ size_t output_vector(const Output *o, struct iovec *to, size_t max);
 /* The first bytes in one run: in place where they are, else copied to `scratch`. */
 Span output_run(const Output *o, char *scratch, size_t size);
 void output_taken(Output *o, size_t len);
+/* The first len bytes, which there are, change over to the other queue, by reference; or are copied to `to`.
+ */
+bool output_move(Output *from, Output *to, size_t len); /* false where memory ends */
+void output_take(Output *from, char *to, size_t len);
 /* Forgets whole segments behind the one that holds byte `keep` - 1 (and behind a first one that is partly
  * sent). Returns the bytes dropped. */
 size_t output_drop(Output *o, size_t keep);

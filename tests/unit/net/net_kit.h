@@ -3,7 +3,9 @@
 #include "base/buf.h"
 #include "kit/test.h"
 #include "net/http_server.h"
+#include "net/http_stream.h"
 #include "net/websocket.h"
+#include <stdatomic.h>
 
 typedef struct TestServer TestServer;
 
@@ -14,7 +16,9 @@ typedef struct TestServer TestServer;
  *   /bytes?n=N 200, N bytes as a shared blob
  *   /copied?n= the same, copied
  *   /ws        echoes messages (limit 1000 bytes, queue 64 KiB); "close" closes with 4401, "flood" sends
- * until refused others 404. options may be NULL; on_request and user are set here. */
+ * until refused others 404
+ * and those of test_kit_stream.c, under /stream/. options may be NULL; on_request, on_head and user are set
+ * here. */
 TestServer *test_server(const HttpServerOptions *options);
 void test_server_stop(TestServer *s);
 unsigned test_server_port(const TestServer *s);
@@ -25,6 +29,17 @@ const char *test_server_ws_end(TestServer *s); /* "", "closed": what the last We
 
 /* key and certificate, self-signed P-256 for localhost, as PEM files in folder. */
 void test_certificate(const char *folder, const char *name, char certificate[256], char key[256]);
+
+/* test_kit_stream.c */
+void stream_on_head(HttpExchange *x);
+bool stream_on_request(HttpExchange *x); /* false: not one of these */
+typedef struct StreamCounts {
+    atomic_size_t opened, done, cancelled, drained;
+    atomic_size_t most_waiting; /* bytes, as http_stream_waiting() has said */
+    atomic_size_t fed;          /* bytes given to data() */
+} StreamCounts;
+extern StreamCounts stream_counts;
+bool stream_counts_reach(atomic_size_t *count, size_t want, int64_t within_ms);
 
 int client_open(unsigned port);
 bool client_send(int fd, Span bytes);

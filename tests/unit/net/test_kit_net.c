@@ -137,8 +137,14 @@ static void ws_later(HttpExchange *x) {
     ws_accept(http_user(x), x);
 }
 
+static void on_head(void *user, HttpExchange *x) {
+    (void)user;
+    stream_on_head(x);
+}
+
 static void on_request(void *user, HttpExchange *x) {
     Span path = http_path(x);
+    if (stream_on_request(x)) return;
     http_set_user(x, user);
     if (span_is(path, "/echo"))
         echo(x);
@@ -169,6 +175,7 @@ TestServer *test_server(const HttpServerOptions *options) {
     atomic_init(&s->ws_end, "");
     HttpServerOptions with = options ? *options : (HttpServerOptions){0};
     with.on_request = on_request;
+    with.on_head = on_head;
     with.user = s;
     Err err = {0};
     if (!CHECK_OK(loop_open(&s->loop, &err), &err)) abort();
