@@ -84,14 +84,27 @@ static void committed(void *user) {
     doorbell_ring(p->bell, "prospects", "work"); /* nobody there: it looks by itself when it starts */
 }
 
+/* What a client's certificate means: with "required" nobody gets past the handshake without a valid one, with
+ * "optional" a bad one ends it. Who the user is, the token says. */
+static bool open_tls(Program *p, Err *err) {
+    const Config *c = p->config;
+    Span verify = span_of(config_text(c, "EVENTS_TLS_CLIENT_VERIFY"));
+    HttpTlsOptions options = {config_path(c, "tls.crt"), config_path(c, "tls.key")};
+    const char *authorities = config_text(c, "EVENTS_TLS_CLIENT_CA");
+    options.client_ca_file = *authorities ? authorities : NULL;
+    options.client_required = span_is(verify, "required");
+    if (!options.client_required && !span_is(verify, "optional"))
+        return err_set(err, &ERR_CONFIG, "EVENTS_TLS_CLIENT_VERIFY is required or optional");
+    return http_tls_open(&options, &p->tls, err);
+}
+
 static bool open_parts(Program *p, Err *err) {
     const Config *c = p->config;
     Gateway *g = &p->gateway;
     const char *secrets;
     if (!config_secret(c, "EVENTS_WEBHOOK_SECRET", "webhook", &secrets, err) ||
         !tokens_open(config_path(c, "keys"), &g->tokens, err) ||
-        !static_files_read(config_text(c, "EVENTS_WEB_ROOT"), &g->files, err) ||
-        !http_tls_open(config_path(c, "tls.crt"), config_path(c, "tls.key"), &p->tls, err) ||
+        !static_files_read(config_text(c, "EVENTS_WEB_ROOT"), &g->files, err) || !open_tls(p, err) ||
         !doorbell_open(service_home(p->service), "gateway", &p->bell, err) || !open_threads(p, err) ||
         !queue_sender_open(config_text(c, "EVENTS_QUEUE"), service_home(p->service), &g->queue, err))
         return false;

@@ -141,8 +141,9 @@ static bool open_journal(Grid *g, Err *err) {
 static bool open_servers(Grid *g, Err *err) {
     const Config *config = service_config(g->service);
     const char *keys;
+    const HttpTlsOptions tls = {config_path(config, "tls.crt"), config_path(config, "tls.key")};
     if (!config_secret(config, "EVENTS_GRID_KEY", "grid-key", &keys, err) ||
-        !http_tls_open(config_path(config, "tls.crt"), config_path(config, "tls.key"), &g->tls, err))
+        !http_tls_open(&tls, &g->tls, err))
         return false;
     g->topic = grid_topic_new(&(GridTopicOptions){.keys = keys, .publish = on_publication, .user = g});
     HttpServerOptions options = {.on_request = on_request, .user = g, .body_limit = GRID_TOPIC_BODY};

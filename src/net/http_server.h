@@ -50,8 +50,15 @@ size_t http_server_connections(const HttpServer *server);
 HttpServer *http_server_free(HttpServer *server); /* closes what is still open */
 AUTO_FREE(HttpServer, http_server_free)
 
-/* Certificate chain and key in PEM files. TLS 1.2 and 1.3, session resumption, ALPN. Shared by all loops. */
-bool http_tls_open(const char *certificate_file, const char *key_file, HttpTls **ret, Err *err);
+/* TLS 1.2 and 1.3, session resumption by tickets, ALPN. Shared by all loops. */
+typedef struct HttpTlsOptions {
+    const char *certificate_file, *key_file; /* PEM; the chain, the server's own first */
+    /* PEM: whose certificates clients may show. A certificate that none of them has signed ends the handshake. NULL:
+     * nobody is asked for one. */
+    const char *client_ca_file;
+    bool client_required; /* who shows none is turned away, too */
+} HttpTlsOptions;
+bool http_tls_open(const HttpTlsOptions *options, HttpTls **ret, Err *err); /* copies the options */
 bool http_tls_reload(HttpTls *tls, Err *err); /* new connections use the files' present content */
 HttpTls *http_tls_free(HttpTls *tls);
 AUTO_FREE(HttpTls, http_tls_free)

@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import http from 'node:http';
+import https from 'node:https';
 import { decode, encode } from './protobuf.mjs';
 import { eventually } from './wait.mjs';
 
@@ -15,10 +16,13 @@ export class WebSocketClient extends EventEmitter {
   #opcode = 0;
   closed = null;
 
-  static open(url, { headers = {}, protocols = [PROTOCOL] } = {}) {
+  /** tls: options of tls.connect(), for https: and wss: addresses. */
+  static open(url, { headers = {}, protocols = [PROTOCOL], tls = {} } = {}) {
     const key = randomBytes(16).toString('base64');
+    const address = url.replace(/^ws/, 'http');
     return new Promise((done, fail) => {
-      const request = http.request(url.replace(/^ws/, 'http'), {
+      const request = (address.startsWith('https') ? https : http).request(address, {
+        ...tls,
         agent: false,
         headers: {
           connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': 13, 'sec-websocket-key': key,

@@ -96,7 +96,7 @@ static void curl_tls(void) {
     Err err = {0};
     AUTO(HttpTls) tls = NULL;
     test_certificate(test_folder(), "localhost", certificate, key);
-    if (!CHECK_OK(http_tls_open(certificate, key, &tls, &err), &err)) return;
+    if (!CHECK_OK(http_tls_open(&(HttpTlsOptions){certificate, key}, &tls, &err), &err)) return;
     TestServer *s = test_server(&(HttpServerOptions){.tls = tls});
     snprintf(base, sizeof base, "https://127.0.0.1:%u", test_server_port(s));
     for (int h2 = 0; h2 < 2; h2++) {

@@ -51,7 +51,7 @@ static HttpTls *open_tls(char certificate[256], char key[256], const char *folde
     Err err = {0};
     HttpTls *tls = NULL;
     test_certificate(folder, "first", certificate, key);
-    if (!CHECK_OK(http_tls_open(certificate, key, &tls, &err), &err)) abort();
+    if (!CHECK_OK(http_tls_open(&(HttpTlsOptions){certificate, key}, &tls, &err), &err)) abort();
     return tls;
 }
 
@@ -90,6 +90,139 @@ static void reload(void) {
     CHECK(!http_tls_reload(tls, &err) && err_is(&err, &ERR_CONFIG));
     Client still = connect_tls(context, test_server_port(s), NULL);
     client_close(&still);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(context);
+    CHECK(test_server_empties(s, 3000));
+    test_server_stop(s);
+}
+
+/* --- sessions --- */
+
+static void resumption(void) {
+    static const int VERSIONS[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    char certificate[256], key[256];
+    AUTO(HttpTls) tls = open_tls(certificate, key, test_folder());
+    TestServer *s = test_server(&(HttpServerOptions){.tls = tls});
+    for (size_t i = 0; i < COUNT(VERSIONS); i++) {
+        SSL_CTX *context = must(SSL_CTX_new(TLS_client_method()));
+        SSL_CTX_set_min_proto_version(context, VERSIONS[i]);
+        SSL_CTX_set_max_proto_version(context, VERSIONS[i]);
+        SSL_SESSION *session = NULL;
+        for (int round = 0; round < 3; round++) { /* each use gives a ticket that is good for the next one */
+            Client c = connect_tls(context, test_server_port(s), session);
+            AUTO_BUF got = {0};
+            tls_talk(&c, span_of(GET), "\r\n\r\n", &got);
+            CHECK(SSL_session_reused(c.ssl) == (round > 0));
+            CHECK(SSL_version(c.ssl) == VERSIONS[i]);
+            SSL_SESSION_free(session);
+            session = SSL_get1_session(c.ssl);
+            CHECK(SSL_SESSION_get_max_early_data(session) == 0);
+            SSL_shutdown(c.ssl); /* else OpenSSL thinks that the session is broken */
+            client_close(&c);
+        }
+        SSL_SESSION_free(session);
+        SSL_CTX_free(context);
+    }
+    CHECK(test_server_empties(s, 3000));
+    test_server_stop(s);
+}
+
+/* --- certificates of clients --- */
+
+typedef enum Shows { SHOWS_NONE, SHOWS_GOOD, SHOWS_BAD, SHOWS } Shows;
+
+typedef struct Pair {
+    char certificate[256], key[256];
+} Pair;
+
+static SSL_CTX *client_context(int version, const Pair *shown) {
+    SSL_CTX *context = must(SSL_CTX_new(TLS_client_method()));
+    SSL_CTX_set_min_proto_version(context, version);
+    SSL_CTX_set_max_proto_version(context, version);
+    if (shown) {
+        CHECK(SSL_CTX_use_certificate_chain_file(context, shown->certificate) == 1);
+        CHECK(SSL_CTX_use_PrivateKey_file(context, shown->key, SSL_FILETYPE_PEM) == 1);
+    }
+    return context;
+}
+
+/* With TLS 1.3 a client learns only after its own part of the handshake that it was turned away. */
+static bool is_served(SSL_CTX *context, unsigned port) {
+    Client c = {client_open(port), must(SSL_new(context))};
+    struct timeval limit = {3, 0};
+    char answer[64] = "";
+    setsockopt(c.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    SSL_set_fd(c.ssl, c.fd);
+    bool ok = SSL_connect(c.ssl) == 1 && SSL_write(c.ssl, GET, sizeof GET - 1) > 0 &&
+              SSL_read(c.ssl, answer, sizeof answer - 1) > 0 && !strncmp(answer, "HTTP/1.1 200", 12);
+    client_close(&c);
+    return ok;
+}
+
+static void client_certificates(void) {
+    static const int VERSIONS[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    static const struct {
+        bool asks, required, served[SHOWS];
+    } CASES[] = {
+        {false, false, {[SHOWS_NONE] = true, [SHOWS_GOOD] = true, [SHOWS_BAD] = true}},
+        {true, false, {[SHOWS_NONE] = true, [SHOWS_GOOD] = true, [SHOWS_BAD] = false}},
+        {true, true, {[SHOWS_NONE] = false, [SHOWS_GOOD] = true, [SHOWS_BAD] = false}},
+    };
+    const char *folder = test_folder();
+    Pair own, good, bad;
+    test_certificate(folder, "own", own.certificate, own.key);
+    test_certificate(folder, "good", good.certificate, good.key);
+    test_certificate(folder, "bad", bad.certificate, bad.key);
+    const Pair *const shown[SHOWS] = {NULL, &good, &bad};
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        Err err = {0};
+        AUTO(HttpTls) tls = NULL;
+        HttpTlsOptions options = {own.certificate, own.key, CASES[i].asks ? good.certificate : NULL,
+                                  CASES[i].required};
+        if (!CHECK_OK(http_tls_open(&options, &tls, &err), &err)) return;
+        TestServer *s = test_server(&(HttpServerOptions){.tls = tls});
+        for (size_t k = 0; k < COUNT(VERSIONS) * SHOWS; k++) {
+            SSL_CTX *context = client_context(VERSIONS[k % COUNT(VERSIONS)], shown[k / COUNT(VERSIONS)]);
+            bool served = is_served(context, test_server_port(s));
+            if (served != CASES[i].served[k / COUNT(VERSIONS)]) printf("\n    case %zu, client %zu", i, k);
+            CHECK(served == CASES[i].served[k / COUNT(VERSIONS)]);
+            SSL_CTX_free(context);
+        }
+        CHECK(test_server_empties(s, 3000));
+        test_server_stop(s);
+    }
+}
+
+/* A ticket does not carry a client past authorities that have changed since. */
+static void tickets_end_with_their_authorities(void) {
+    const char *folder = test_folder();
+    Pair own, first, second;
+    Err err = {0};
+    AUTO(HttpTls) tls = NULL;
+    test_certificate(folder, "own", own.certificate, own.key);
+    test_certificate(folder, "first", first.certificate, first.key);
+    test_certificate(folder, "second", second.certificate, second.key);
+    char authorities[300];
+    snprintf(authorities, sizeof authorities, "%s/authorities.crt", folder);
+    CHECK(link(first.certificate, authorities) == 0);
+    HttpTlsOptions options = {own.certificate, own.key, authorities, true};
+    if (!CHECK_OK(http_tls_open(&options, &tls, &err), &err)) return;
+    TestServer *s = test_server(&(HttpServerOptions){.tls = tls});
+    SSL_CTX *context = client_context(TLS1_2_VERSION, &first);
+    Client c = connect_tls(context, test_server_port(s), NULL);
+    SSL_SESSION *session = SSL_get1_session(c.ssl);
+    Client again = connect_tls(context, test_server_port(s), session);
+    CHECK(SSL_session_reused(again.ssl));
+    CHECK(rename(second.certificate, authorities) == 0);
+    CHECK_OK(http_tls_reload(tls, &err), &err);
+    Client late = {client_open(test_server_port(s)), must(SSL_new(context))};
+    SSL_set_fd(late.ssl, late.fd);
+    SSL_set_session(late.ssl, session);
+    CHECK(SSL_connect(late.ssl) != 1);
+    CHECK(truncate(authorities, 0) == 0 && !http_tls_reload(tls, &err) && err_is(&err, &ERR_CONFIG));
+    client_close(&c);
+    client_close(&again);
+    client_close(&late);
     SSL_SESSION_free(session);
     SSL_CTX_free(context);
     CHECK(test_server_empties(s, 3000));
@@ -201,4 +334,6 @@ static void out_of_descriptors(void) {
     test_server_stop(s);
 }
 
-SUITE("tls", TEST(reload), TEST(bad_handshakes), TEST(websocket_over_tls), TEST(out_of_descriptors));
+SUITE("tls", TEST(reload), TEST(resumption), TEST(client_certificates),
+      TEST(tickets_end_with_their_authorities), TEST(bad_handshakes), TEST(websocket_over_tls),
+      TEST(out_of_descriptors));
