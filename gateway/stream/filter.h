@@ -6,8 +6,8 @@
 #pragma once
 #include "base/auto.h"
 #include "events/v1/stream.pb-c.h"
-#include "gateway/stream/event.h"
 #include "gateway/auth/token.h"
+#include "gateway/stream/event.h"
 
 typedef struct Filter Filter;
 

@@ -2,8 +2,9 @@
  * of it.
  *
  * Most sessions of a tenant want the same events of a run. So the frame is made once for each distinct answer
- * (which events, with or without personal fields, which position) and the same bytes are queued to all of
- * them; the cache lives for one run and has few places, because there are few distinct answers. */
+ * (which events, with or without personal fields, which position, for which kind of wire) and the same bytes
+ * are queued to all of them; the cache lives for one run and has few places, because there are few distinct
+ * answers. */
 #include "gateway/stream/live.h"
 
 #include "base/clock.h"
@@ -22,6 +23,7 @@ typedef struct CachedFrame {
     Wanted wanted;
     bool personal;
     int64_t position;
+    FrameForm *form;
     Blob *frame;
 } CachedFrame;
 
@@ -58,11 +60,11 @@ static Blob *make_frame(const Run *run, const CachedFrame *key) {
     size_t count = 0;
     for (size_t i = 0; i < run->count; i++)
         if (key->wanted.bits[i / 64] >> (i % 64) & 1) chosen[count++] = run->events[i];
-    return frame_batch(chosen, count, key->personal, key->position, NULL);
+    return frame_batch(key->form, &(BatchParts){chosen, count, key->personal, key->position, NULL});
 }
 
 static bool same_frame(const CachedFrame *a, const CachedFrame *b) {
-    return a->position == b->position && a->personal == b->personal &&
+    return a->position == b->position && a->personal == b->personal && a->form == b->form &&
            !memcmp(a->wanted.bits, b->wanted.bits, sizeof a->wanted.bits);
 }
 
@@ -81,6 +83,7 @@ static void give(Session *s, Run *run) {
     CachedFrame key = {.wanted = wanted_by(s, run), .personal = s->claims.scope_bits & SCOPE_PII};
     if (!key.wanted.any) return;
     key.position = session_position(s);
+    key.form = session_form(s);
     if (session_send(s, frame_for(run, &key))) s->told = key.position;
 }
 
@@ -132,7 +135,7 @@ static void restart(Sessions *all) {
         next = s->next;
         if (s->closing || !s->subscription_count) continue;
         while (s->subscription_count) session_end_subscription(s, &s->subscriptions[0]);
-        session_send(s, frame_resync(0, all->position, "epoch"));
+        session_send(s, frame_resync(session_form(s), 0, all->position, "epoch"));
     }
 }
 
@@ -164,7 +167,8 @@ static void tidy(Timer *timer) {
         next = s->next;
         int64_t position = session_position(s);
         if (s->closing || !s->subscription_count || position <= s->told) continue;
-        if (session_send(s, frame_batch(NULL, 0, false, position, NULL))) s->told = position;
+        Blob *frame = frame_batch(session_form(s), &(BatchParts){.position = position});
+        if (session_send(s, frame)) s->told = position;
     }
     loop_timer_set(all->worker->loop, timer, TIDY_MS);
 }

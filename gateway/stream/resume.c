@@ -72,7 +72,7 @@ void resume_stop(Session *s) {
 static void take_turn(Task *task) {
     Session *s = CONTAINER(task, Session, turn);
     s->turn_posted = false;
-    if (s->ws)
+    if (s->to)
         resume_kick(s);
     else
         session_release(s);
@@ -98,11 +98,11 @@ static void give_page(Session *s, Subscription *sub, Event *const *events, size_
     post_turn(s);
     if (wanted) {
         s->told = session_position(s);
-        if (!session_send(s, frame_batch(chosen, wanted, s->claims.scope_bits & SCOPE_PII, s->told, &id)))
-            return;
+        BatchParts parts = {chosen, wanted, s->claims.scope_bits & SCOPE_PII, s->told, &id};
+        if (!session_send(s, frame_batch(session_form(s), &parts))) return;
     }
     sub->live = live;
-    if (live) session_send(s, frame_subscribed(id, cursor, true));
+    if (live) session_send(s, frame_subscribed(session_form(s), id, cursor, true));
 }
 
 /* --- pages of the log --- */
@@ -196,13 +196,13 @@ static void back(Job *job) {
     ResumeJob *j = CONTAINER(job, ResumeJob, job);
     Session *s = j->session;
     s->worker->in_flight--;
-    Subscription *sub = s->ws && !s->closing ? by_serial(s, j->serial) : NULL;
+    Subscription *sub = s->to && !s->closing ? by_serial(s, j->serial) : NULL;
     bool applies = sub && !sub->live;
     if (applies) apply(s, sub, j);
     for (size_t i = 0; i < j->count; i++) event_unref(j->events[i]);
     free(j);
     s->resume = NULL; /* only now: until here it kept the session in memory */
-    if (!s->ws)
+    if (!s->to)
         session_release(s);
     else if (!applies)
         resume_kick(s);
@@ -243,10 +243,10 @@ static void step(Session *s, Subscription *sub) {
 }
 
 void resume_kick(Session *s) {
-    if (!s->ws || s->closing || s->resume || s->turn_posted) return;
+    if (!s->to || s->closing || s->resume || s->turn_posted) return;
     Subscription *sub = furthest_behind(s);
     if (!sub) return;
-    if (websocket_queued(s->ws) > LOW_WATER)
+    if (s->wire->queued(s->to) > LOW_WATER)
         wait_ms(s, READER_MS);
     else
         step(s, sub);

@@ -27,12 +27,10 @@ static void free_subscriptions(Session *s) {
 }
 
 void session_release(Session *s) {
-    if (!s->ws && !s->resume && !s->turn_posted) free(s);
+    if (!s->to && !s->resume && !s->turn_posted) free(s);
 }
 
-static void closed(WebSocket *ws, void *user) {
-    (void)ws;
-    Session *s = user;
+void session_gone(Session *s) {
     loop_timer_stop(s->worker->loop, &s->expiry);
     resume_stop(s);
     *s->at = s->next;
@@ -40,25 +38,8 @@ static void closed(WebSocket *ws, void *user) {
     s->worker->sessions->count--;
     free_subscriptions(s);
     s->closing = true;
-    s->ws = NULL;
+    s->to = NULL;
     session_release(s);
-}
-
-static void drained(WebSocket *ws, void *user) {
-    (void)ws;
-    resume_kick(user);
-}
-
-WebSocketEvents session_events(Session *s) {
-    return (WebSocketEvents){
-        .message = session_message,
-        .closed = closed,
-        .drained = drained,
-        .user = s,
-        .message_limit = SESSION_MESSAGE,
-        .queue_limit = SESSION_QUEUE,
-        .heartbeat_ms = SESSION_HEARTBEAT_S * 1000,
-    };
 }
 
 static void token_expired(Timer *timer) {
@@ -68,15 +49,16 @@ static void token_expired(Timer *timer) {
     if (left_us > 0)
         loop_timer_set(s->worker->loop, timer, left_us / 1000 + 1);
     else
-        session_close(s, 4401, "the token has expired");
+        session_close(s, SESSION_EXPIRED, "the token has expired");
 }
 
-void session_open(Session *s, WebSocket *ws) {
+void session_open(Session *s, const SessionWire *wire, void *to) {
     Sessions *all = s->worker->sessions;
     char id[UUID_TEXT];
     Uuid uuid = uuid_v4();
     uuid_format(&uuid, id);
-    s->ws = ws;
+    s->wire = wire;
+    s->to = to;
     s->next = all->first;
     s->at = &all->first;
     if (s->next) s->next->at = &s->next;
@@ -85,25 +67,24 @@ void session_open(Session *s, WebSocket *ws) {
     s->told = all->position;
     s->expiry.expired = token_expired;
     loop_timer_set(s->worker->loop, &s->expiry, (s->claims.expires_at - clock_now_us()) / 1000 + 1);
-    session_send(s, frame_welcome(id, all->position, all->epoch, SESSION_HEARTBEAT_S));
+    session_send(s, frame_welcome(session_form(s), id, all->position, all->epoch, SESSION_HEARTBEAT_S));
 }
 
 void session_close(Session *s, int code, const char *reason) {
     if (s->closing) return;
     s->closing = true;
-    websocket_close(s->ws, code, reason);
+    s->wire->close(s->to, code, reason);
 }
 
 /* A client that does not read loses what waits for it, keeps its position and comes back with it. */
 static void close_slow(Session *s) {
-    websocket_drop_queue(s->ws);
-    session_close(s, 1013, "too much is waiting; come back with your position");
+    session_close(s, SESSION_SLOW, "too much is waiting; come back with your position");
 }
 
 bool session_send(Session *s, Blob *frame) {
-    bool sent = frame && !s->closing && websocket_send_frame(s->ws, frame);
+    bool sent = frame && !s->closing && s->wire->send(s->to, frame);
     if (!frame)
-        session_close(s, 1011, "out of memory");
+        session_close(s, SESSION_BROKEN, "out of memory");
     else if (!sent && !s->closing)
         close_slow(s);
     blob_unref(frame);
@@ -133,7 +114,7 @@ void session_end_subscription(Session *s, Subscription *sub) {
 void session_resync(Session *s, Subscription *sub, const char *reason) {
     uint32_t id = sub->id;
     session_end_subscription(s, sub);
-    session_send(s, frame_resync(id, s->worker->sessions->position, reason));
+    session_send(s, frame_resync(session_form(s), id, s->worker->sessions->position, reason));
 }
 
 Sessions *sessions_new(Worker *worker) {
@@ -154,7 +135,8 @@ void sessions_drain(Sessions *all) {
         next = s->next;
         uint32_t random;
         random_bytes(&random, sizeof random);
-        session_send(s, frame_reconnect(RECONNECT_MIN_MS + random % RECONNECT_SPREAD_MS, "shutdown"));
-        session_close(s, 1001, "shutdown");
+        session_send(
+            s, frame_reconnect(session_form(s), RECONNECT_MIN_MS + random % RECONNECT_SPREAD_MS, "shutdown"));
+        session_close(s, SESSION_SHUTDOWN, "shutdown");
     }
 }

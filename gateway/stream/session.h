@@ -1,14 +1,13 @@
-/* The stream's clients. One Sessions per loop, one Session per WebSocket; all on the loop's thread. */
+/* The stream's clients. One Sessions per loop, one Session per WebSocket or gRPC stream; all on the loop's
+ * thread. */
 #pragma once
-#include "gateway/stream/filter.h"
 #include "gateway/gateway.h"
+#include "gateway/stream/filter.h"
 #include "gateway/stream/session_frames.h"
-#include "net/websocket.h"
 
 enum {
     SUBSCRIPTIONS_MAX = 32,
-    SESSION_MESSAGE = 64 << 10, /* bytes of a client's message */
-    SESSION_QUEUE = 1 << 20,    /* bytes waiting for a client that does not read */
+    SESSION_QUEUE = 1 << 20, /* bytes waiting for a client that does not read */
     SESSION_HEARTBEAT_S = 20,
     RUN_EVENTS = 256, /* events of one batch, and about how many bytes */
     RUN_BYTES = 256 << 10,
@@ -16,6 +15,29 @@ enum {
 
 typedef struct Session Session;
 typedef struct ResumeJob ResumeJob;
+
+/* Where a session's frames go, and how. */
+typedef struct SessionWire {
+    FrameForm *form;
+    bool (*send)(void *to,
+                 Blob *frame);  /* takes a reference of its own; false: too much waits, nothing was queued */
+    size_t (*queued)(void *to); /* bytes that wait */
+    /* What is queued goes out first, unless it is SESSION_SLOW. session_gone() follows, but not from within.
+     */
+    void (*close)(void *to, int code, const char *reason);
+} SessionWire;
+
+/* Why a session is closed: close codes of the WebSocket. */
+enum {
+    SESSION_SHUTDOWN = 1001,
+    SESSION_TEXT = 1003,
+    SESSION_UNDECODABLE = 1007,
+    SESSION_FLOOD = 1008,
+    SESSION_BROKEN = 1011,
+    SESSION_SLOW = 1013, /* does not read: what waits for it is dropped */
+    SESSION_EXPIRED = 4401,
+    SESSION_FORBIDDEN = 4403,
+};
 
 typedef struct Subscription {
     uint32_t id, serial; /* serial: never used again on this connection, unlike id */
@@ -25,7 +47,8 @@ typedef struct Subscription {
 } Subscription;
 
 struct Session {
-    WebSocket *ws; /* NULL: gone, and only a job or a task still holds the Session */
+    const SessionWire *wire;
+    void *to; /* NULL: gone, and only a job or a task still holds the Session */
     Worker *worker;
     Session *next, **at;
     Claims claims;
@@ -55,13 +78,16 @@ struct Sessions {
     Timer tidy; /* tells quiet sessions their position */
 };
 
-/* Takes over a WebSocket that was accepted with session_events() and a Session of session_new(). */
 Session *session_new(Worker *worker, const Claims *claims);
-WebSocketEvents session_events(Session *session);
-void session_open(Session *session, WebSocket *ws);
-void session_discard(Session *session); /* where no WebSocket came of it */
+void session_open(Session *session, const SessionWire *wire, void *to); /* sends the Welcome */
+void session_discard(Session *session);                                 /* where no wire came of it */
+void session_gone(Session *session); /* the wire is: session is freed, now or later */
+static inline FrameForm *session_form(const Session *session) {
+    return session->wire->form;
+}
 
-/* Sends, or closes (1013) a client that does not read. Takes the frame's reference; NULL closes (1011). */
+/* Sends, or closes (SESSION_SLOW) a client that does not read. Takes the frame's reference; NULL closes
+ * (SESSION_BROKEN). */
 bool session_send(Session *session, Blob *frame);
 void session_close(Session *session, int code, const char *reason);
 /* The position that may be told now: no subscription that still catches up is passed. */
@@ -71,9 +97,12 @@ void session_end_subscription(Session *session, Subscription *subscription);
 /* Ends one with ResyncRequired. */
 void session_resync(Session *session, Subscription *subscription, const char *reason);
 void session_release(Session *session); /* frees it where it is gone and nothing holds it */
-/* session_input.c: WebSocketEvents.message */
-void session_message(WebSocket *ws, void *user, bool text, Span bytes);
+/* session_input.c */
+void session_message(Session *session, bool text, Span bytes); /* of the client, on a wire that has such */
+/* NULL, or why there is no new subscription: "forbidden", "invalid_subject", ... (of another log: it has been
+ * told ResyncRequired). */
+const char *session_subscribe(Session *session, const Events__V1__Subscribe *subscribe);
 
 Sessions *sessions_new(Worker *worker);
 Sessions *sessions_free(Sessions *sessions); /* after live_stop() and loop_free() */
-void sessions_drain(Sessions *sessions);     /* Reconnect, then 1001, for all */
+void sessions_drain(Sessions *sessions);     /* Reconnect, then SESSION_SHUTDOWN, for all */

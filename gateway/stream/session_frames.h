@@ -1,21 +1,33 @@
-/* The server's frames of stream.proto as WebSocket frames, and the client's decoded. No I/O. */
+/* The server's frames of stream.proto as bytes of the wire that they go to, and the client's decoded. No I/O.
+ */
 #pragma once
 #include "base/arena.h"
 #include "base/blob.h"
 #include "events/v1/stream.pb-c.h"
 #include "gateway/stream/event.h"
 
+/* A packed ServerFrame as it stands on one kind of wire: in a WebSocket's frame, in one of gRPC, ... NULL out
+ * of memory. Who has the same form can share the bytes. */
+typedef Blob *FrameForm(Span message);
+
 /* A ServerFrame with an EventBatch: the events' shared bytes with the position (and, for a subscription that
  * catches up, its id) behind them. NULL out of memory. */
-Blob *frame_batch(Event *const *events, size_t count, bool personal, int64_t position, const uint32_t *id);
+typedef struct BatchParts {
+    Event *const *events;
+    size_t count;
+    bool personal;
+    int64_t position;
+    const uint32_t *id; /* or NULL */
+} BatchParts;
+Blob *frame_batch(FrameForm *form, const BatchParts *parts);
 
-Blob *frame_welcome(const char *connection_id, int64_t position, const char *epoch,
+Blob *frame_welcome(FrameForm *form, const char *connection_id, int64_t position, const char *epoch,
                     uint32_t heartbeat_seconds);
-Blob *frame_subscribed(uint32_t id, int64_t position, bool caught_up);
-Blob *frame_resync(uint32_t id, int64_t position, const char *reason);
-Blob *frame_pong(int64_t nonce);
-Blob *frame_error(uint32_t id, const char *code, const char *message);
-Blob *frame_reconnect(uint32_t retry_after_ms, const char *reason);
+Blob *frame_subscribed(FrameForm *form, uint32_t id, int64_t position, bool caught_up);
+Blob *frame_resync(FrameForm *form, uint32_t id, int64_t position, const char *reason);
+Blob *frame_pong(FrameForm *form, int64_t nonce);
+Blob *frame_error(FrameForm *form, uint32_t id, const char *code, const char *message);
+Blob *frame_reconnect(FrameForm *form, uint32_t retry_after_ms, const char *reason);
 
 typedef enum FrameFault { FRAME_GOOD, FRAME_UNDECODABLE, FRAME_UNKNOWN } FrameFault;
 /* In memory of the arena. FRAME_UNKNOWN: no frame, one that we do not know, or more than one. */

@@ -1,8 +1,8 @@
-/* session_input.c - what a client may say on its WebSocket, one function per frame. */
+/* session_input.c - what a client may say, one function per frame. */
 #include "base/clock.h"
+#include "gateway/auth/token_cache.h"
 #include "gateway/stream/resume.h"
 #include "gateway/stream/session.h"
-#include "gateway/auth/token_cache.h"
 #include <stdlib.h>
 
 enum { ARENA_BYTES = 1 << 20, MESSAGES_BURST = 500, MESSAGE_US = 10000 }; /* then a hundred a second */
@@ -22,7 +22,7 @@ static void tell_error(Session *s, uint32_t id, const char *code) {
     const char *text = "";
     for (size_t i = 0; i < COUNT(TEXTS); i++)
         if (!strcmp(TEXTS[i].code, code)) text = TEXTS[i].text;
-    session_send(s, frame_error(id, code, text));
+    session_send(s, frame_error(session_form(s), id, code, text));
 }
 
 static const char *subscribe_fault(Session *s, const Events__V1__Subscribe *in) {
@@ -43,25 +43,27 @@ static Subscription *add_subscription(Session *s, const Events__V1__Subscribe *i
 /* A position at or above this loop's is not history: the projection (whose position a page of REST tells), or
  * another gateway, may be a little ahead of this loop. Then the stream begins here, without what the client
  * has already. */
-static void subscribe(Session *s, const Events__V1__ClientFrame *frame) {
-    const Events__V1__Subscribe *in = frame->subscribe;
+const char *session_subscribe(Session *s, const Events__V1__Subscribe *in) {
     const Sessions *all = s->worker->sessions;
     const char *code = subscribe_fault(s, in);
     Filter *filter = code ? NULL : filter_new(in, &s->claims, &code);
-    if (!filter) {
-        tell_error(s, in->id, code);
-        return;
-    }
+    if (!filter) return code;
     bool resumes = in->resume_case == EVENTS__V1__SUBSCRIBE__RESUME_AFTER;
     int64_t after = resumes ? (in->after > 0 ? in->after : 0) : all->position;
     if (resumes && *in->epoch && strcmp(in->epoch, all->epoch)) {
         filter_free(filter);
-        session_send(s, frame_resync(in->id, all->position, "epoch"));
-        return;
+        session_send(s, frame_resync(session_form(s), in->id, all->position, "epoch"));
+        return NULL;
     }
     bool live = after >= all->position;
     add_subscription(s, in, filter, after, live);
-    if (session_send(s, frame_subscribed(in->id, after, live)) && !live) resume_kick(s);
+    if (session_send(s, frame_subscribed(session_form(s), in->id, after, live)) && !live) resume_kick(s);
+    return NULL;
+}
+
+static void subscribe(Session *s, const Events__V1__ClientFrame *frame) {
+    const char *code = session_subscribe(s, frame->subscribe);
+    if (code) tell_error(s, frame->subscribe->id, code);
 }
 
 static void unsubscribe(Session *s, const Events__V1__ClientFrame *frame) {
@@ -82,7 +84,7 @@ static void refresh_token(Session *s, const Events__V1__ClientFrame *frame) {
         return;
     }
     if (strcmp(claims.user_id, s->claims.user_id) || strcmp(claims.tenant_id, s->claims.tenant_id)) {
-        session_close(s, 4403, "the token is another user's");
+        session_close(s, SESSION_FORBIDDEN, "the token is another user's");
         return;
     }
     s->claims = claims;
@@ -90,7 +92,7 @@ static void refresh_token(Session *s, const Events__V1__ClientFrame *frame) {
 }
 
 static void ping(Session *s, const Events__V1__ClientFrame *frame) {
-    session_send(s, frame_pong(frame->ping->nonce));
+    session_send(s, frame_pong(session_form(s), frame->ping->nonce));
 }
 
 static void (*const HANDLERS[])(Session *, const Events__V1__ClientFrame *) = {
@@ -108,22 +110,20 @@ static bool may_speak(Session *s) {
     return s->quiet_at_us - now <= (int64_t)MESSAGES_BURST * MESSAGE_US;
 }
 
-void session_message(WebSocket *ws, void *user, bool text, Span bytes) {
-    (void)ws;
-    Session *s = user;
+void session_message(Session *s, bool text, Span bytes) {
     if (s->closing) return;
     if (!may_speak(s)) {
-        session_close(s, 1008, "too many messages");
+        session_close(s, SESSION_FLOOD, "too many messages");
         return;
     }
     if (text) {
-        session_close(s, 1003, "messages are binary");
+        session_close(s, SESSION_TEXT, "messages are binary");
         return;
     }
     AUTO(Arena) arena = arena_new(ARENA_BYTES);
     Events__V1__ClientFrame *frame;
     switch (frame_read(bytes, arena, &frame)) {
-    case FRAME_UNDECODABLE: session_close(s, 1007, "not a protobuf message"); break;
+    case FRAME_UNDECODABLE: session_close(s, SESSION_UNDECODABLE, "not a protobuf message"); break;
     case FRAME_UNKNOWN: tell_error(s, 0, "unknown_frame"); break;
     case FRAME_GOOD: HANDLERS[frame->frame_case](s, frame); break;
     }

@@ -5,11 +5,11 @@
  * it would end up in logs of proxies), or as a ticket, which is worth nothing a moment later and may thus
  * stand in a URL. */
 #include "base/clock.h"
-#include "gateway/rest/answer.h"
 #include "gateway/auth/origin.h"
+#include "gateway/rest/answer.h"
 #include "gateway/rest/handlers.h"
 #include "gateway/rest/login.h"
-#include "gateway/stream/session.h"
+#include "gateway/stream/socket.h"
 #include "gateway/tracing.h"
 #include "store/user_sessions.h"
 #include <stdlib.h>
@@ -34,11 +34,11 @@ static bool look_at_protocol(void *user, Span protocol) {
 static void open_stream(Request *r, const Claims *claims, bool protocol) {
     Worker *worker = r->worker;
     Session *session = session_new(worker, claims);
-    WebSocketEvents events = session_events(session);
+    WebSocketEvents events = socket_events(session);
     tracing_answered(r, 101);
     WebSocket *ws = websocket_accept(r->x, protocol ? PROTOCOL : NULL, &events);
     if (ws)
-        session_open(session, ws);
+        session_open(session, &SOCKET_WIRE, ws);
     else
         session_discard(session);
 }

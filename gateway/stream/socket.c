@@ -1,0 +1,52 @@
+#include "gateway/stream/socket.h"
+
+#include "gateway/stream/resume.h"
+
+enum { BINARY = 2, MESSAGE_MAX = 64 << 10 /* bytes of a client's message */ };
+
+Blob *socket_frame(Span message) {
+    return websocket_frame(BINARY, message);
+}
+
+static bool send_frame(void *to, Blob *frame) {
+    return websocket_send_frame(to, frame);
+}
+
+static size_t queued(void *to) {
+    return websocket_queued(to);
+}
+
+static void close_socket(void *to, int code, const char *reason) {
+    if (code == SESSION_SLOW) websocket_drop_queue(to);
+    websocket_close(to, code, reason);
+}
+
+const SessionWire SOCKET_WIRE = {
+    .form = socket_frame, .send = send_frame, .queued = queued, .close = close_socket};
+
+static void message(WebSocket *ws, void *user, bool text, Span bytes) {
+    (void)ws;
+    session_message(user, text, bytes);
+}
+
+static void closed(WebSocket *ws, void *user) {
+    (void)ws;
+    session_gone(user);
+}
+
+static void drained(WebSocket *ws, void *user) {
+    (void)ws;
+    resume_kick(user);
+}
+
+WebSocketEvents socket_events(Session *session) {
+    return (WebSocketEvents){
+        .message = message,
+        .closed = closed,
+        .drained = drained,
+        .user = session,
+        .message_limit = MESSAGE_MAX,
+        .queue_limit = SESSION_QUEUE,
+        .heartbeat_ms = SESSION_HEARTBEAT_S * 1000,
+    };
+}
