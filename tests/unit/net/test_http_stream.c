@@ -190,7 +190,7 @@ static void curl_echo(void) {
     Err err = {0};
     AUTO(HttpTls) tls = NULL;
     test_certificate(test_folder(), "localhost", certificate, key);
-    if (!CHECK_OK(http_tls_open(certificate, key, &tls, &err), &err)) return;
+    if (!CHECK_OK(http_tls_open(&(HttpTlsOptions){certificate, key}, &tls, &err), &err)) return;
     for (int secure = 0; secure < 2; secure++) {
         TestServer *s = test_server(&(HttpServerOptions){.tls = secure ? tls : NULL});
         atomic_store(&stream_counts.most_waiting, 0);
