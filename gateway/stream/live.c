@@ -23,7 +23,7 @@ typedef struct CachedFrame {
     Wanted wanted;
     bool personal;
     int64_t position;
-    FrameForm *form;
+    FrameForm form;
     Blob *frame;
 } CachedFrame;
 
@@ -64,7 +64,7 @@ static Blob *make_frame(const Run *run, const CachedFrame *key) {
 }
 
 static bool same_frame(const CachedFrame *a, const CachedFrame *b) {
-    return a->position == b->position && a->personal == b->personal && a->form == b->form &&
+    return a->position == b->position && a->personal == b->personal && a->form.make == b->form.make &&
            !memcmp(a->wanted.bits, b->wanted.bits, sizeof a->wanted.bits);
 }
 

@@ -42,6 +42,10 @@ void session_gone(Session *s) {
     session_release(s);
 }
 
+FrameForm session_form(const Session *s) {
+    return (FrameForm){s->wire->form, s->worker->sessions->epoch};
+}
+
 static void token_expired(Timer *timer) {
     Session *s = CONTAINER(timer, Session, expiry);
     int64_t left_us =

@@ -18,7 +18,7 @@ typedef struct ResumeJob ResumeJob;
 
 /* Where a session's frames go, and how. */
 typedef struct SessionWire {
-    FrameForm *form;
+    FrameMake *form;
     bool (*send)(void *to,
                  Blob *frame);  /* takes a reference of its own; false: too much waits, nothing was queued */
     size_t (*queued)(void *to); /* bytes that wait */
@@ -82,9 +82,7 @@ Session *session_new(Worker *worker, const Claims *claims);
 void session_open(Session *session, const SessionWire *wire, void *to); /* sends the Welcome */
 void session_discard(Session *session);                                 /* where no wire came of it */
 void session_gone(Session *session); /* the wire is: session is freed, now or later */
-static inline FrameForm *session_form(const Session *session) {
-    return session->wire->form;
-}
+FrameForm session_form(const Session *session);
 
 /* Sends, or closes (SESSION_SLOW) a client that does not read. Takes the frame's reference; NULL closes
  * (SESSION_BROKEN). */

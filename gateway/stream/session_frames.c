@@ -9,7 +9,7 @@ enum { TAG_EVENTS = 2 << 3 | 2, TAG_POSITION = 2 << 3, TAG_IDS = 3 << 3 | 2 };
 
 /* An EventBatch is a message of few fields: entries (made by event.c), position, ids. Its bytes are put
  * together here, because packing by protobuf-c would encode every event again for every reader. */
-Blob *frame_batch(FrameForm *form, const BatchParts *p) {
+Blob *frame_batch(FrameForm form, const BatchParts *p) {
     AUTO_BUF tail = {0}, ids = {0}, frame = {0};
     size_t entries = 0;
     for (size_t i = 0; i < p->count; i++) {
@@ -29,16 +29,16 @@ Blob *frame_batch(FrameForm *form, const BatchParts *p) {
     proto_write_varint(&frame, entries + tail.len);
     for (size_t i = 0; i < p->count; i++) buf_span(&frame, blob_view(event_entry(p->events[i], p->personal)));
     buf_span(&frame, buf_view(&tail));
-    return frame.failed ? NULL : form(buf_view(&frame));
+    return frame.failed ? NULL : form.make(buf_view(&frame), form.epoch);
 }
 
-static Blob *pack(FrameForm *form, const Events__V1__ServerFrame *frame) {
+static Blob *pack(FrameForm form, const Events__V1__ServerFrame *frame) {
     AUTO_BUF bytes = {0};
     size_t size = events__v1__server_frame__get_packed_size(frame);
     char *to = buf_reserve(&bytes, size + 1);
     if (!to) return NULL;
     bytes.len = events__v1__server_frame__pack(frame, (uint8_t *)to);
-    return form(buf_view(&bytes));
+    return form.make(buf_view(&bytes), form.epoch);
 }
 
 #define FRAME(Case)                                                                                          \
@@ -47,7 +47,7 @@ static Blob *pack(FrameForm *form, const Events__V1__ServerFrame *frame) {
         .frame_case = EVENTS__V1__SERVER_FRAME__FRAME_##Case                                                 \
     }
 
-Blob *frame_welcome(FrameForm *form, const char *connection_id, int64_t position, const char *epoch,
+Blob *frame_welcome(FrameForm form, const char *connection_id, int64_t position, const char *epoch,
                     uint32_t heartbeat_seconds) {
     Google__Protobuf__Timestamp now = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
     Events__V1__Welcome welcome = EVENTS__V1__WELCOME__INIT;
@@ -64,7 +64,7 @@ Blob *frame_welcome(FrameForm *form, const char *connection_id, int64_t position
     return pack(form, &frame);
 }
 
-Blob *frame_subscribed(FrameForm *form, uint32_t id, int64_t position, bool caught_up) {
+Blob *frame_subscribed(FrameForm form, uint32_t id, int64_t position, bool caught_up) {
     Events__V1__Subscribed subscribed = EVENTS__V1__SUBSCRIBED__INIT;
     subscribed.id = id;
     subscribed.position = position;
@@ -74,7 +74,7 @@ Blob *frame_subscribed(FrameForm *form, uint32_t id, int64_t position, bool caug
     return pack(form, &frame);
 }
 
-Blob *frame_resync(FrameForm *form, uint32_t id, int64_t position, const char *reason) {
+Blob *frame_resync(FrameForm form, uint32_t id, int64_t position, const char *reason) {
     Events__V1__ResyncRequired resync = EVENTS__V1__RESYNC_REQUIRED__INIT;
     resync.id = id;
     resync.position = position;
@@ -84,7 +84,7 @@ Blob *frame_resync(FrameForm *form, uint32_t id, int64_t position, const char *r
     return pack(form, &frame);
 }
 
-Blob *frame_pong(FrameForm *form, int64_t nonce) {
+Blob *frame_pong(FrameForm form, int64_t nonce) {
     Events__V1__Pong pong = EVENTS__V1__PONG__INIT;
     pong.nonce = nonce;
     Events__V1__ServerFrame frame = FRAME(PONG);
@@ -92,7 +92,7 @@ Blob *frame_pong(FrameForm *form, int64_t nonce) {
     return pack(form, &frame);
 }
 
-Blob *frame_error(FrameForm *form, uint32_t id, const char *code, const char *message) {
+Blob *frame_error(FrameForm form, uint32_t id, const char *code, const char *message) {
     Events__V1__Error error = EVENTS__V1__ERROR__INIT;
     error.id = id;
     error.code = (char *)code;
@@ -102,7 +102,7 @@ Blob *frame_error(FrameForm *form, uint32_t id, const char *code, const char *me
     return pack(form, &frame);
 }
 
-Blob *frame_reconnect(FrameForm *form, uint32_t retry_after_ms, const char *reason) {
+Blob *frame_reconnect(FrameForm form, uint32_t retry_after_ms, const char *reason) {
     Events__V1__Reconnect reconnect = EVENTS__V1__RECONNECT__INIT;
     reconnect.retry_after_ms = retry_after_ms;
     reconnect.reason = (char *)reason;

@@ -4,7 +4,8 @@
 
 enum { BINARY = 2, MESSAGE_MAX = 64 << 10 /* bytes of a client's message */ };
 
-Blob *socket_frame(Span message) {
+Blob *socket_frame(Span message, const char *epoch) {
+    (void)epoch;
     return websocket_frame(BINARY, message);
 }
 

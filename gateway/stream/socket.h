@@ -6,4 +6,4 @@
 /* For websocket_accept(); then session_open(session, &SOCKET_WIRE, ws). */
 WebSocketEvents socket_events(Session *session);
 extern const SessionWire SOCKET_WIRE;
-Blob *socket_frame(Span message); /* its form */
+Blob *socket_frame(Span message, const char *epoch); /* its form */

@@ -214,7 +214,7 @@ static void batch(bool personal, const char *first_name, const char *email) {
     AUTO(Event) b = created(4);
     AUTO(Arena) arena = arena_new(0);
     uint32_t id = 300;
-    AUTO(Blob) frame = frame_batch(socket_frame, &(BatchParts){(Event *[]){a, b}, 2, personal, 4, &id});
+    AUTO(Blob) frame = frame_batch((FrameForm){socket_frame, "e"}, &(BatchParts){(Event *[]){a, b}, 2, personal, 4, &id});
     REQUIRE(frame && frame->len > 4);
     size_t head = (frame->bytes[1] & 127) == 126 ? 4 : 2; /* of the WebSocket frame */
     Events__V1__ServerFrame *f = events__v1__server_frame__unpack(arena_protobuf(arena), frame->len - head,
