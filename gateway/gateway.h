@@ -3,6 +3,7 @@
 #pragma once
 #include "app/queries.h"
 #include "gateway/auth/attempts.h"
+#include "gateway/auth/proxies.h"
 #include "gateway/stream/hub.h"
 #include "gateway/rest/documents.h"
 #include "gateway/rest/static.h"
@@ -31,6 +32,7 @@ typedef struct Gateway {
     GridWebhook *webhook;
     Server *server;
     const char *allowed_origins;
+    Proxies *proxies;
     int64_t access_us, refresh_us; /* lives of tokens */
     bool test_endpoints;
     atomic_bool ready;

@@ -40,6 +40,7 @@ static bool read_settings(Program *p, Err *err) {
     g->access_us = access * 1000000;
     g->refresh_us = refresh * 1000000;
     g->allowed_origins = config_text(c, "EVENTS_ALLOWED_ORIGINS");
+    if (!proxies_read(config_text(c, "EVENTS_TRUSTED_PROXIES"), &g->proxies, err)) return false;
     g->test_endpoints = config_flag(c, "EVENTS_TEST_ENDPOINTS");
     p->queries = (QueriesOptions){config_text(c, "EVENTS_READ_DB"), config_text(c, "EVENTS_QUEUE"),
                                   service_home(p->service)};
@@ -155,6 +156,7 @@ static void close_parts(Program *p) {
     g->webhook = grid_webhook_free(g->webhook);
     g->hub = hub_free(g->hub);
     g->attempts = attempts_free(g->attempts);
+    g->proxies = proxies_free(g->proxies);
     g->files = static_files_free(g->files);
     g->documents = documents_free(g->documents);
     g->tokens = tokens_free(g->tokens);

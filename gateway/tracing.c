@@ -21,7 +21,7 @@ void tracing_request(Request *r) {
     r->span = trace_begin_edge(room, TRACE_SERVER, verb, route, incoming, r->traceparent);
     trace_word(r->span, "http.request.method", method);
     if (route) trace_word(r->span, "http.route", route);
-    trace_word(r->span, "url.scheme", http_is_tls(r->x) ? "https" : "http");
+    trace_word(r->span, "url.scheme", r->secure ? "https" : "http");
     trace_word(r->span, "network.protocol.version", http_is_h2(r->x) ? "2" : "1.1");
     trace_id(r->span, "events.correlation_id", span_of(r->correlation_id));
 }

@@ -37,11 +37,10 @@ static bool is_plain_authority(Span authority) {
 
 /* A page may load what is ours and nothing else, and no inline script or style. 'self' covers the stream's
  * ws: and wss: in today's browsers but not in those of 2021; so its own address is named. */
-static void add_page_policy(Fields *f, const HttpExchange *x) {
-    Span authority = http_authority(x);
+static void add_page_policy(Fields *f, const Request *r) {
     char own[160] = "";
-    if (is_plain_authority(authority))
-        snprintf(own, sizeof own, " %s://%.*s", http_is_tls(x) ? "wss" : "ws", SPAN_ARGS(authority));
+    if (is_plain_authority(r->authority))
+        snprintf(own, sizeof own, " %s://%.*s", r->secure ? "wss" : "ws", SPAN_ARGS(r->authority));
     int len = snprintf(f->csp, sizeof f->csp,
                        "default-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'%s;"
                        " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -50,14 +49,14 @@ static void add_page_policy(Fields *f, const HttpExchange *x) {
     add(f, "cross-origin-opener-policy", SPAN("same-origin"));
 }
 
-static void add_security(Fields *f, const HttpExchange *x, const Answer *a) {
+static void add_security(Fields *f, const Request *r, const Answer *a) {
     if (a->media_type && span_starts(span_of(a->media_type), SPAN("text/html")))
-        add_page_policy(f, x);
+        add_page_policy(f, r);
     else /* data, whoever may take it for a page */
         add(f, "content-security-policy", SPAN("default-src 'none'; frame-ancestors 'none'"));
     add(f, "x-content-type-options", SPAN("nosniff"));
     add(f, "referrer-policy", SPAN("no-referrer"));
-    if (http_is_tls(x)) add(f, "strict-transport-security", SPAN("max-age=31536000"));
+    if (r->secure) add(f, "strict-transport-security", SPAN("max-age=31536000"));
 }
 
 static void add_cors(Fields *f, const Request *r) {
@@ -94,7 +93,7 @@ void answer_send(Request *r, Answer *a) {
     if (a->media_type) add(&f, "content-type", span_of(a->media_type));
     if (!a->cacheable) add(&f, "cache-control", SPAN("no-store"));
     for (size_t i = 0; i < a->field_count; i++) add(&f, a->fields[i].name, a->fields[i].value);
-    add_security(&f, r->x, a);
+    add_security(&f, r, a);
     add_cors(&f, r);
     add_vary(&f, r, a);
     HttpAnswer answer = {

@@ -163,7 +163,7 @@ static void login_back(Job *job) {
     AuthWork *w = CONTAINER(job, AuthWork, job);
     const Events__V1__LoginRequest *in = (const Events__V1__LoginRequest *)w->message;
     if (!w->err.kind)
-        attempts_forgive(w->request->gateway->attempts, span_of(in->username), http_peer(w->request->x));
+        attempts_forgive(w->request->gateway->attempts, span_of(in->username), w->request->peer);
     back(job);
 }
 
@@ -173,8 +173,7 @@ void rest_login(Request *r) {
     const Events__V1__LoginRequest *in = (const Events__V1__LoginRequest *)w->message;
     int64_t retry_after;
     w->job.done = login_back;
-    if (attempts_take(r->gateway->attempts, span_of(in->username), http_peer(r->x), clock_mono_us(),
-                      &retry_after))
+    if (attempts_take(r->gateway->attempts, span_of(in->username), r->peer, clock_mono_us(), &retry_after))
         work_start(w, r->gateway->logins);
     else
         answer_slow_down(w, retry_after);

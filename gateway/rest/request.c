@@ -35,10 +35,29 @@ static Span media_type(Span header) {
     return span_trim(span_split(header, ';', &parameters));
 }
 
+static Span first_of(Span list) {
+    Span rest;
+    return span_trim(span_split(list, ',', &rest));
+}
+
+static void look_behind_proxy(Request *r) {
+    const Proxies *proxies = r->gateway->proxies;
+    r->peer = http_peer(r->x);
+    r->authority = http_authority(r->x);
+    r->secure = http_is_tls(r->x);
+    if (!proxies_trust(proxies, r->peer)) return;
+    r->peer = proxies_client(proxies, r->peer, http_header_list(r->x, "x-forwarded-for"));
+    Span scheme = first_of(http_header_list(r->x, "x-forwarded-proto"));
+    Span authority = first_of(http_header_list(r->x, "x-forwarded-host"));
+    if (scheme.len) r->secure = span_equal_nocase(scheme, SPAN("https"));
+    if (authority.len) r->authority = authority;
+}
+
 Request *request_new(Worker *worker, HttpExchange *x) {
     Request *r = http_alloc(x, sizeof *r);
     if (!r) return NULL;
     *r = (Request){.x = x, .worker = worker, .gateway = worker->gateway};
+    look_behind_proxy(r);
     r->if_match = http_header_list(x, "if-match");
     r->if_none_match = http_header_list(x, "if-none-match");
     Span given = http_header(x, "x-correlation-id");

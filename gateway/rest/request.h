@@ -38,7 +38,11 @@ struct Request {
     Worker *worker;
     Gateway *gateway;
     const Route *route;
-    Span param;             /* the segment at "{}" */
+    Span param; /* the segment at "{}" */
+    /* The client's side of the way here: behind a trusted proxy what that says, else what the exchange has.
+     */
+    Span peer, authority;   /* numeric address; host and port that it asked for */
+    bool secure;            /* over TLS */
     Claims claims;          /* zero where the route is public */
     const char *media_type; /* of the answer, by Accept; NULL where the route offers no choice */
     bool wants_protobuf;    /* it is the binary form */

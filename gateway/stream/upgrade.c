@@ -104,8 +104,7 @@ static bool upgrade_is_fine(Request *r, Offered *offered) {
         return false;
     }
     websocket_protocols(r->x, look_at_protocol, offered);
-    if (!origin_allowed(http_header(r->x, "origin"), r->gateway->allowed_origins, http_is_tls(r->x),
-                        http_authority(r->x)))
+    if (!origin_allowed(http_header(r->x, "origin"), r->gateway->allowed_origins, r->secure, r->authority))
         answer_problem(r, &ERR_FORBIDDEN, "this origin may not open a stream");
     else if (offered->any && !offered->ours)
         answer_problem(r, &ERR_INVALID, "the subprotocol is " PROTOCOL);

@@ -9,6 +9,7 @@ import { brotliCompressSync, brotliDecompressSync, gunzipSync, gzipSync } from '
 import { call, callHttp2, Client, JSON_TYPE } from './kit/client.mjs';
 import { Installation } from './kit/installation.mjs';
 import { decode, define } from './kit/protobuf.mjs';
+import { WebSocketClient } from './kit/websocket.mjs';
 
 define('Prospect', { 1: ['prospectId', 'int'], 2: ['firstName', 'string'] });
 define('ProspectPage', { 1: ['items', 'Prospect', true] });
@@ -30,7 +31,7 @@ function writeClient() {
 
 before(async () => {
   writeClient();
-  it.installation = await Installation.start({ env: { EVENTS_WEB_ROOT: it.web, EVENTS_ALLOWED_ORIGINS: ALLOWED } });
+  it.installation = await Installation.start({ env: { EVENTS_WEB_ROOT: it.web, EVENTS_ALLOWED_ORIGINS: ALLOWED, EVENTS_TRUSTED_PROXIES: '127.0.0.0/8' } });
   it.url = it.installation.plainUrl;
   it.demo = await Client.demo(it.installation);
   it.tls = { ca: readFileSync(path.join(it.installation.home, 'tls.crt')) };
@@ -298,4 +299,21 @@ test('correlation and trace: what is good is taken over, what is not is replaced
     assert.match(event.traceparent, /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/);
     assert.equal(event.traceparent.includes(traceId), kept, sent);
   }
+});
+
+test('behind a trusted proxy: its word for the client, the scheme and the host', async () => {
+  const forwarded = { 'x-forwarded-for': '198.51.100.1, 192.0.2.7', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'events.example' };
+  const page = await call(`${it.url}/`, { headers: forwarded });
+  assert.match(page.headers['strict-transport-security'], /^max-age/);
+  assert.match(page.headers['content-security-policy'], / wss:\/\/events\.example;/);
+  const open = (headers) => WebSocketClient.open(`${it.url}/ws/events`, { headers: { ...it.demo.authorization, ...headers } });
+  (await open({ ...forwarded, origin: 'https://events.example' })).close();
+  await assert.rejects(open({ ...forwarded, origin: 'http://events.example' }), { status: 403 });
+  await assert.rejects(open({ origin: 'https://events.example' }), { status: 403 });
+  const login = (client) => call(`${it.url}/api/auth/login`, { method: 'POST', headers: { ...JSON_TYPE, 'x-forwarded-for': client },
+    body: JSON.stringify({ username: 'proxied', password: 'wrong' }) });
+  let refused = 0;
+  for (let i = 0; i < 30 && !refused; i++) refused = (await login(`198.51.100.${i}, 192.0.2.7`)).status === 429;
+  assert.ok(refused, 'what the client writes before its own address gives it no further attempts');
+  assert.equal((await login('192.0.2.8')).status, 401, 'another client has attempts of its own');
 });

@@ -6,7 +6,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import tls from 'node:tls';
-import { Client } from './kit/client.mjs';
+import { call, Client } from './kit/client.mjs';
 import { BUILD, Installation } from './kit/installation.mjs';
 import { eventually } from './kit/wait.mjs';
 import { EventSocket } from './kit/websocket.mjs';
@@ -53,6 +53,11 @@ test('TLS 1.2 and 1.3, nothing older; ALPN; what it does not know is refused', a
   assert.equal((await talk({ ALPNProtocols: ['http/1.1'] })).protocol, 'http/1.1');
   await assert.rejects(talk({ ALPNProtocols: ['spdy/3'] }));
   await assert.rejects(talk({ maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA' }), 'a cipher without forward secrecy');
+});
+
+test('who is no trusted proxy is not believed', async () => {
+  const { headers } = await call(it.installation.plainUrl, { headers: { 'x-forwarded-proto': 'https' } });
+  assert.equal(headers['strict-transport-security'], undefined);
 });
 
 test('sessions are resumed on every loop, and each use gives the ticket for the next', async () => {
