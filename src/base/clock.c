@@ -41,18 +41,22 @@ static char *put(char *at, unsigned value, size_t width, char behind) {
     return at + width + 1;
 }
 
-size_t clock_format(int64_t us, char out[CLOCK_TEXT]) {
-    int64_t seconds = us / 1000000;
-    unsigned fraction = (unsigned)(us % 1000000), of_day = (unsigned)(seconds % 86400), year, month, day;
-    date_of_days(seconds / 86400, &year, &month, &day);
+size_t clock_format_exact(ClockTime time, char out[CLOCK_TEXT]) {
+    int64_t from_first = time.seconds - CLOCK_FIRST_SECOND, days = from_first / 86400 + CLOCK_FIRST_SECOND / 86400;
+    unsigned fraction = (unsigned)time.nanos, of_day = (unsigned)(from_first % 86400), year, month, day;
+    date_of_days(days, &year, &month, &day);
     char *at = put(put(put(out, year, 4, '-'), month, 2, '-'), day, 2, 'T');
     at = put(put(put(at, of_day / 3600, 2, ':'), of_day / 60 % 60, 2, ':'), of_day % 60, 2, fraction ? '.' : 'Z');
     if (fraction) {
-        at = put(at, fraction, 6, 'Z');
+        at = put(at, fraction, 9, 'Z');
         for (; at[-2] == '0'; at--) at[-2] = 'Z';
     }
     *at = 0;
     return (size_t)(at - out);
+}
+
+size_t clock_format(int64_t us, char out[CLOCK_TEXT]) {
+    return clock_format_exact((ClockTime){us / 1000000, (int32_t)(us % 1000000) * 1000}, out);
 }
 
 static bool digits(Span *s, size_t count, unsigned low, unsigned high, unsigned *ret) {
@@ -69,11 +73,13 @@ static bool skip(Span *s, const char *any) {
     return true;
 }
 
-static bool fraction_us(Span *s, unsigned *us) {
-    unsigned scale = 100000;
+/* *cut: the text had digits that a nanosecond has no room for. */
+static bool fraction_nanos(Span *s, int32_t *nanos, bool *cut) {
+    int32_t scale = 100000000;
     size_t count = 0;
-    for (*us = 0; s->len && *s->at >= '0' && *s->at <= '9'; s->at++, s->len--, count++) {
-        *us += (unsigned)(*s->at - '0') * scale;
+    for (*nanos = 0, *cut = false; s->len && *s->at >= '0' && *s->at <= '9'; s->at++, s->len--, count++) {
+        *nanos += (*s->at - '0') * scale;
+        *cut |= !scale && *s->at != '0';
         scale /= 10;
     }
     return count > 0;
@@ -89,19 +95,44 @@ static bool offset_minutes(Span *s, int *minutes) {
     return true;
 }
 
-bool clock_parse(Span s, int64_t *ret) {
-    unsigned year, month, day, hour, minute, second, us = 0;
+static bool date(Span *s, int64_t *days) {
+    static const unsigned LAST[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    unsigned year, month, day;
+    if (!digits(s, 4, 1, 9999, &year) || !skip(s, "-") || !digits(s, 2, 1, 12, &month) || !skip(s, "-") ||
+        !digits(s, 2, 1, LAST[month - 1], &day))
+        return false;
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    if (month == 2 && day == 29 && !leap) return false;
+    unsigned years = year - (month <= 2), era = years / 400, of_era = years % 400; /* as in date_of_days() */
+    unsigned of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    *days = (int64_t)era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+    return true;
+}
+
+static bool parse(Span s, ClockTime *ret, bool *cut) {
+    unsigned hour, minute, second;
     int offset;
-    if (!digits(&s, 4, 1970, 9999, &year) || !skip(&s, "-") || !digits(&s, 2, 1, 12, &month) || !skip(&s, "-") ||
-        !digits(&s, 2, 1, 31, &day) || !skip(&s, "Tt ") || !digits(&s, 2, 0, 23, &hour) || !skip(&s, ":") ||
+    int64_t days;
+    *cut = false;
+    ret->nanos = 0;
+    if (!date(&s, &days) || !skip(&s, "Tt ") || !digits(&s, 2, 0, 23, &hour) || !skip(&s, ":") ||
         !digits(&s, 2, 0, 59, &minute) || !skip(&s, ":") || !digits(&s, 2, 0, 60, &second))
         return false;
-    if (skip(&s, ".") && !fraction_us(&s, &us)) return false;
+    if (skip(&s, ".") && !fraction_nanos(&s, &ret->nanos, cut)) return false;
     if (!offset_minutes(&s, &offset) || s.len) return false;
-    struct tm tm = {.tm_year = (int)year - 1900, .tm_mon = (int)month - 1, .tm_mday = (int)day, .tm_hour = (int)hour,
-                    .tm_min = (int)minute, .tm_sec = (int)second};
-    time_t at = timegm(&tm);
-    if (tm.tm_mday != (int)day) return false; /* 30 February was carried over into March */
-    *ret = ((int64_t)at - offset * 60) * 1000000 + us;
-    return *ret >= 0;
+    ret->seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset * INT64_C(60);
+    return ret->seconds >= CLOCK_FIRST_SECOND && ret->seconds <= CLOCK_LAST_SECOND;
+}
+
+bool clock_parse_exact(Span text, ClockTime *ret) {
+    bool cut;
+    return parse(text, ret, &cut) && !cut;
+}
+
+bool clock_parse(Span text, int64_t *ret) {
+    ClockTime time;
+    bool cut;
+    if (!parse(text, &time, &cut) || time.seconds < 0) return false;
+    *ret = time.seconds * 1000000 + time.nanos / 1000;
+    return true;
 }
