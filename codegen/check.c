@@ -7,6 +7,13 @@ static bool wrong(Err *err, const Message *m, const Field *f, const char *what) 
     return err_set(err, &ERR_INVALID, "%s.%s: %s", m->name, f->name, what);
 }
 
+/* Generated names contain it. */
+static bool is_name(const char *text) {
+    for (const char *c = text; *c; c++)
+        if (!(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') && !(*c >= '0' && *c <= '9')) return false;
+    return *text && !(*text >= '0' && *text <= '9');
+}
+
 static bool one_of(const char *text, const char *const *words) {
     for (; *words; words++)
         if (strcmp(text, *words) == 0) return true;
@@ -24,24 +31,46 @@ static bool check_pattern(const Message *m, const Field *f, Err *err) {
     return true;
 }
 
+/* What protoc-c makes of a name must be one of C, and what JSON makes of it a name without escapes. */
+static bool check_names(const Message *m, const Field *f, Err *err) {
+    static const char *const TAKEN[] = {"base",    "restrict", "typeof",        "linux",
+                                        "unix",    "i386",     "static_assert", "alignas",
+                                        "alignof", "noreturn", "thread_local",  NULL};
+    static const char SMALL[] = "abcdefghijklmnopqrstuvwxyz",
+                      REST[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    if (!strchr(SMALL, *f->name) || f->name[strspn(f->name, REST)])
+        return wrong(err, m, f, "a name must be of small letters, digits and underscores");
+    if (one_of(f->name, TAKEN)) return wrong(err, m, f, "this name means something else in C");
+    if (!is_name(f->json_name)) return wrong(err, m, f, "its JSON name must be of letters and digits");
+    return true;
+}
+
+/* Of the other kinds nobody can tell what is absent from what is 0. */
+static bool can_be_required(const Field *f) {
+    bool kind =
+        f->kind == KIND_TEXT || f->kind == KIND_TIMESTAMP || f->kind == KIND_ENUM || f->kind == KIND_MESSAGE;
+    return !f->repeated && (kind || f->rules->id || strcmp(f->rules->pattern, "version") == 0);
+}
+
 static bool check_rules(const Message *m, const Field *f, Err *err) {
     static const char *const WIDGETS[] = {"text", "email", "tel", "textarea", "hidden", NULL};
     const Events__V1__FieldRules *r = f->rules;
     if (!one_of(f->widget, WIDGETS)) return wrong(err, m, f, "this widget is not known");
     if (*r->example && f->kind != KIND_TEXT) return wrong(err, m, f, "only texts can have an example");
     if (!check_pattern(m, f, err)) return false;
-    if ((r->max_length || r->trim || r->multiline) && (f->kind != KIND_TEXT || f->repeated))
-        return wrong(err, m, f, "max_length, trim and multiline are for single texts");
+    if ((r->max_length || r->trim || r->multiline) && f->kind != KIND_TEXT)
+        return wrong(err, m, f, "max_length, trim and multiline are for texts");
     if ((r->id || r->decimal_string) && (f->kind != KIND_INT64 || f->repeated))
         return wrong(err, m, f, "id and decimal_string are for single int64 fields");
-    if (r->required &&
-        (f->repeated || (f->kind != KIND_TEXT && !r->id && strcmp(r->pattern, "version") != 0)))
-        return wrong(err, m, f, "only texts, ids and versions can be required");
+    if (r->required && !can_be_required(f))
+        return wrong(err, m, f, "only texts, ids, versions, times, enums and messages can be required");
     return true;
 }
 
 static bool check_json(const Message *m, const Field *f, Err *err) {
     if (!m->has_json || m->rules->custom_json) return true;
+    if (*f->oneof == '_') /* how protoc calls the one that it makes of `optional` */
+        return wrong(err, m, f, "leave out `optional`: every field is, and an absent one reads as empty");
     if (f->in_oneof) return wrong(err, m, f, "a oneof has no JSON form; make the file binary_only");
     if (f->kind == KIND_OTHER) return wrong(err, m, f, "this type has no JSON form");
     if (f->repeated && f->kind != KIND_TEXT && f->kind != KIND_MESSAGE)
@@ -82,11 +111,22 @@ static bool check_causes(const Contract *c, const Message *m, Err *err) {
     return true;
 }
 
-/* Generated names contain it. */
-static bool is_name(const char *text) {
-    for (const char *c = text; *c; c++)
-        if (!(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') && !(*c >= '0' && *c <= '9')) return false;
-    return *text && !(*text >= '0' && *text <= '9');
+/* A topic is part of addresses, and no template: nothing of a message gets into it. */
+static bool is_topic(const char *text) {
+    return *text && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(text);
+}
+
+static bool is_version(const char *text) {
+    static const char DIGITS[] = "0123456789";
+    size_t major = strspn(text, DIGITS);
+    size_t minor = text[major] == '.' ? strspn(text + major + 1, DIGITS) : 0;
+    return major && minor && !text[major + 1 + minor];
+}
+
+/* By its id the command's outcome is found, and a second one is told from the first. */
+static bool has_command_id(const Message *m) {
+    const Field *f = message_field(m, SPAN("command_id"));
+    return f && f->kind == KIND_TEXT && !f->repeated;
 }
 
 static bool check_kind(const Contract *c, const Message *m, Err *err) {
@@ -97,8 +137,13 @@ static bool check_kind(const Contract *c, const Message *m, Err *err) {
                        m->name);
     if (!is_name(r->producer))
         return err_set(err, &ERR_INVALID, "%s: the producer must be a name of letters and digits", m->name);
-    if (r->kind == EVENTS__V1__MESSAGE_KIND__EVENT && !*r->topic)
-        return err_set(err, &ERR_INVALID, "%s: an event needs a topic", m->name);
+    if (!is_version(r->schema_version))
+        return err_set(err, &ERR_INVALID, "%s: the schema_version must be two numbers, as in 1.0", m->name);
+    if (r->kind == EVENTS__V1__MESSAGE_KIND__EVENT && !is_topic(r->topic))
+        return err_set(err, &ERR_INVALID, "%s: an event needs a topic of small letters, digits and hyphens",
+                       m->name);
+    if (r->kind == EVENTS__V1__MESSAGE_KIND__COMMAND && !has_command_id(m))
+        return err_set(err, &ERR_INVALID, "%s: a command needs a field: string command_id", m->name);
     if (!m->has_json) return err_set(err, &ERR_INVALID, "%s: a command or event needs a JSON form", m->name);
     if (r->ends_subject && (r->kind != EVENTS__V1__MESSAGE_KIND__EVENT || !*r->subject))
         return err_set(err, &ERR_INVALID, "%s: only an event with a subject can end it", m->name);
@@ -109,7 +154,9 @@ static bool check_message(const Contract *c, const Message *m, Err *err) {
     if (m->field_count > JSON_FIELDS_MAX && m->has_json)
         return err_set(err, &ERR_INVALID, "%s: more than %d fields", m->name, JSON_FIELDS_MAX);
     for (size_t i = 0; i < m->field_count; i++)
-        if (!check_rules(m, &m->fields[i], err) || !check_json(m, &m->fields[i], err)) return false;
+        if (!check_names(m, &m->fields[i], err) || !check_rules(m, &m->fields[i], err) ||
+            !check_json(m, &m->fields[i], err))
+            return false;
     return check_subject(m, err) && check_kind(c, m, err);
 }
 

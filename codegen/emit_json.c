@@ -18,13 +18,13 @@ static void emit_enum(const Enum *e, Buf *out) {
 /* What must be true of a field for omit_empty to write it. */
 static void emit_presence(const Field *f, Buf *out) {
     if (f->repeated)
-        buf_printf(out, "m->n_%s", f->name);
+        buf_printf(out, "m->n_%s", f->c_name);
     else if (f->kind == KIND_TEXT)
-        buf_printf(out, "m->%s && *m->%s", f->name, f->name);
+        buf_printf(out, "m->%s && *m->%s", f->c_name, f->c_name);
     else if (f->kind == KIND_BYTES)
-        buf_printf(out, "m->%s.len", f->name);
+        buf_printf(out, "m->%s.len", f->c_name);
     else
-        buf_printf(out, "m->%s", f->name);
+        buf_printf(out, "m->%s", f->c_name);
 }
 
 static void emit_write_value(const Field *f, const char *value, Buf *out) {
@@ -47,17 +47,17 @@ static void emit_write_value(const Field *f, const char *value, Buf *out) {
 
 static void emit_write_list(const Field *f, Buf *out) {
     char value[128];
-    snprintf(value, sizeof value, "m->%s[i]", f->name);
-    buf_printf(out, "    json_array(w);\n    for (size_t i = 0; i < m->n_%s; i++) ", f->name);
+    snprintf(value, sizeof value, "m->%s[i]", f->c_name);
+    buf_printf(out, "    json_array(w);\n    for (size_t i = 0; i < m->n_%s; i++) ", f->c_name);
     emit_write_value(f, value, out);
     buf_text(out, "    json_array_end(w);\n");
 }
 
 static void emit_write_single(const Field *f, Buf *out) {
     char value[128];
-    snprintf(value, sizeof value, "m->%s", f->name);
+    snprintf(value, sizeof value, "m->%s", f->c_name);
     buf_text(out, "    ");
-    if (f->kind == KIND_MESSAGE) buf_printf(out, "if (!m->%s) json_null(w); else ", f->name);
+    if (f->kind == KIND_MESSAGE) buf_printf(out, "if (!m->%s) json_null(w); else ", f->c_name);
     emit_write_value(f, value, out);
 }
 
@@ -91,8 +91,8 @@ static void emit_read_list(const Field *f, size_t index, Buf *out) {
                    "static const JsonPart part = {&%s__descriptor, %s_from_json};\n            "
                    "JsonList list = json_member_messages(o, %zu, \"%s\", &part);\n",
                    f->message->c_prefix, f->message->symbol, index, f->json_name);
-    buf_printf(out, "            if (list.count) m->n_%s = list.count, m->%s = (void *)list.at;\n", f->name,
-               f->name);
+    buf_printf(out, "            if (list.count) m->n_%s = list.count, m->%s = (void *)list.at;\n", f->c_name,
+               f->c_name);
 }
 
 static void emit_read_value(const Field *f, size_t index, Buf *out) {
@@ -103,15 +103,15 @@ static void emit_read_value(const Field *f, size_t index, Buf *out) {
             out,
             "int value = (int)m->%s;\n            json_member_enum(o, %zu, \"%s\", %s_names, &value);\n"
             "            m->%s = value;\n",
-            f->name, index, f->json_name, f->enumeration->symbol, f->name);
+            f->c_name, index, f->json_name, f->enumeration->symbol, f->c_name);
     } else if (f->kind == KIND_MESSAGE) {
         buf_printf(out,
                    "static const JsonPart part = {&%s__descriptor, %s_from_json};\n            "
                    "json_member_message(o, %zu, \"%s\", &part, (ProtobufCMessage **)&m->%s);\n",
-                   f->message->c_prefix, f->message->symbol, index, f->json_name, f->name);
+                   f->message->c_prefix, f->message->symbol, index, f->json_name, f->c_name);
     } else {
         const char *reader = f->rules->decimal_string ? "decimal" : READERS[f->kind];
-        buf_printf(out, "json_member_%s(o, %zu, \"%s\", &m->%s);\n", reader, index, f->json_name, f->name);
+        buf_printf(out, "json_member_%s(o, %zu, \"%s\", &m->%s);\n", reader, index, f->json_name, f->c_name);
     }
 }
 

@@ -17,7 +17,8 @@ static const char *truth(bool value) {
 
 static void emit_rule(const Field *f, Buf *out) {
     const Events__V1__FieldRules *r = f->rules;
-    buf_printf(out, "    static const TextRule %s_rule = {.field = \"%s\"", f->name, f->json_name);
+    buf_printf(out, "    static const TextRule %s_rule = {.field = \"%s\"", f->c_name,
+               f->repeated ? "" : f->json_name); /* of an item its place in the list says which it is */
     if (r->max_length) buf_printf(out, ", .max_length = %u", (unsigned)r->max_length);
     if (*r->pattern) buf_printf(out, ", .pattern = %s", pattern_constant(r->pattern));
     if (r->required) buf_text(out, ", .required = true");
@@ -27,41 +28,66 @@ static void emit_rule(const Field *f, Buf *out) {
     buf_text(out, "};\n");
 }
 
+/* What follows the condition is done for an item, or the one message that there is. */
+static void emit_begin_part(const Field *f, Buf *out) {
+    if (f->repeated)
+        buf_printf(out, "    for (size_t i = 0; i < m->n_%s; i++) {\n", f->c_name);
+    else
+        buf_printf(out, "    if (m->%s) {\n", f->c_name);
+    buf_printf(out, "        FieldPart part = field_part_begins(faults, \"%s\", %s);\n", f->json_name,
+               f->repeated ? "i" : "FIELD_SINGLE");
+}
+
+static void emit_end_part(Buf *out) {
+    buf_text(out, "        field_part_ends(faults, &part, arena);\n    }\n");
+}
+
 static void emit_text(const Field *f, Buf *out) {
     emit_rule(f, out);
-    if (f->repeated)
-        buf_printf(
-            out, "    for (size_t i = 0; i < m->n_%s; i++) check_text(&m->%s[i], &%s_rule, arena, faults);\n",
-            f->name, f->name, f->name);
-    else
-        buf_printf(out, "    check_text(&m->%s, &%s_rule, arena, faults);\n", f->name, f->name);
+    if (!f->repeated) {
+        buf_printf(out, "    check_text(&m->%s, &%s_rule, arena, faults);\n", f->c_name, f->c_name);
+        return;
+    }
+    emit_begin_part(f, out);
+    buf_printf(out, "        check_text(&m->%s[i], &%s_rule, arena, faults);\n", f->c_name, f->c_name);
+    emit_end_part(out);
+}
+
+static void emit_required(const Field *f, Buf *out) {
+    if (f->rules->required)
+        buf_printf(out, "    if (!m->%s) field_fault(faults, \"%s\", \"required\");\n", f->c_name,
+                   f->json_name);
 }
 
 static void emit_part(const Field *f, Buf *out) {
-    if (f->repeated)
-        buf_printf(out,
-                   "    for (size_t i = 0; i < m->n_%s; i++) %s_validate(&m->%s[i]->base, arena, faults);\n",
-                   f->name, f->message->symbol, f->name);
-    else
-        buf_printf(out, "    if (m->%s) %s_validate(&m->%s->base, arena, faults);\n", f->name,
-                   f->message->symbol, f->name);
+    emit_required(f, out);
+    emit_begin_part(f, out);
+    buf_printf(out, "        %s_validate(&m->%s%s->base, arena, faults);\n", f->message->symbol, f->c_name,
+               f->repeated ? "[i]" : "");
+    emit_end_part(out);
 }
 
 /* Which fields have anything to check. */
 static bool is_checked(const Field *f) {
     if (f->in_oneof) return false; /* frames: their receiver knows which one is set */
-    return f->kind == KIND_TEXT || f->rules->id || strcmp(f->rules->pattern, "version") == 0 ||
+    return f->kind == KIND_TEXT || f->rules->required || f->rules->id ||
+           strcmp(f->rules->pattern, "version") == 0 || f->kind == KIND_TIMESTAMP ||
            (f->kind == KIND_MESSAGE && f->message);
 }
 
+static void emit_check(const Field *f, const char *check, Buf *out) {
+    buf_printf(out, "    %s(\"%s\", m->%s, %s, faults);\n", check, f->json_name, f->c_name,
+               truth(f->rules->required));
+}
+
 static void emit_field(const Field *f, Buf *out) {
-    if (f->kind == KIND_TEXT)
-        emit_text(f, out);
-    else if (f->kind == KIND_MESSAGE)
-        emit_part(f, out);
-    else
-        buf_printf(out, "    %s(\"%s\", m->%s, %s, faults);\n", f->rules->id ? "check_id" : "check_version",
-                   f->json_name, f->name, truth(f->rules->required));
+    switch (f->kind) {
+    case KIND_TEXT: emit_text(f, out); break;
+    case KIND_MESSAGE: emit_part(f, out); break;
+    case KIND_TIMESTAMP: emit_check(f, "check_time", out); break;
+    case KIND_INT64: emit_check(f, f->rules->id ? "check_id" : "check_version", out); break;
+    default: emit_required(f, out); break;
+    }
 }
 
 static void emit_message(const Message *m, Buf *out) {

@@ -77,6 +77,7 @@ static FieldKind kind_of(const FieldProto *f) {
 static Field read_field(const Contract *c, const MessageProto *m, const FieldProto *f) {
     Field field = {.name = f->name,
                    .json_name = f->json_name,
+                   .c_name = name_c_field(c->arena, f->name),
                    .comment = "",
                    .number = (unsigned)f->number,
                    .kind = kind_of(f),

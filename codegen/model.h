@@ -37,6 +37,7 @@ typedef struct Message Message;
 
 typedef struct Field {
     const char *name, *json_name, *label, *widget;
+    const char *c_name;  /* of the struct's member */
     const char *comment; /* what stands beside it in the .proto file; "" where nothing does */
     unsigned number;
     FieldKind kind;

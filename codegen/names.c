@@ -53,6 +53,19 @@ char *name_symbol(Arena *a, const char *full) {
     return joined(a, full, "_", name_snake);
 }
 
+/* protoc-c: the words of C++ get an underscore behind them. */
+const char *name_c_field(Arena *a, const char *name) {
+    static const char WORDS[] =
+        " and and_eq asm auto bitand bitor bool break case catch char class compl const const_cast continue "
+        "default delete do double dynamic_cast else enum explicit extern false float for friend goto if "
+        "inline "
+        "int long mutable namespace new not not_eq operator or or_eq private protected public register "
+        "reinterpret_cast return short signed sizeof static static_cast struct switch template this throw "
+        "true "
+        "try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor xor_eq ";
+    return strstr(WORDS, must(arena_printf(a, " %s ", name))) ? must(arena_printf(a, "%s_", name)) : name;
+}
+
 char *name_label(Arena *a, const char *proto_name) {
     char *label = must(arena_copy(a, span_of(proto_name)));
     label[0] = (char)toupper((unsigned char)label[0]);

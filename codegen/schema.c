@@ -74,14 +74,18 @@ static void write_text_rules(const Field *f, JsonWriter *w) {
 }
 
 static void write_integer(const Field *f, const SchemaStyle *style, JsonWriter *w) {
-    bool narrow = f->kind == KIND_INT32 || f->kind == KIND_UINT32;
     if (f->rules->decimal_string && !style->frames) {
         member_text(w, "type", "string");
         member_text(w, "pattern", "^[0-9]+$");
         return;
     }
     member_text(w, "type", "integer");
-    member_text(w, "format", narrow ? "int32" : "int64");
+    if (f->kind == KIND_UINT32) {
+        member_raw(w, "minimum", "0");
+        member_raw(w, "maximum", "4294967295");
+        return;
+    }
+    member_text(w, "format", f->kind == KIND_INT32 ? "int32" : "int64");
     if (f->rules->id) {
         json_name(w, "minimum");
         json_int(w, style->input && !f->rules->required ? 0 : 1);
@@ -94,12 +98,13 @@ static void write_integer(const Field *f, const SchemaStyle *style, JsonWriter *
     }
 }
 
-static void write_enum(const Enum *e, JsonWriter *w) {
+/* Nothing chosen is a value, too, unless one must be chosen. */
+static void write_enum(const Enum *e, bool chosen, JsonWriter *w) {
     member_text(w, "type", "string");
     json_name(w, "enum");
     json_array(w);
     for (size_t i = 0; i < e->value_count; i++)
-        if (e->values[i].number) json_text(w, e->values[i].json_name);
+        if (e->values[i].number || !chosen) json_text(w, e->values[i].json_name);
     json_array_end(w);
 }
 
@@ -126,7 +131,7 @@ static void write_type(const Field *f, const SchemaStyle *style, JsonWriter *w) 
         member_text(w, "contentEncoding", "base64");
         break;
     case KIND_BOOL: member_text(w, "type", "boolean"); break;
-    case KIND_ENUM: write_enum(f->enumeration, w); break;
+    case KIND_ENUM: write_enum(f->enumeration, style->input && f->rules->required, w); break;
     case KIND_TIMESTAMP:
         member_text(w, "type", "string");
         member_text(w, "format", "date-time");
@@ -134,6 +139,21 @@ static void write_type(const Field *f, const SchemaStyle *style, JsonWriter *w) 
     case KIND_MESSAGE: member_ref(w, style->refs, f->message->name); break;
     default: write_integer(f, style, w); break;
     }
+}
+
+/* What we write of a part that is not there is null; who sends leaves it out. */
+static bool may_be_null(const Field *f, const SchemaStyle *style) {
+    return !style->input && !style->frames && (f->kind == KIND_MESSAGE || f->kind == KIND_TIMESTAMP);
+}
+
+static void write_or_null(const Field *f, const SchemaStyle *style, JsonWriter *w) {
+    json_name(w, "anyOf");
+    json_array(w);
+    json_object(w);
+    write_type(f, style, w);
+    json_object_end(w);
+    json_raw(w, SPAN("{\"type\":\"null\"}"));
+    json_array_end(w);
 }
 
 static void write_about(const Field *f, JsonWriter *w) {
@@ -159,6 +179,8 @@ static void write_property(const Contract *c, const Field *f, const SchemaStyle 
         json_object(w);
         write_type(f, style, w);
         json_object_end(w);
+    } else if (may_be_null(f, style)) {
+        write_or_null(f, style, w);
     } else {
         write_type(f, style, w);
     }

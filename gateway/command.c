@@ -48,21 +48,6 @@ Span ordering_key(const MessageType *type, const ProtobufCMessage *message, Span
 
 /* --- decoding --- */
 
-static ProtobufCMessage *decode_json(const CommandInput *in, Arena *arena, FieldFaults *faults) {
-    ProtobufCMessage *m = message_new(in->type, arena);
-    JsonReader r = json_reader(in->body, arena);
-    JsonToken first = json_next(&r);
-    if (!m)
-        field_fault(faults, "", "too_large");
-    else if (first == JSON_ERROR)
-        field_fault(faults, "", r.fault);
-    else if (first != JSON_OBJECT)
-        field_fault(faults, "", "wrong_type");
-    else if (in->type->from_json(&r, m, arena, faults) && json_next(&r) != JSON_END)
-        field_fault(faults, "", "invalid_json");
-    return m;
-}
-
 static ProtobufCMessage *decode_protobuf(const CommandInput *in, Arena *arena, FieldFaults *faults) {
     ProtobufCMessage *m = NULL;
     if (!proto_scan(in->type->descriptor, in->body, true, arena, faults)) return NULL;
@@ -73,9 +58,11 @@ static ProtobufCMessage *decode_protobuf(const CommandInput *in, Arena *arena, F
 /* As message_from_json() and message_from_protobuf(), but what REST has in the path and in If-Match is put in
  * before the rules are applied. */
 static ProtobufCMessage *decode_update(const CommandInput *in, Arena *arena, FieldFaults *faults) {
-    ProtobufCMessage *m = in->protobuf ? decode_protobuf(in, arena, faults) : decode_json(in, arena, faults);
-    for (size_t i = 0; i < faults->count; i++)
-        if (!*faults->at[i].field) return NULL; /* it could not be read to its end */
+    ProtobufCMessage *m = NULL;
+    if (in->protobuf)
+        m = decode_protobuf(in, arena, faults);
+    else if (!message_read_json(in->type, in->body, arena, &m, faults))
+        return NULL;
     if (!m) return NULL;
     set_number(m, "prospect_id", in->prospect_id);
     set_number(m, "expected_version", in->expected_version);

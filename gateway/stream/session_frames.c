@@ -125,11 +125,9 @@ static size_t count_fields(Span bytes) {
     return at == bytes.len ? count : 0;
 }
 
-FrameFault frame_read(Span bytes, Arena *arena, Events__V1__ClientFrame **ret) {
-    FieldFaults faults = {0};
-    const ProtobufCMessageDescriptor *type = &events__v1__client_frame__descriptor;
-    if (!proto_scan(type, bytes, false, arena, &faults)) return FRAME_UNDECODABLE;
-    *ret = events__v1__client_frame__unpack(arena_protobuf(arena), bytes.len, (const uint8_t *)bytes.at);
+FrameFault frame_read(Span bytes, Arena *arena, Events__V1__ClientFrame **ret, FieldFaults *faults) {
+    const MessageType *type = message_type_of(&events__v1__client_frame__descriptor);
+    *ret = (Events__V1__ClientFrame *)message_unpack_told(type, bytes, arena, faults);
     if (!*ret) return FRAME_UNDECODABLE;
     bool known = (*ret)->frame_case != EVENTS__V1__CLIENT_FRAME__FRAME__NOT_SET;
     return known && count_fields(bytes) == 1 ? FRAME_GOOD : FRAME_UNKNOWN;

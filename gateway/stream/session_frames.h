@@ -5,6 +5,7 @@
 #include "base/blob.h"
 #include "events/v1/stream.pb-c.h"
 #include "gateway/stream/event.h"
+#include "wire/message.h"
 
 /* Makes of a packed ServerFrame what stands on one kind of wire: a WebSocket's frame, one of gRPC, lines of
  * text. epoch: the log's, for wires that tell it with every position. NULL out of memory. */
@@ -35,5 +36,6 @@ Blob *frame_error(FrameForm form, uint32_t id, const char *code, const char *mes
 Blob *frame_reconnect(FrameForm form, uint32_t retry_after_ms, const char *reason);
 
 typedef enum FrameFault { FRAME_GOOD, FRAME_UNDECODABLE, FRAME_UNKNOWN } FrameFault;
-/* In memory of the arena. FRAME_UNKNOWN: no frame, one that we do not know, or more than one. */
-FrameFault frame_read(Span bytes, Arena *arena, Events__V1__ClientFrame **ret);
+/* In memory of the arena. FRAME_UNDECODABLE: faults says where. FRAME_UNKNOWN: no frame, one that we do not
+ * know, or more than one. */
+FrameFault frame_read(Span bytes, Arena *arena, Events__V1__ClientFrame **ret, FieldFaults *faults);

@@ -3,9 +3,11 @@
 #include "gateway/auth/token_cache.h"
 #include "gateway/stream/resume.h"
 #include "gateway/stream/session.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { ARENA_BYTES = 1 << 20, MESSAGES_BURST = 500, MESSAGE_US = 10000 }; /* then a hundred a second */
+enum { CLOSE_REASON = 124 }; /* RFC 6455 section 5.5: a control frame has 125 bytes, two of them the code */
 
 static const struct {
     const char *code, *text;
@@ -110,6 +112,14 @@ static bool may_speak(Session *s) {
     return s->quiet_at_us - now <= (int64_t)MESSAGES_BURST * MESSAGE_US;
 }
 
+/* Names of the contract and numbers only: what the bytes hold is not told. */
+static void close_undecodable(Session *s, const FieldFaults *faults) {
+    char why[CLOSE_REASON] = "not a protobuf message";
+    if (faults->count && *faults->at[0].field)
+        snprintf(why, sizeof why, "%s: %s", faults->at[0].field, faults->at[0].code);
+    session_close(s, SESSION_UNDECODABLE, why);
+}
+
 void session_message(Session *s, bool text, Span bytes) {
     if (s->closing) return;
     if (!may_speak(s)) {
@@ -122,8 +132,9 @@ void session_message(Session *s, bool text, Span bytes) {
     }
     AUTO(Arena) arena = arena_new(ARENA_BYTES);
     Events__V1__ClientFrame *frame;
-    switch (frame_read(bytes, arena, &frame)) {
-    case FRAME_UNDECODABLE: session_close(s, SESSION_UNDECODABLE, "not a protobuf message"); break;
+    FieldFaults faults = {0};
+    switch (frame_read(bytes, arena, &frame, &faults)) {
+    case FRAME_UNDECODABLE: close_undecodable(s, &faults); break;
     case FRAME_UNKNOWN: tell_error(s, 0, "unknown_frame"); break;
     case FRAME_GOOD: HANDLERS[frame->frame_case](s, frame); break;
     }

@@ -1,6 +1,7 @@
 #include "wire/check.h"
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "base/uuid.h"
 
@@ -113,6 +114,16 @@ void check_version(const char *field, int64_t version, bool required, FieldFault
     if (version == 0) {
         if (required) field_fault(faults, field, "required");
     } else if (version < -1) {
+        field_fault(faults, field, "out_of_range");
+    }
+}
+
+void check_time(const char *field, const Google__Protobuf__Timestamp *time, bool required,
+                FieldFaults *faults) {
+    if (!time) {
+        if (required) field_fault(faults, field, "required");
+    } else if (time->seconds < CLOCK_FIRST_SECOND || time->seconds > CLOCK_LAST_SECOND || time->nanos < 0 ||
+               time->nanos > CLOCK_LAST_NANO) {
         field_fault(faults, field, "out_of_range");
     }
 }

@@ -1,6 +1,7 @@
 /* The rules of the validation table, one call per field, for the generated validate functions. */
 #pragma once
 #include "wire/message.h"
+#include <google/protobuf/timestamp.pb-c.h>
 
 typedef enum TextPattern { PATTERN_NONE, PATTERN_EMAIL, PATTERN_PHONE, PATTERN_UUID } TextPattern;
 
@@ -19,6 +20,9 @@ void check_text(char **text, const TextRule *rule, Arena *arena, FieldFaults *fa
 void check_id(const char *field, int64_t id, bool required, FieldFaults *faults);
 /* An expected version: at least 1, or -1 for "whatever it is"; 0 is absent. */
 void check_version(const char *field, int64_t version, bool required, FieldFaults *faults);
+/* A time that RFC 3339 can tell: of the years 1 to 9999. NULL is absent. */
+void check_time(const char *field, const Google__Protobuf__Timestamp *time, bool required,
+                FieldFaults *faults);
 
 bool text_is_email(Span s);
 bool text_is_phone(Span s);

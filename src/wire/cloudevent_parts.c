@@ -33,10 +33,7 @@ TAKE_TEXT(take_traceparent, envelope->traceparent)
 #undef TAKE_TEXT
 
 static bool take_time(CloudParts *e, Span text, Arena *arena) {
-    int64_t us;
-    if (!clock_parse(text, &us)) return false;
-    e->envelope->occurred_at = timestamp_new(arena, us);
-    return e->envelope->occurred_at != NULL;
+    return timestamp_read(text, arena, &e->envelope->occurred_at) && e->envelope->occurred_at;
 }
 
 /* At most 19 digits: zero-padded or not. */
@@ -109,6 +106,12 @@ const CloudAttribute *cloud_attribute(Span name) {
     return found ? found : find(MEMBERS, COUNT(MEMBERS), name);
 }
 
+uint32_t cloud_attribute_bit(const CloudAttribute *attribute) {
+    size_t i = 0;
+    while (i < COUNT(ATTRIBUTES) && ATTRIBUTES[i].take != attribute->take) i++;
+    return UINT32_C(1) << i; /* data_base64, the only one that is not among them, has the last bit */
+}
+
 static bool media_type_is(const char *content_type, Span want) {
     Span ignored;
     return content_type &&
@@ -130,9 +133,18 @@ static bool is_json(const char *content_type) {
     return false;
 }
 
+const char *cloud_data_fault(const FieldFaults *faults, const char *otherwise, Arena *arena) {
+    if (!faults->count) return otherwise;
+    const char *field = faults->at[0].field;
+    const char *text = arena_printf(arena, "data%s%s: %s", *field ? "." : "", field, faults->at[0].code);
+    return text ? text : otherwise;
+}
+
 static const char *data_from_protobuf(CloudParts *e, Arena *arena) {
     const MessageType *type = message_type(span_of(e->envelope->event_type));
-    if (type && !message_unpack(type, e->data_base64, arena)) return "data_base64 is not the event's message";
+    FieldFaults faults = {0};
+    if (type && !message_unpack_told(type, e->data_base64, arena, &faults))
+        return cloud_data_fault(&faults, "data is not the event's message", arena);
     e->envelope->data.len = e->data_base64.len;
     e->envelope->data.data = (uint8_t *)(uintptr_t)e->data_base64.at;
     return NULL;
@@ -141,7 +153,7 @@ static const char *data_from_protobuf(CloudParts *e, Arena *arena) {
 static const char *data_from_json(const CloudBody *b, CloudParts *e, Span json) {
     FieldFaults faults = {0};
     bool ok = envelope_data_from_json(e->envelope, json, b->arena, &faults, b->visitor->unknown_members);
-    return ok ? NULL : "data does not fit the event's type";
+    return ok ? NULL : cloud_data_fault(&faults, "data does not fit the event's type", b->arena);
 }
 
 const char *cloud_data(const CloudBody *b, CloudParts *e) {

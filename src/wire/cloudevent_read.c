@@ -10,17 +10,32 @@
 #include "wire/envelope_json.h"
 #include "wire/json_fields.h"
 
+/* Which of two tenants would be meant? */
+static const char *given_twice(const CloudAttribute *a, Arena *arena) {
+    const char *text = arena_printf(arena, "%.*s is given twice", SPAN_ARGS(a->name));
+    return text ? text : "an attribute is given twice";
+}
+
+static const char *take_attribute(CloudBody *b, CloudParts *e, const CloudAttribute *a, JsonToken token) {
+    uint32_t bit = cloud_attribute_bit(a);
+    if (e->seen & bit) return given_twice(a, b->arena);
+    e->seen |= bit;
+    return token == JSON_STRING && a->take(e, b->reader.text, b->arena) ? NULL : a->wrong;
+}
+
 /* Behind the name of a member: NULL, or why it is bad. The whole body is known to be good JSON. */
 static const char *read_member(CloudBody *b, CloudParts *e, Span name) {
     JsonReader *r = &b->reader;
     const CloudAttribute *a = cloud_attribute(name);
+    bool is_data = span_is(name, "data");
     JsonToken token = json_next(r);
     size_t start = r->value_at;
-    const char *wrong = NULL;
-    if (token == JSON_NULL && !span_is(name, "data")) return NULL; /* the same as absent */
-    if (a && (token != JSON_STRING || !a->take(e, r->text, b->arena))) wrong = a->wrong;
+    if (token == JSON_NULL && !is_data) return NULL; /* the same as absent */
+    const char *wrong = a                        ? take_attribute(b, e, a, token)
+                        : is_data && e->data.len ? "data is given twice"
+                                                 : NULL;
     json_skip(r, token);
-    if (span_is(name, "data")) e->data = (Span){r->in.at + start, r->at - start};
+    if (is_data) e->data = (Span){r->in.at + start, r->at - start};
     return wrong;
 }
 
@@ -55,7 +70,7 @@ static const char *read_envelope(const CloudBody *b, CloudParts *e) {
     events__v1__envelope__init(e->envelope);
     json_next(&r);
     events_v1_envelope_from_json(&r, &e->envelope->base, b->arena, &faults);
-    return faults.count ? "data is not an envelope" : NULL;
+    return faults.count ? cloud_data_fault(&faults, "data is not an envelope", b->arena) : NULL;
 }
 
 static const char *finish_grid(const CloudBody *b, CloudParts *e) {
@@ -132,12 +147,11 @@ static const struct {
 
 /* Nothing may have been handed out when a later part of the body turns out to be broken, so all of it is read
  * twice. */
-static bool is_whole(Span body, JsonToken *first, const char **fault) {
+static bool is_whole(Span body, JsonToken *first, Err *err) {
     JsonReader r = json_reader(body, NULL);
     *first = json_next(&r);
-    bool whole = json_skip(&r, *first) && json_next(&r) == JSON_END;
-    *fault = r.fault;
-    return whole;
+    if (json_skip(&r, *first) && json_next(&r) == JSON_END) return true;
+    return err_set(err, &ERR_INVALID, "the body is not JSON: %s at byte %zu", r.fault, r.at);
 }
 
 bool cloudevent_read(Span content_type, Span body, Arena *arena, const CloudEventVisitor *visitor, Err *err) {
@@ -148,8 +162,7 @@ bool cloudevent_read(Span content_type, Span body, Arena *arena, const CloudEven
     if (kind == COUNT(BODIES))
         return err_set(err, &ERR_UNSUPPORTED, "the media type is none of CloudEvents or JSON");
     JsonToken first;
-    const char *fault;
-    if (!is_whole(body, &first, &fault)) return err_set(err, &ERR_INVALID, "the body is not JSON: %s", fault);
+    if (!is_whole(body, &first, err)) return false;
     if (!(first == JSON_OBJECT && BODIES[kind].one) && !(first == JSON_ARRAY && BODIES[kind].batch))
         return err_set(err, &ERR_INVALID, "the body is not what its media type says");
     CloudBody b = {.reader = json_reader(body, arena),

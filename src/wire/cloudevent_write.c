@@ -57,7 +57,7 @@ bool cloudevent_write(const Events__V1__Envelope *e, Buf *out, Err *err) {
     optional(&w, "subject", e->subject);
     if (e->occurred_at) {
         json_name(&w, "time");
-        json_time(&w, timestamp_us(e->occurred_at));
+        json_timestamp(&w, e->occurred_at);
     }
     json_name(&w, "datacontenttype");
     json_text(&w, "application/json");

@@ -3,13 +3,13 @@
  * eventType; the watermark is not shown. All else is as generated code would do it. */
 #include "wire/envelope.h"
 
+#include "base/clock.h"
 #include "wire/base64.h"
 #include "wire/envelope_json.h"
 #include "wire/json_fields.h"
 #include "wire/proto_scan.h"
 
 enum { FIELD_SEQUENCE = 11, FIELD_WATERMARK = 13 };
-#define TIME_MAX_SECONDS INT64_C(253402300799) /* the end of the year 9999, where RFC 3339 ends */
 
 static void append_number(Buf *packed, unsigned field, int64_t value) {
     proto_write_varint(packed, field << 3);
@@ -28,8 +28,8 @@ Events__V1__Envelope *envelope_unpack(Span bytes, Arena *arena) {
 
 int64_t timestamp_us(const Google__Protobuf__Timestamp *t) {
     if (!t || t->seconds < 0) return 0;
-    if (t->seconds > TIME_MAX_SECONDS) return TIME_MAX_SECONDS * 1000000 + 999999;
-    int32_t nanos = t->nanos < 0 ? 0 : t->nanos > 999999999 ? 999999999 : t->nanos;
+    if (t->seconds > CLOCK_LAST_SECOND) return CLOCK_LAST_SECOND * 1000000 + 999999;
+    int32_t nanos = t->nanos < 0 ? 0 : t->nanos > CLOCK_LAST_NANO ? CLOCK_LAST_NANO : t->nanos;
     return t->seconds * 1000000 + nanos / 1000;
 }
 
@@ -40,6 +40,16 @@ Google__Protobuf__Timestamp *timestamp_new(Arena *arena, int64_t us) {
     t->seconds = us / 1000000;
     t->nanos = (int32_t)(us % 1000000) * 1000;
     return t;
+}
+
+bool timestamp_read(Span text, Arena *arena, Google__Protobuf__Timestamp **ret) {
+    ClockTime time;
+    *ret = NULL;
+    if (!clock_parse_exact(text, &time)) return true;
+    if (!(*ret = timestamp_new(arena, 0))) return false;
+    (*ret)->seconds = time.seconds;
+    (*ret)->nanos = time.nanos;
+    return true;
 }
 
 static bool write_data(JsonWriter *w, const MessageType *type, Span data) {
@@ -212,7 +222,10 @@ bool events_v1_envelope_from_json(JsonReader *reader, ProtobufCMessage *message,
     while (json_object_next(&r.object)) envelope_member(&r);
     if (r.object.over) return false;
     if (smuggles(message)) field_fault(faults, "$unknown", "wrong_type");
-    if (r.data.len && !envelope_data_from_json(r.e, r.data, arena, faults, &reader->unknown))
-        field_fault(faults, "data", "wrong_type");
+    FieldPart part = field_part_begins(faults, "data", FIELD_SINGLE);
+    if (r.data.len && !envelope_data_from_json(r.e, r.data, arena, faults, &reader->unknown) &&
+        field_part_is_good(faults))
+        field_fault(faults, "", "wrong_type");
+    field_part_ends(faults, &part, arena);
     return true;
 }

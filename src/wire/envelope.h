@@ -23,3 +23,5 @@ void envelope_to_json(const Events__V1__Envelope *envelope, Buf *out);
 /* Microseconds of a protobuf timestamp, and back (static storage is not used: fills *to). */
 int64_t timestamp_us(const Google__Protobuf__Timestamp *t);
 Google__Protobuf__Timestamp *timestamp_new(Arena *arena, int64_t us);
+/* Of RFC 3339, to the nanosecond; NULL where it is no such time. False out of memory. */
+bool timestamp_read(Span text, Arena *arena, Google__Protobuf__Timestamp **ret);

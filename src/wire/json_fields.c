@@ -11,8 +11,7 @@
 
 void json_over(const JsonReader *r, const char *name, FieldFaults *faults) {
     const char *fault = r->fault ? r->fault : "too_large"; /* without a fault: the arena is full */
-    faults->count = 0;
-    field_fault(faults, strcmp(fault, "invalid_encoding") == 0 ? name : "", fault);
+    field_fault_only(faults, strcmp(fault, "invalid_encoding") == 0 ? name : "", fault);
 }
 
 static void over(JsonObject *o, const char *name) {
@@ -172,12 +171,11 @@ void json_member_decimal(JsonObject *o, unsigned index, const char *name, int64_
 }
 
 void json_member_time(JsonObject *o, unsigned index, const char *name, Google__Protobuf__Timestamp **to) {
-    int64_t us;
     if (!value_is(o, index, name, JSON_STRING)) return;
-    if (!clock_parse(o->reader->text, &us))
-        field_fault(o->faults, name, "wrong_type");
-    else if (!(*to = timestamp_new(o->arena, us)))
+    if (!timestamp_read(o->reader->text, o->arena, to))
         over(o, name);
+    else if (!*to)
+        field_fault(o->faults, name, "wrong_type");
 }
 
 static const JsonEnum *enum_named(const JsonEnum *names, Span name) {
@@ -216,10 +214,10 @@ Span json_member_raw(JsonObject *o, unsigned index, const char *name) {
 }
 
 /* Behind the JSON_OBJECT of a message inside this one. */
-static ProtobufCMessage *part_value(JsonObject *o, const JsonPart *part, const char *name) {
+static ProtobufCMessage *part_value(JsonObject *o, const JsonPart *part) {
     ProtobufCMessage *message = arena_alloc(o->arena, part->descriptor->sizeof_message);
     if (!message) {
-        over(o, name);
+        over(o, "");
         return NULL;
     }
     part->descriptor->message_init(message);
@@ -229,7 +227,10 @@ static ProtobufCMessage *part_value(JsonObject *o, const JsonPart *part, const c
 
 void json_member_message(JsonObject *o, unsigned index, const char *name, const JsonPart *part,
                          ProtobufCMessage **to) {
-    if (value_is(o, index, name, JSON_OBJECT)) *to = part_value(o, part, name);
+    if (!value_is(o, index, name, JSON_OBJECT)) return;
+    FieldPart step = field_part_begins(o->faults, name, FIELD_SINGLE);
+    *to = part_value(o, part);
+    field_part_ends(o->faults, &step, o->arena);
 }
 
 static bool list_add(JsonList *list, void *item, Arena *arena) {
@@ -244,20 +245,26 @@ static bool list_add(JsonList *list, void *item, Arena *arena) {
     return true;
 }
 
-/* Items that are strings where part is NULL, else messages. */
+/* A string where part is NULL, else a message. */
+static void item_value(JsonObject *o, JsonToken token, const JsonPart *part, JsonList *list) {
+    if (token == JSON_ERROR) {
+        over(o, "");
+    } else if (token != (part ? JSON_OBJECT : JSON_STRING)) {
+        wrong_type(o, token, "");
+    } else {
+        void *item = part ? (void *)part_value(o, part) : string_value(o, "");
+        if (!item || !list_add(list, item, o->arena)) over(o, "");
+    }
+}
+
 static JsonList list_value(JsonObject *o, const char *name, const JsonPart *part) {
     JsonList list = {0};
-    while (!o->over) {
+    for (size_t i = 0; !o->over; i++) {
         JsonToken token = json_next(o->reader);
         if (token == JSON_ARRAY_END) break;
-        if (token == JSON_ERROR) {
-            over(o, name);
-        } else if (token != (part ? JSON_OBJECT : JSON_STRING)) {
-            wrong_type(o, token, name);
-        } else {
-            void *item = part ? (void *)part_value(o, part, name) : string_value(o, name);
-            if (!item || !list_add(&list, item, o->arena)) over(o, name);
-        }
+        FieldPart step = field_part_begins(o->faults, name, i);
+        item_value(o, token, part, &list);
+        field_part_ends(o->faults, &step, o->arena);
     }
     return list;
 }
@@ -278,9 +285,19 @@ void json_enum(JsonWriter *w, const JsonEnum *names, int value) {
         json_int(w, value); /* of a newer version: shown, not guessed */
 }
 
+/* Of what is no time that a text could tell (strict decoding refuses it) the nearest one. */
+static ClockTime nearest_time(const Google__Protobuf__Timestamp *t) {
+    if (t->seconds < CLOCK_FIRST_SECOND) return (ClockTime){CLOCK_FIRST_SECOND, 0};
+    if (t->seconds > CLOCK_LAST_SECOND) return (ClockTime){CLOCK_LAST_SECOND, CLOCK_LAST_NANO};
+    return (ClockTime){t->seconds, t->nanos < 0                 ? 0
+                                   : t->nanos > CLOCK_LAST_NANO ? CLOCK_LAST_NANO
+                                                                : t->nanos};
+}
+
 void json_timestamp(JsonWriter *w, const Google__Protobuf__Timestamp *t) {
+    char text[CLOCK_TEXT];
     if (t)
-        json_time(w, timestamp_us(t));
+        json_string(w, (Span){text, clock_format_exact(nearest_time(t), text)});
     else
         json_null(w);
 }

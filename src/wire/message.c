@@ -9,42 +9,6 @@
 #include "wire/json_fields.h"
 #include "wire/proto_scan.h"
 
-void field_fault(FieldFaults *faults, const char *field, const char *code) {
-    for (size_t i = 0; i < faults->count; i++)
-        if (strcmp(faults->at[i].field, field) == 0) return;
-    if (faults->count < FIELD_FAULTS_MAX) faults->at[faults->count++] = (FieldFault){field, code};
-}
-
-const char *field_fault_text(const char *code) {
-    static const struct {
-        const char *code, *text;
-    } TEXTS[] = {
-        {"invalid_json", "is not valid JSON"},
-        {"too_deep", "is nested too deep"},
-        {"too_large", "is too large"},
-        {"unknown_field", "is not a field of this message"},
-        {"duplicate_field", "must not be given twice"},
-        {"wrong_type", "has the wrong type"},
-        {"invalid_encoding", "is not valid Unicode text"},
-        {"invalid_characters", "must not hold control characters"},
-        {"required", "must not be empty"},
-        {"too_long", "must not be longer than allowed"},
-        {"invalid_email", "is not an e-mail address"},
-        {"invalid_phone", "is not a phone number"},
-        {"invalid_id", "is not a valid id"},
-        {"out_of_range", "is out of range"},
-        {"invalid_cursor", "is not a cursor of this list"},
-        {"duplicate_email", "is already in use"},
-        {"version_conflict", "was changed by someone else in the meantime"},
-        {"not_found", "does not exist"},
-        {"idempotency_conflict", "was used before for something else"},
-        {"wrong_column_count", "has a wrong number of columns"},
-    };
-    for (size_t i = 0; i < COUNT(TEXTS); i++)
-        if (strcmp(TEXTS[i].code, code) == 0) return TEXTS[i].text;
-    return "is not valid";
-}
-
 const MessageType *message_type_of(const ProtobufCMessageDescriptor *descriptor) {
     const MessageType *type = message_type(span_of(descriptor->short_name));
     return type && type->descriptor == descriptor ? type : NULL;
@@ -62,12 +26,6 @@ bool message_validate(ProtobufCMessage *message, Arena *arena, FieldFaults *faul
     return faults->count == 0;
 }
 
-static bool only_fault(FieldFaults *faults, const char *code) {
-    faults->count = 0;
-    field_fault(faults, "", code);
-    return false;
-}
-
 /* Reads the one value of the document, up to its end. */
 static bool read_document(const MessageType *type, JsonReader *r, ProtobufCMessage *message,
                           FieldFaults *faults) {
@@ -83,14 +41,19 @@ static bool read_document(const MessageType *type, JsonReader *r, ProtobufCMessa
     return false;
 }
 
+bool message_read_json(const MessageType *type, Span json, Arena *arena, ProtobufCMessage **ret,
+                       FieldFaults *faults) {
+    if (!type->from_json) return field_fault_only(faults, "", "invalid_json");
+    JsonReader reader = json_reader(json, arena);
+    *ret = message_new(type, arena);
+    return *ret ? read_document(type, &reader, *ret, faults) : field_fault_only(faults, "", "too_large");
+}
+
 bool message_from_json(const MessageType *type, Span json, Arena *arena, ProtobufCMessage **ret,
                        FieldFaults *faults) {
+    ProtobufCMessage *message;
     *ret = NULL;
-    if (!type->from_json) return only_fault(faults, "invalid_json");
-    ProtobufCMessage *message = message_new(type, arena);
-    if (!message) return only_fault(faults, "too_large");
-    JsonReader reader = json_reader(json, arena);
-    if (!read_document(type, &reader, message, faults)) return false;
+    if (!message_read_json(type, json, arena, &message, faults)) return false;
     type->validate(message, arena, faults);
     if (faults->count) return false;
     *ret = message;
@@ -108,16 +71,26 @@ bool message_from_protobuf(const MessageType *type, Span bytes, Arena *arena, Pr
     if (!proto_scan(type->descriptor, bytes, true, arena, faults)) return false;
     ProtobufCMessage *message = unpack(type, bytes, arena);
     if (!message)
-        return only_fault(faults, "too_large"); /* the scan has passed: only memory can have ended */
+        return field_fault_only(faults, "",
+                                "too_large"); /* the scan has passed: only memory can have ended */
     type->validate(message, arena, faults);
     if (faults->count) return false;
     *ret = message;
     return true;
 }
 
-ProtobufCMessage *message_unpack(const MessageType *type, Span bytes, Arena *arena) {
-    FieldFaults faults = {0};
-    return proto_scan(type->descriptor, bytes, false, arena, &faults) ? unpack(type, bytes, arena) : NULL;
+ProtobufCMessage *message_unpack_told(const MessageType *type, Span bytes, Arena *arena,
+                                      FieldFaults *faults) {
+    FieldFaults own;
+    if (!faults) {
+        own.count = own.inside = 0,
+        own.ended = false; /* the rest is large, and this is called for every event */
+        faults = &own;
+    }
+    if (!proto_scan(type->descriptor, bytes, false, arena, faults)) return NULL;
+    ProtobufCMessage *message = unpack(type, bytes, arena);
+    if (!message) field_fault_only(faults, "", "too_large");
+    return message;
 }
 
 void message_to_json(const ProtobufCMessage *message, Buf *out) {

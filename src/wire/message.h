@@ -11,7 +11,8 @@
 typedef enum MessageKind { MESSAGE_OTHER, MESSAGE_COMMAND, MESSAGE_EVENT } MessageKind;
 
 /* What is wrong with the fields of a message: one error per field, in the order found. Codes are those of the
- * validation table ("required", "too_long", ...); field is the JSON name, "" for the whole body. */
+ * validation table ("required", "too_long", ...); field is the JSON name, "" for the whole body, and a path
+ * for what lies deeper: "place.street", "guests[2]", "others[0].street". */
 typedef struct FieldFault {
     const char *field, *code;
 } FieldFault;
@@ -19,9 +20,29 @@ enum { FIELD_FAULTS_MAX = 32 };
 typedef struct FieldFaults {
     FieldFault at[FIELD_FAULTS_MAX];
     size_t count;
+    size_t inside; /* from here on they are of the part that is being read */
+    bool ended;    /* the bytes themselves ended it, and that is the only fault */
 } FieldFaults;
 /* Adds unless the field has one already. field and code are kept, not copied. */
 void field_fault(FieldFaults *faults, const char *field, const char *code);
+/* Instead of all others: always false. */
+bool field_fault_only(FieldFaults *faults, const char *field, const char *code);
+
+/* A message inside another one, or an item of a list: what is told between the two gets its path. */
+typedef struct FieldPart {
+    const char *name; /* may be set later, when something has been told; index likewise */
+    size_t index, outer;
+} FieldPart;
+#define FIELD_SINGLE SIZE_MAX /* no item of a list */
+static inline FieldPart field_part_begins(FieldFaults *faults, const char *name, size_t index) {
+    FieldPart part = {name, index, faults->inside};
+    faults->inside = faults->count;
+    return part;
+}
+static inline bool field_part_is_good(const FieldFaults *faults) {
+    return faults->count == faults->inside && !faults->ended;
+}
+void field_part_ends(FieldFaults *faults, const FieldPart *part, Arena *arena);
 /* A sentence for people that never quotes the value: "must not be longer than allowed". */
 const char *field_fault_text(const char *code);
 
@@ -60,6 +81,10 @@ const MessageType *const *message_types(size_t *count);
 const MessageType *
 message_type_of(const ProtobufCMessageDescriptor *descriptor); /* NULL where there is none */
 
+/* The first half of strict decoding: syntax and types. False where the bytes could not be read to their end;
+ * there may be faults all the same. */
+bool message_read_json(const MessageType *type, Span json, Arena *arena, ProtobufCMessage **ret,
+                       FieldFaults *faults);
 /* Strict decoding of foreign bytes: syntax, types, then validation. False where faults->count > 0. */
 bool message_from_json(const MessageType *type, Span json, Arena *arena, ProtobufCMessage **ret,
                        FieldFaults *faults);
@@ -70,8 +95,12 @@ ProtobufCMessage *message_new(const MessageType *type,
 /* Trims, normalises and checks a message that came another way; false where faults->count > 0 afterwards. */
 bool message_validate(ProtobufCMessage *message, Arena *arena, FieldFaults *faults);
 /* Only a safe unpack, for bytes of our own programs or after a field check elsewhere; NULL where malformed.
- * Refuses invalid UTF-8 and NUL in strings, and anything above the arena's limit. */
-ProtobufCMessage *message_unpack(const MessageType *type, Span bytes, Arena *arena);
+ * Refuses invalid UTF-8 and NUL in strings, and anything above the arena's limit. faults says why; may be
+ * NULL. */
+ProtobufCMessage *message_unpack_told(const MessageType *type, Span bytes, Arena *arena, FieldFaults *faults);
+static inline ProtobufCMessage *message_unpack(const MessageType *type, Span bytes, Arena *arena) {
+    return message_unpack_told(type, bytes, arena, NULL);
+}
 void message_to_json(const ProtobufCMessage *message, Buf *out); /* finds the type by the descriptor */
 void message_pack(const ProtobufCMessage *message, Buf *out);
 /* The subject by the type's template: "prospect/12345"; "" where it has none; NULL out of memory. */

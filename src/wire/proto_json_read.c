@@ -1,7 +1,6 @@
 /* proto_json_read.c - depth and syntax are the JSON reader's business (32 levels), memory is the arena's. */
 #include "wire/proto_json.h"
 
-#include "base/clock.h"
 #include "wire/base64.h"
 #include "wire/envelope.h"
 #include "wire/json_fields.h"
@@ -99,15 +98,14 @@ static bool read_enum(Reading *r, const ProtobufCFieldDescriptor *f, JsonToken t
 }
 
 static bool read_time(Reading *r, JsonToken token, const char *name, void **to) {
-    int64_t us;
+    Google__Protobuf__Timestamp *time;
     if (token != JSON_STRING) return wrong_type(r, token, name);
-    if (!clock_parse(r->json.text, &us)) {
+    if (!timestamp_read(r->json.text, r->arena, &time))
+        end(r, name);
+    else if (!time)
         field_fault(r->faults, name, "wrong_type");
-        return false;
-    }
-    *to = timestamp_new(r->arena, us);
-    if (!*to) end(r, name);
-    return *to;
+    *to = time;
+    return time;
 }
 
 /* --- messages --- */

@@ -1,6 +1,6 @@
 #include "wire/proto_json.h"
 
-#include "wire/envelope.h"
+#include "wire/json_fields.h"
 
 Span proto_json_name(const char *proto_name, char room[PROTO_NAME_MAX]) {
     size_t len = 0;
@@ -120,7 +120,7 @@ static void write_field(const ProtobufCMessage *message, const ProtobufCFieldDes
 
 static void write_message(const ProtobufCMessage *message, JsonWriter *w) {
     if (message->descriptor == &google__protobuf__timestamp__descriptor) {
-        json_time(w, timestamp_us((const Google__Protobuf__Timestamp *)message));
+        json_timestamp(w, (const Google__Protobuf__Timestamp *)message);
         return;
     }
     json_object(w);

@@ -22,6 +22,7 @@ typedef struct Field {
     enum WireType wire;
     Span value;  /* the content of a WIRE_LENGTH field; all of the others */
     Span record; /* from behind the tag to the field's end */
+    Span before; /* what stands in front of its tag */
 } Field;
 
 bool proto_varint(Span bytes, size_t *at, uint64_t *ret) {
@@ -52,8 +53,9 @@ static bool take(Span bytes, size_t *at, uint64_t len) {
 
 static bool read_field(Span bytes, size_t *at, Field *ret) {
     uint64_t tag, number;
+    Span before = {bytes.at, *at};
     if (!proto_varint(bytes, at, &tag) || tag > UINT32_MAX || tag < 8) return false;
-    *ret = (Field){.number = (uint32_t)(tag >> 3), .wire = (enum WireType)(tag & 7)};
+    *ret = (Field){.number = (uint32_t)(tag >> 3), .wire = (enum WireType)(tag & 7), .before = before};
     size_t record = *at, value = *at;
     bool ok = false;
     switch (ret->wire) {
@@ -79,14 +81,8 @@ static const char *member_name(const ProtobufCMessageDescriptor *d, const Protob
     return f->name;
 }
 
-static bool end(Scan *s, const char *field, const char *code) {
-    s->faults->count = 0;
-    field_fault(s->faults, field, code);
-    return false;
-}
-
 static bool malformed(Scan *s) {
-    return end(s, "", "invalid_encoding");
+    return field_fault_only(s->faults, "", "invalid_encoding");
 }
 
 static enum WireType wire_of(ProtobufCType type) {
@@ -116,20 +112,41 @@ static bool packed_is_whole(Span value, enum WireType item) {
 
 static bool scan_message(Scan *s, const ProtobufCMessageDescriptor *d, Span bytes);
 
-static bool scan_string(Scan *s, const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *f,
-                        Span value) {
-    if (!text_is_utf8(value)) return end(s, member_name(d, f), "invalid_encoding");
-    if (value.len && memchr(value.at, 0, value.len))
-        field_fault(s->faults, member_name(d, f), "invalid_characters");
+static bool scan_string(Scan *s, Span value) {
+    if (!text_is_utf8(value)) return malformed(s);
+    if (value.len && memchr(value.at, 0, value.len)) field_fault(s->faults, "", "invalid_characters");
     return true;
+}
+
+/* How many of the same field come before it. */
+static size_t item_index(const Field *field) {
+    size_t count = 0;
+    Field other;
+    for (size_t at = 0; at < field->before.len && read_field(field->before, &at, &other);)
+        count += other.number == field->number;
+    return count;
+}
+
+/* A string or a message: what it tells is given the field's name. */
+static bool scan_part(Scan *s, const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *f,
+                      const Field *field) {
+    FieldPart part = field_part_begins(s->faults, NULL, FIELD_SINGLE);
+    bool is_string = f->type == PROTOBUF_C_TYPE_STRING;
+    bool ok = is_string ? scan_string(s, field->value) : scan_message(s, f->descriptor, field->value);
+    if (!field_part_is_good(s->faults)) {
+        part.name = member_name(d, f);
+        if (f->label == PROTOBUF_C_LABEL_REPEATED) part.index = item_index(field);
+    }
+    field_part_ends(s->faults, &part, s->arena);
+    return ok;
 }
 
 static bool scan_known(Scan *s, const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *f,
                        const Field *field) {
     enum WireType want = wire_of(f->type);
     if (field->wire == want) {
-        if (f->type == PROTOBUF_C_TYPE_STRING) return scan_string(s, d, f, field->value);
-        return f->type != PROTOBUF_C_TYPE_MESSAGE || scan_message(s, f->descriptor, field->value);
+        bool is_part = f->type == PROTOBUF_C_TYPE_STRING || f->type == PROTOBUF_C_TYPE_MESSAGE;
+        return !is_part || scan_part(s, d, f, field);
     }
     if (f->label == PROTOBUF_C_LABEL_REPEATED && field->wire == WIRE_LENGTH)
         return packed_is_whole(field->value, want) || malformed(s);
@@ -141,13 +158,13 @@ static bool scan_unknown(Scan *s, const Field *field) {
     if (++s->unknown > PROTO_UNKNOWN_MAX) return malformed(s);
     if (!s->strict) return true;
     const char *name = arena_printf(s->arena, "%u", field->number);
-    if (!name) return end(s, "", "too_large");
+    if (!name) return field_fault_only(s->faults, "", "too_large");
     field_fault(s->faults, name, "unknown_field");
     return true;
 }
 
 static bool scan_message(Scan *s, const ProtobufCMessageDescriptor *d, Span bytes) {
-    if (s->depth == PROTO_DEPTH_MAX) return end(s, "", "too_deep");
+    if (s->depth == PROTO_DEPTH_MAX) return field_fault_only(s->faults, "", "too_deep");
     s->depth++;
     for (size_t at = 0; at < bytes.len;) {
         Field field;

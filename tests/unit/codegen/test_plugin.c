@@ -8,6 +8,8 @@
     "option (message) = {kind: EVENT, title: \"T\", schema_version: \"1.0\", producer: \"P\", topic: \"t\""
 #define COMMAND "option (message) = {kind: COMMAND, title: \"T\", schema_version: \"1.0\", producer: \"P\""
 
+#define ID "string command_id = 9; "
+
 typedef struct Case {
     const char *name, *proto, *want; /* want NULL: accepted; else a part of protoc's message */
 } Case;
@@ -22,22 +24,35 @@ static const Case CASES[] = {
     {"open subject", "message M { " EVENT ", subject: \"m/{a\"}; string a = 1; }", "a { without }"},
     {"subject of bytes", "message M { " EVENT ", subject: \"m/{a}\"}; bytes a = 1; }", "M.a: cannot be part"},
     {"event without topic",
-     "message M { option (message) = {kind: EVENT, title: \"T\", schema_version: \"1\", producer: \"P\"}; }",
+     "message M { option (message) = {kind: EVENT, title: \"T\", schema_version: \"1.0\", producer: \"P\"}; "
+     "}",
      "M: an event needs a topic"},
+    {"topic with a field in it",
+     "message M { option (message) = {kind: EVENT, title: \"T\", schema_version: \"1.0\", producer: \"P\", "
+     "topic: \"t-{a}\"}; string a = 1 [(field) = {personal: true}]; }",
+     "M: an event needs a topic of small letters"},
+    {"version with a field in it",
+     "message M { option (message) = {kind: EVENT, title: \"T\", schema_version: \"1.{a}\", producer: \"P\", "
+     "topic: \"t\"}; string a = 1; }",
+     "M: the schema_version must be two numbers"},
+    {"command without an id", "message M { " COMMAND "}; }", "M: a command needs a field: string command_id"},
+    {"command with a number as its id", "message M { " COMMAND "}; int64 command_id = 1; }",
+     "M: a command needs a field: string command_id"},
     {"command without title", "message M { option (message) = {kind: COMMAND}; }",
      "M: a command or event needs"},
     {"producer with a space",
-     "message M { option (message) = {kind: COMMAND, title: \"T\", schema_version: \"1\", producer: \"A "
+     "message M { option (message) = {kind: COMMAND, title: \"T\", schema_version: \"1.0\", producer: \"A "
      "B\"}; }",
      "M: the producer must be a name"},
-    {"causes an event", "message C { " COMMAND ", causes: [\"M\"]}; } message M { " EVENT "}; }", NULL},
-    {"causes no event", "message C { " COMMAND ", causes: [\"M\"]}; } message M { }",
+    {"causes an event", "message C { " COMMAND ", causes: [\"M\"]}; " ID "} message M { " EVENT "}; }", NULL},
+    {"causes no event", "message C { " COMMAND ", causes: [\"M\"]}; " ID "} message M { }",
      "C: causes M, which is no event"},
     {"ends its subject", "message M { " EVENT ", subject: \"m/{a}\", ends_subject: true}; string a = 1; }",
      NULL},
     {"ends no subject", "message M { " EVENT ", ends_subject: true}; string a = 1; }",
      "M: only an event with a subject can end it"},
-    {"command that ends", "message M { " COMMAND ", subject: \"m/{a}\", ends_subject: true}; string a = 1; }",
+    {"command that ends",
+     "message M { " COMMAND ", subject: \"m/{a}\", ends_subject: true}; string a = 1; " ID "}",
      "M: only an event with a subject can end it"},
     {"unknown pattern", "message M { string a = 1 [(field) = {pattern: \"zip\"}]; }",
      "M.a: this pattern is not known"},
@@ -52,25 +67,40 @@ static const Case CASES[] = {
     {"length of a number", "message M { int64 a = 1 [(field) = {max_length: 3}]; }", "M.a: max_length, trim"},
     {"required list", "message M { repeated string a = 1 [(field) = {required: true}]; }",
      "M.a: only texts, ids"},
+    {"required list of messages",
+     "message A { } message M { repeated A a = 1 [(field) = {required: true}]; }", "M.a: only texts, ids"},
+    {"required flag", "message M { bool a = 1 [(field) = {required: true}]; }", "M.a: only texts, ids"},
+    {"optional", "message M { optional string a = 1; }", "M.a: leave out `optional`"},
+    {"capital in a name", "message M { string firstName = 1; }",
+     "M.firstName: a name must be of small letters"},
+    {"name that C has", "message M { string linux = 1; }", "M.linux: this name means something else in C"},
+    {"name of protobuf-c", "message M { string base = 1; }", "M.base: this name means something else in C"},
+    {"JSON name with a quote", "message M { string a = 1 [json_name = \"a\\\"b\"]; }",
+     "M.a: its JSON name must be"},
+    {"JSON name with a dollar", "message M { string a = 1 [json_name = \"$unknown\"]; }",
+     "M.a: its JSON name must be"},
+    {"limits of a list", "message M { repeated string a = 1 [(field) = {max_length: 9, trim: true}]; }",
+     NULL},
     {"oneof in JSON", "message M { oneof o { string a = 1; } }", "M.a: a oneof has no JSON form"},
     {"oneof in binary", "option (file) = {binary_only: true}; message M { oneof o { string a = 1; } }", NULL},
     {"double", "message M { double a = 1; }", "M.a: this type has no JSON form"},
     {"list of numbers", "message M { repeated int64 a = 1; }",
      "M.a: only texts and messages can be repeated"},
     {"command as a call",
-     "message C { " COMMAND "}; } message CommandOutcome {} message R { C command = 1; bool wait = 2; }"
+     "message C { " COMMAND "}; " ID "} message CommandOutcome {} message R { C command = 1; bool wait = 2; }"
      " service S { rpc C(R) returns (CommandOutcome); }",
      NULL},
     {"command that cannot wait",
-     "message C { " COMMAND "}; } message CommandOutcome {} message R { C command = 1; string wait = 2; }"
+     "message C { " COMMAND "}; " ID
+     "} message CommandOutcome {} message R { C command = 1; string wait = 2; }"
      " service S { rpc C(R) returns (CommandOutcome); }",
      "S.C: a command's request has a bool wait"},
     {"command with another answer",
-     "message C { " COMMAND
-     "}; } message R { C command = 1; bool wait = 2; } service S { rpc C(R) returns (R); }",
+     "message C { " COMMAND "}; " ID
+     "} message R { C command = 1; bool wait = 2; } service S { rpc C(R) returns (R); }",
      "S.C: a command returns one CommandOutcome"},
     {"stream of commands",
-     "message C { " COMMAND "}; } message CommandOutcome {} message R { C command = 1; bool wait = 2; }"
+     "message C { " COMMAND "}; " ID "} message CommandOutcome {} message R { C command = 1; bool wait = 2; }"
      " service S { rpc C(stream R) returns (CommandOutcome); }",
      "S.C: a command returns one CommandOutcome"},
     {"unknown scope",
@@ -86,7 +116,10 @@ static int run_protoc(const char *folder, const char *emitters, const char *prot
     buf_byte(&command, 0);
     FILE *file = fopen(command.at, "w");
     REQUIRE(file != NULL);
-    fprintf(file, "syntax = \"proto3\"; package events.v1; import \"events/v1/options.proto\";\n%s\n", proto);
+    fprintf(file,
+            "syntax = \"proto3\"; package events.v1; import \"events/v1/options.proto\"; import "
+            "\"google/protobuf/timestamp.proto\";\n%s\n",
+            proto);
     fclose(file);
     buf_clear(&command);
     buf_printf(&command,
@@ -115,6 +148,37 @@ static void refusals(void) {
     }
 }
 
+/* Names and types that a contract of the future may have: what is made of them must be C. */
+static void generated_code_compiles(void) {
+    static const char PROTO[] =
+        "enum E { option allow_alias = true; E_NONE = 0; E_ONE = 1; E_UNO = 1; }\n"
+        "message HTTPSeenE2E { " EVENT
+        ", subject: \"x/{class}/{default}\"}; string class = 1 [(field) = {required: "
+        "true}]; int64 default = 2; repeated string new = 3; E enum = 4 [(field) = {required: true}]; }\n"
+        "message Tree { repeated Tree int = 1; Tree this = 2 [(field) = {required: true}]; string a_b_c1 = "
+        "3; }\n"
+        "message Do { " COMMAND "}; " ID "bool a = 1; bytes b = 2; int32 c = 3; uint32 d = 4; int64 e = 5;\n"
+        "  google.protobuf.Timestamp f = 6 [(field) = {required: true}]; Tree g = 7; repeated HTTPSeenE2E h "
+        "= 8;\n"
+        "  string i = 10 [(field) = {omit_empty: true, label: \"\\\"<\\\\\"}]; }\n"
+        "message X { " EVENT "}; }\n";
+    const char *folder = test_folder();
+    AUTO_BUF said = {0}, command = {0};
+    REQUIRE(run_protoc(folder, "c", PROTO, &said) == 0);
+    buf_printf(&command,
+               "cd %s && " PROTOC_C " --c_out=. -I. -I" PROTO_ROOT
+               " -I/usr/include test.proto && for f in registry json "
+               "validate; do " CC
+               " -std=gnu17 -fsyntax-only -Wall -Wextra -Werror -Wno-missing-field-initializers -I. "
+               "-I" SOURCES " -I" GEN " events/v1/contract_$f.c || exit 1; done 2>&1%c",
+               folder, 0);
+    FILE *pipe = popen(command.at, "r");
+    REQUIRE(pipe != NULL);
+    char part[512];
+    for (size_t got; (got = fread(part, 1, sizeof part, pipe)) > 0;) fwrite(part, 1, got, stdout);
+    CHECK(pclose(pipe) == 0);
+}
+
 static void read_file(const char *folder, const char *name, Buf *out) {
     char path[256], part[4096];
     snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -133,6 +197,7 @@ static void forms(void) {
         "  string mail = 3 [(field) = {pattern: \"email\", personal: true, label: \"E-mail\", widget: "
         "\"email\"}];\n"
         "  int64 expected_version = 4 [(field) = {required: true, pattern: \"version\"}];\n"
+        "  string command_id = 5;\n"
         "}\n"
         "message Other { string a = 1; }\n";
     const char *folder = test_folder();
@@ -168,9 +233,16 @@ static void documents(void) {
         "  string pet_name = 1 [(field) = {required: true, max_length: 40, trim: "
         "true, personal: true, example: "
         "\"Rex\"}]; // as called\n"
+        "  string command_id = 2;\n"
+        "  uint32 legs = 3;\n"
+        "  Kind kind = 4 [(field) = {required: true}];\n"
+        "  google.protobuf.Timestamp born_at = 5 [(field) = {required: true}];\n"
         "}\n"
-        "message PetAdded { " EVENT
-        ", subject: \"pet/{pet_id}\"}; int64 pet_id = 1 [(field) = {id: true}]; }\n"
+        "enum Kind { KIND_UNSPECIFIED = 0; KIND_DOG = 1; }\n"
+        "message Home { string street = 1; }\n"
+        "message PetAdded { " EVENT ", subject: \"pet/{pet_id}\"}; int64 pet_id = 1 [(field) = {id: true}];"
+        " Kind kind = 2; google.protobuf.Timestamp born_at = 3; Home home = 4; "
+        "repeated Home former = 5; }\n"
         "service Pets {\n  // Tells of pets.\n  rpc Watch(AddPet) returns (stream PetAdded)"
         " { option (method) = {scope: \"prospects:read\"}; }\n}\n";
     static const struct {
@@ -181,9 +253,20 @@ static void documents(void) {
         {"asyncapi.json", "\"t\":{\"address\":\"t\""},
         {"asyncapi.json", "\"subject\":\"pet/12345\""},
         {"schemas/AddPet.json", "\"description\":\"Takes a pet in.\""},
-        {"schemas/AddPet.json", "\"required\":[\"petName\"]"},
+        {"schemas/AddPet.json", "\"required\":[\"petName\",\"kind\",\"bornAt\"]"},
+        {"schemas/AddPet.json",
+         "\"title\":\"Legs\",\"type\":\"integer\",\"minimum\":0,\"maximum\":4294967295}"},
+        {"schemas/AddPet.json", "\"title\":\"Kind\",\"type\":\"string\",\"enum\":[\"dog\"]}"},
+        {"schemas/AddPet.json", "\"title\":\"Born at\",\"type\":\"string\",\"format\":\"date-time\"}"},
+        /* what we write of something absent */
+        {"schemas/PetAdded.json",
+         "\"title\":\"Kind\",\"type\":\"string\",\"enum\":[\"unspecified\",\"dog\"]}"},
+        {"schemas/PetAdded.json",
+         "\"anyOf\":[{\"type\":\"string\",\"format\":\"date-time\"},{\"type\":\"null\"}]"},
+        {"schemas/PetAdded.json", "\"anyOf\":[{\"$ref\":\"#/$defs/Home\"},{\"type\":\"null\"}]"},
+        {"schemas/PetAdded.json", "\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/Home\"}"},
         {"schemas/AddPet.json", "\"description\":\"as called\",\"x-personal-data\":true"},
-        {"schemas/AddPet.json", "\"additionalProperties\":false,\"examples\":[{\"petName\":\"Rex\"}]"},
+        {"schemas/AddPet.json", "\"additionalProperties\":false,\"examples\":[{\"petName\":\"Rex\","},
         {"schemas/PetAdded.json", "\"maximum\":9007199254740991"},
         {"docs.html", "<section class=\"message\" id=\"AddPet\""},
         {"docs.html", "<code>Watch</code><br><span class=\"quiet\">Tells of pets.</span>"},
@@ -208,4 +291,5 @@ static void unknown_emitter(void) {
     CHECK(holds(&said, "unknown emitter \"cobol\""));
 }
 
-SUITE("plugin", TEST(refusals), TEST(forms), TEST(documents), TEST(unknown_emitter));
+SUITE("plugin", TEST(refusals), TEST(generated_code_compiles), TEST(forms), TEST(documents),
+      TEST(unknown_emitter));

@@ -242,22 +242,30 @@ static void client_frames(void) {
         const char *name, *bytes;
         size_t len;
         FrameFault fault;
+        const char *where; /* of what cannot be decoded */
     } CASES[] = {
         {"ping", "\x22\x02\x08\x05", 4, FRAME_GOOD},
         {"empty", "", 0, FRAME_UNKNOWN},
         {"a frame of the future", "\x4a\x00", 2, FRAME_UNKNOWN},
         {"two frames", "\x22\x00\x12\x00", 4, FRAME_UNKNOWN},
         {"a frame and one of the future", "\x22\x00\x4a\x00", 4, FRAME_UNKNOWN},
-        {"cut off", "\x22\x05\x08", 3, FRAME_UNDECODABLE},
-        {"text that is not UTF-8", "\x0a\x05\x12\x03\xff\xff\xff", 7, FRAME_UNDECODABLE},
-        {"noise", "\xff\xff\xff\xff", 4, FRAME_UNDECODABLE},
+        {"cut off", "\x22\x05\x08", 3, FRAME_UNDECODABLE, " invalid_encoding"},
+        {"text that is not UTF-8", "\x0a\x05\x12\x03\xff\xff\xff", 7, FRAME_UNDECODABLE,
+         "subscribe.subjects[0] invalid_encoding"},
+        {"NUL in the second text", "\x0a\x07\x12\x01\x61\x12\x02\x62\x00", 9, FRAME_UNDECODABLE,
+         "subscribe.subjects[1] invalid_characters"},
+        {"noise", "\xff\xff\xff\xff", 4, FRAME_UNDECODABLE, " invalid_encoding"},
     };
     for (size_t i = 0; i < COUNT(CASES); i++) {
         AUTO(Arena) arena = arena_new(0);
         Events__V1__ClientFrame *frame;
-        FrameFault fault = frame_read((Span){CASES[i].bytes, CASES[i].len}, arena, &frame);
+        FieldFaults faults = {0};
+        FrameFault fault = frame_read((Span){CASES[i].bytes, CASES[i].len}, arena, &frame, &faults);
         if (fault != CASES[i].fault) printf("\n    %s", CASES[i].name);
-        CHECK(fault == CASES[i].fault);
+        CHECK(fault == CASES[i].fault && (faults.count > 0) == (CASES[i].where != NULL));
+        char where[80] = "";
+        if (faults.count) snprintf(where, sizeof where, "%s %s", faults.at[0].field, faults.at[0].code);
+        CHECK_SPAN(span_of(where), CASES[i].where ? CASES[i].where : "");
     }
 }
 

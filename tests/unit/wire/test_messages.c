@@ -2,6 +2,7 @@
  * never do harm (this runs under the sanitizers, too). */
 #include "kit/test.h"
 
+#include "base/clock.h"
 #include "events/v1/envelope.pb-c.h"
 #include "wire/message.h"
 #include "wire/proto_json.h"
@@ -11,6 +12,7 @@
 
 typedef struct Random {
     uint64_t state;
+    bool unknown; /* now and then fields of a newer version */
 } Random;
 
 static uint64_t random_next(Random *r) { /* splitmix64 */
@@ -69,11 +71,24 @@ static void random_list(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, 
     *(void **)((char *)m + f->offset) = items;
 }
 
+/* Fields of a newer version. */
+static void add_unknown(ProtobufCMessage *m, Random *r, Arena *arena) {
+    static const ProtobufCMessageUnknownField KINDS[] = {
+        {100, PROTOBUF_C_WIRE_TYPE_VARINT, 2, (uint8_t *)"\x80\x01"},
+        {101, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, 4, (uint8_t *)"\x03\0\xff\""},
+        {50000, PROTOBUF_C_WIRE_TYPE_64BIT, 8, (uint8_t *)"12345678"},
+        {536870911, PROTOBUF_C_WIRE_TYPE_32BIT, 4, (uint8_t *)"1234"}};
+    size_t count = random_below(r, COUNT(KINDS) + 1);
+    m->n_unknown_fields = (unsigned)count;
+    m->unknown_fields = arena_alloc(arena, sizeof KINDS);
+    memcpy(m->unknown_fields, KINDS, count * sizeof *KINDS);
+}
+
 static void complete(ProtobufCMessage *m, Random *r, Arena *arena) {
     if (m->descriptor == &google__protobuf__timestamp__descriptor) {
         Google__Protobuf__Timestamp *t = (Google__Protobuf__Timestamp *)m;
-        t->seconds = (int64_t)(random_next(r) % UINT64_C(253402300800));
-        t->nanos = (int32_t)random_below(r, 1000000) * 1000;
+        t->seconds = CLOCK_FIRST_SECOND + (int64_t)(random_next(r) % UINT64_C(315537897600));
+        t->nanos = random_below(r, 3) ? (int32_t)random_below(r, 1000000000) : 0;
     }
     if (m->descriptor == &events__v1__envelope__descriptor) {
         Events__V1__Envelope *e = (Events__V1__Envelope *)m;
@@ -90,6 +105,8 @@ static void complete(ProtobufCMessage *m, Random *r, Arena *arena) {
             (ProtobufCBinaryData){.len = data.len, .data = (uint8_t *)arena_copy(arena, buf_view(&data))};
         e->watermark = 0; /* JSON does not show it */
     }
+    if (m->descriptor != &google__protobuf__timestamp__descriptor && r->unknown && random_below(r, 4) == 0)
+        add_unknown(m, r, arena);
 }
 
 static ProtobufCMessage *random_message(const ProtobufCMessageDescriptor *d, Random *r, Arena *arena) {
@@ -111,10 +128,11 @@ static ProtobufCMessage *random_message(const ProtobufCMessageDescriptor *d, Ran
 
 static ProtobufCMessage *from_json(const MessageType *type, Span json, Arena *arena, FieldFaults *faults) {
     JsonReader r = json_reader(json, arena);
+    r.lenient = true; /* "$unknown" comes back only there */
     ProtobufCMessage *m = message_new(type, arena);
     bool ok =
         json_next(&r) == JSON_OBJECT && type->from_json(&r, m, arena, faults) && json_next(&r) == JSON_END;
-    return ok && !faults->count ? m : NULL;
+    return ok && !faults->count && !r.unknown ? m : NULL;
 }
 
 static bool round_trip(const MessageType *type, Random *r) {
@@ -139,7 +157,7 @@ static bool round_trip(const MessageType *type, Random *r) {
 static void json_round_trips(void) {
     size_t count, with_json = 0;
     const MessageType *const *types = message_types(&count);
-    Random r = {1};
+    Random r = {1, .unknown = true};
     for (size_t i = 0; i < count; i++) {
         if (!types[i]->to_json) continue;
         with_json++;
