@@ -6,7 +6,7 @@
 #include "gateway/tracing.h"
 #include <stdio.h>
 
-enum { SMALL = 16 << 10, COMMAND = 256 << 10, ECHO = 16 << 20 };
+enum { SMALL = 16 << 10, COMMAND = 256 << 10 };
 
 /* What a route's answers can be (Route.offers). */
 static const char *const MESSAGE[] = {"application/json", "application/x-protobuf", NULL};
@@ -40,8 +40,8 @@ static const Route ROUTES[] = {
 
 /* method "*": any */
 static const Route TEST_ROUTES[] = {
-    {"*", "/test/echo", ACCESS_PUBLIC, BODY_ANY, ECHO, test_echo},
-    {"*", "/test/bytes", ACCESS_OPTIONAL, BODY_ANY, ECHO, test_bytes},
+    {"*", "/test/echo", ACCESS_PUBLIC, BODY_NONE, 0, test_echo, NULL, ROUTE_STREAMS},
+    {"*", "/test/bytes", ACCESS_OPTIONAL, BODY_ANY, COMMAND, test_bytes},
     {"GET", "/ws/echo", ACCESS_PUBLIC, BODY_NONE, 0, test_ws_echo},
 };
 
@@ -154,25 +154,37 @@ static void answer_no_route(Request *r, const RouteMatch *m) {
 
 size_t routes_body_limit(void *user, HttpExchange *x) {
     const Worker *worker = user;
+    const RouteMatch *m = http_user(x);
     if (span_is(http_path(x), GRID_WEBHOOK_PATH)) return grid_webhook_body_limit(worker->gateway->webhook, x);
-    RouteMatch m = routes_match(http_method(x), http_path(x), worker->gateway->test_endpoints);
-    return m.route && m.route->body_limit > SMALL ? m.route->body_limit : SMALL;
+    return m && m->route && m->route->body_limit > SMALL ? m->route->body_limit : SMALL;
 }
 
-void routes_dispatch(void *user, HttpExchange *x) {
-    Worker *worker = user;
-    if (grid_webhook_handle(worker->gateway->webhook, x)) return;
-    Request *r = request_new(worker, x);
+static void dispatch(Worker *worker, HttpExchange *x) {
+    const RouteMatch *m = http_user(x);
+    Request *r = m ? request_new(worker, x) : NULL;
     if (!r) {
         http_respond(x, &(HttpAnswer){.status = 503});
         return;
     }
-    RouteMatch m = routes_match(http_method(x), http_path(x), worker->gateway->test_endpoints);
-    r->route = m.route;
-    r->param = m.param;
+    r->route = m->route;
+    r->param = m->param;
     tracing_request(r);
-    if (!m.route)
-        answer_no_route(r, &m);
+    if (!m->route)
+        answer_no_route(r, m);
     else if (request_authorise(r) && request_negotiate(r) && request_body_fits(r))
-        m.route->handle(r);
+        m->route->handle(r);
+}
+
+void routes_on_head(void *user, HttpExchange *x) {
+    Worker *worker = user;
+    RouteMatch *m = http_alloc(x, sizeof *m);
+    if (!m) return;
+    *m = routes_match(http_method(x), http_path(x), worker->gateway->test_endpoints);
+    http_set_user(x, m);
+    if (m->route && m->route->flags & ROUTE_STREAMS) dispatch(worker, x);
+}
+
+void routes_on_request(void *user, HttpExchange *x) {
+    Worker *worker = user;
+    if (!grid_webhook_handle(worker->gateway->webhook, x)) dispatch(worker, x);
 }

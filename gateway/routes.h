@@ -2,10 +2,11 @@
 #pragma once
 #include "gateway/rest/request.h"
 
-/* The HTTP server's on_request; user is the Worker. */
-void routes_dispatch(void *user, HttpExchange *x);
-
-/* Its body_limit_for: what the route takes, so that nobody fills the memory before it is known who he is. */
+/* For the HTTP server's options; user is the Worker. The route is found once, when the head is here, and kept
+ * as the exchange's user. */
+void routes_on_head(void *user, HttpExchange *x);
+void routes_on_request(void *user, HttpExchange *x);
+/* What the route takes, so that nobody fills the memory before it is known who he is. */
 size_t routes_body_limit(void *user, HttpExchange *x);
 
 typedef struct RouteMatch {

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 64, DRAIN_MS = 15000, DRAIN_LOOK_MS = 20, SPARE_FILES = 256, TEST_BODY = 16 << 20 };
+enum { THREADS_MAX = 64, DRAIN_MS = 15000, DRAIN_LOOK_MS = 20, SPARE_FILES = 256 };
 
 typedef struct WorkerThread {
     Worker worker;
@@ -77,11 +77,12 @@ static size_t connections_max(size_t servers) {
 
 static HttpServerOptions http_options(const ServerOptions *o, Worker *w, size_t servers, bool tls) {
     return (HttpServerOptions){
-        .on_request = routes_dispatch,
+        .on_request = routes_on_request,
+        .on_head = routes_on_head,
         .body_limit_for = routes_body_limit,
         .user = w,
         .tls = tls ? o->tls : NULL,
-        .body_limit = o->gateway->test_endpoints ? TEST_BODY : GRID_WEBHOOK_BODY,
+        .body_limit = GRID_WEBHOOK_BODY,
         .connections_max = connections_max(servers),
     };
 }

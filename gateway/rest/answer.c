@@ -4,6 +4,7 @@
 #include "gateway/auth/origin.h"
 #include "gateway/rest/compress.h"
 #include "gateway/tracing.h"
+#include "net/http_stream.h"
 #include "wire/problem.h"
 #include <stdio.h>
 
@@ -87,15 +88,19 @@ static void log_answer(Request *r, int status) {
               LOG_TEXT("route", r->route ? r->route->path : ""), LOG_INT("status", status));
 }
 
+static void add_all(Fields *f, const Request *r, const Answer *a) {
+    add(f, "x-correlation-id", span_of(r->correlation_id));
+    if (a->media_type) add(f, "content-type", span_of(a->media_type));
+    if (!a->cacheable) add(f, "cache-control", SPAN("no-store"));
+    for (size_t i = 0; i < a->field_count; i++) add(f, a->fields[i].name, a->fields[i].value);
+    add_security(f, r, a);
+    add_cors(f, r);
+    add_vary(f, r, a);
+}
+
 void answer_send(Request *r, Answer *a) {
     Fields f = {0};
-    add(&f, "x-correlation-id", span_of(r->correlation_id));
-    if (a->media_type) add(&f, "content-type", span_of(a->media_type));
-    if (!a->cacheable) add(&f, "cache-control", SPAN("no-store"));
-    for (size_t i = 0; i < a->field_count; i++) add(&f, a->fields[i].name, a->fields[i].value);
-    add_security(&f, r, a);
-    add_cors(&f, r);
-    add_vary(&f, r, a);
+    add_all(&f, r, a);
     HttpAnswer answer = {
         .status = a->status ? a->status : 200, .fields = f.at, .field_count = f.count, .blob = a->blob};
     if (!a->blob) answer.body = buf_view(&a->body);
@@ -103,6 +108,14 @@ void answer_send(Request *r, Answer *a) {
     log_answer(r, answer.status);
     http_respond(r->x, &answer);
     buf_free(&a->body);
+}
+
+void answer_stream(Request *r, const Answer *a) {
+    Fields f = {0};
+    add_all(&f, r, a);
+    HttpAnswer answer = {.status = a->status ? a->status : 200, .fields = f.at, .field_count = f.count};
+    log_answer(r, answer.status);
+    http_stream_head(r->x, &answer);
 }
 
 void answer_status(Request *r, int status) {

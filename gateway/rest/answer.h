@@ -22,6 +22,8 @@ void answer_field(Answer *a, const char *name, Span value);
 /* Answers the exchange and frees the body: r is gone after it. */
 void answer_send(Request *r, Answer *a);
 void answer_status(Request *r, int status); /* no body */
+/* The head of an answer whose body is written in pieces, see net/http_stream.h; `body` is not looked at. */
+void answer_stream(Request *r, const Answer *a);
 
 /* Fills body and media type in the form that the request asks for. Any thread. */
 void answer_message(const Request *r, Answer *a, const ProtobufCMessage *message);

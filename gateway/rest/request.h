@@ -18,6 +18,7 @@ typedef enum BodyKind { BODY_NONE, BODY_MESSAGE /* JSON or protobuf */, BODY_ANY
 enum {
     ROUTE_COMPRESSES = 1 << 0, /* its answers may come in gzip or brotli */
     ROUTE_NO_HEAD = 1 << 1,    /* there is nothing that HEAD could tell */
+    ROUTE_STREAMS = 1 << 2,    /* handled when the head is here: it takes the body in pieces, whatever its length */
 };
 
 typedef struct Route {

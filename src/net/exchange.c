@@ -98,9 +98,13 @@ void exchange_forget_server(HttpExchange *x) {
 
 void exchange_head_done(HttpExchange *x) {
     const HttpServerOptions *o = &x->server->options;
-    size_t limit = o->body_limit_for ? o->body_limit_for(o->user, x) : o->body_limit;
-    x->body_limit = limit < o->body_limit ? limit : o->body_limit;
     if (o->on_head) o->on_head(o->user, x);
+}
+
+size_t exchange_body_limit(HttpExchange *x) {
+    const HttpServerOptions *o = &x->server->options;
+    size_t limit = o->body_limit_for ? o->body_limit_for(o->user, x) : o->body_limit;
+    return x->body_limit = limit < o->body_limit ? limit : o->body_limit;
 }
 
 /* One peer is bounded by the limit of its route, all together by the server's: many slow senders must not

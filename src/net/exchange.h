@@ -82,9 +82,10 @@ HttpExchange *exchange_new(Connection *c); /* held by the protocol; NULL where m
 bool exchange_header(HttpExchange *x, Span name, Span value); /* spans are kept, not copied */
 char *exchange_keep(HttpExchange *x, Span bytes);             /* a copy in the exchange's memory, or NULL */
 void exchange_target(HttpExchange *x, Span target);           /* path and query */
-/* The request's fields are known: finds the body's limit and calls on_head. Look at x->part afterwards.
- * (HTTP/1.1: and whether there still is an exchange.) */
+/* The request's fields are known: calls on_head. Look at x->part afterwards. (HTTP/1.1: and whether there
+ * still is an exchange.) */
 void exchange_head_done(HttpExchange *x);
+size_t exchange_body_limit(HttpExchange *x); /* a body will come, and is to be collected: how much of it? */
 /* Bytes of the body have come: 0, or the status to refuse the request with. */
 int exchange_body(HttpExchange *x, Span bytes, const char **why);
 void exchange_body_free(HttpExchange *x);

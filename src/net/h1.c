@@ -74,7 +74,8 @@ static void body_begin(H1 *h, const H1Head *head) {
     if (streams(h)) {
         h1_body_deadline(h);
     } else {
-        if (head->has_length && head->length > h->x->body_limit) {
+        size_t limit = exchange_body_limit(h->x);
+        if (head->has_length && head->length > limit) {
             h1_refuse(h, 413, "The body is larger than allowed.");
             return;
         }

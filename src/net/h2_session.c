@@ -96,10 +96,10 @@ static void head_is_fine(H2 *h, HttpExchange *x, uint64_t length, bool end) {
     bool streams = x->part == EXCHANGE_STREAMING;
     if (x->part == EXCHANGE_ANSWERED)
         return;
-    else if (!streams && length > x->body_limit)
-        h2_refuse(h, x, 413, "The body is larger than allowed.");
     else if (end)
         dispatch(h, x);
+    else if (!streams && length > exchange_body_limit(x))
+        h2_refuse(h, x, 413, "The body is larger than allowed.");
     else {
         h2_stream_deadline(h, x, streams ? flow_silence_ms(x) : h->c->server->options.body_ms);
         bool expected = span_equal_nocase(http_header(x, "expect"), SPAN("100-continue"));

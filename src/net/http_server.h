@@ -24,7 +24,7 @@ typedef struct HttpServerOptions {
      * the body in pieces, or http_respond() (the body is then read away, or the connection ends); or it does
      * neither: the body is collected up to its limit and on_request follows. */
     void (*on_head)(void *user, HttpExchange *x);
-    /* The head is here, the body is not: how much of it may come? May be NULL. */
+    /* After on_head, of a request that has a body: how much of it may come? May be NULL. */
     size_t (*body_limit_for)(void *user, HttpExchange *x);
     void *user;
     HttpTls *tls;           /* NULL: plain */
@@ -53,8 +53,8 @@ AUTO_FREE(HttpServer, http_server_free)
 /* TLS 1.2 and 1.3, session resumption by tickets, ALPN. Shared by all loops. */
 typedef struct HttpTlsOptions {
     const char *certificate_file, *key_file; /* PEM; the chain, the server's own first */
-    /* PEM: whose certificates clients may show. A certificate that none of them has signed ends the handshake. NULL:
-     * nobody is asked for one. */
+    /* PEM: whose certificates clients may show. A certificate that none of them has signed ends the
+     * handshake. NULL: nobody is asked for one. */
     const char *client_ca_file;
     bool client_required; /* who shows none is turned away, too */
 } HttpTlsOptions;

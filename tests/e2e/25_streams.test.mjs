@@ -1,0 +1,124 @@
+// Bodies of any size, in pieces, over every way to the gateway: nothing is held that nobody takes.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import http2 from 'node:http2';
+import https from 'node:https';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { call, callHttp2 } from './kit/client.mjs';
+import { Installation } from './kit/installation.mjs';
+import { eventually } from './kit/wait.mjs';
+
+const MIB = 2 ** 20;
+const it = {};
+before(async () => {
+  it.installation = await Installation.start({ env: { EVENTS_TEST_ENDPOINTS: 'on' } });
+  it.plain = it.installation.plainUrl;
+  it.tls = { ca: readFileSync(path.join(it.installation.home, 'tls.crt')) };
+});
+after(() => it.installation?.stop());
+
+const residentBytes = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${it.installation.children.get('gateway').pid}/status`, 'utf8'))[1]) * 1024;
+
+/** A request whose body is written by hand: { stream, head: promise of [status, headers] }. */
+function openHttp1(url, { method, headers }) {
+  const request = (url.startsWith('https') ? https : http).request(url, { method, headers, agent: false, ...it.tls });
+  const head = once(request, 'response').then(([reply]) => Object.assign(reply, { code: reply.statusCode }));
+  return { request, head, end: () => request.destroy() };
+}
+
+function openHttp2(url, { method, headers }) {
+  const { origin, pathname, search } = new URL(url);
+  const session = http2.connect(origin, it.tls);
+  const request = session.request({ ':method': method, ':path': pathname + search, ...headers }, { endStream: method === 'GET' });
+  const head = once(request, 'response').then(([fields]) => Object.assign(request, { code: fields[':status'] }));
+  return { request, head, end: () => session.destroy() };
+}
+
+const WAYS = [
+  ['HTTP/1.1', openHttp1, () => it.plain],
+  ['HTTP/1.1 over TLS', openHttp1, () => it.installation.url],
+  ['HTTP/2', openHttp2, () => it.plain],
+  ['HTTP/2 over TLS', openHttp2, () => it.installation.url],
+];
+
+/** Writes `count` times 64 KiB and waits where the other side wants it. */
+async function writeAll(request, count, hash) {
+  const part = Buffer.alloc(64 << 10);
+  for (let i = 0; i < count; i++) {
+    part.writeUInt32LE(i, 0);
+    hash.update(part);
+    if (!request.write(Buffer.from(part))) await once(request, 'drain');
+  }
+  request.end();
+}
+
+test('an echo of 16 MiB comes back whole, in little memory', async () => {
+  const before = residentBytes();
+  for (const [name, open, base] of WAYS) {
+    const [sent, got] = [createHash('sha1'), createHash('sha1')];
+    const { request, head, end } = open(`${base()}/test/echo`, { method: 'REPORT', headers: {} });
+    const writing = writeAll(request, 256, sent);
+    const reply = await head;
+    assert.equal(reply.code, 200, name);
+    for await (const part of reply) got.update(part);
+    await writing;
+    assert.equal(got.digest('hex'), sent.digest('hex'), name);
+    end();
+  }
+  assert.ok(residentBytes() - before < 24 * MIB, `${((residentBytes() - before) / MIB).toFixed()} MiB more`);
+});
+
+test('who does not read what comes back is not read from either', async () => {
+  const before = residentBytes();
+  for (const [name, open, base] of WAYS) {
+    const { request, head, end } = open(`${base()}/test/echo`, { method: 'POST', headers: {} });
+    const reply = await Promise.race([head, (request.write(Buffer.alloc(10)), head)]);
+    reply.pause();
+    let written = 0;
+    while (written < 512 * MIB && (await Promise.race([new Promise((done) => request.write(Buffer.alloc(256 << 10), () => done(true))), new Promise((done) => setTimeout(done, 400, false))])))
+      written += 256 << 10;
+    assert.ok(written < 64 * MIB, `${name}: ${written / MIB} MiB were taken`);
+    end();
+  }
+  assert.ok(residentBytes() - before < 24 * MIB, `${((residentBytes() - before) / MIB).toFixed()} MiB more`);
+});
+
+test('a terabyte of bytes takes no memory, and goes on only while somebody reads', async () => {
+  const before = residentBytes();
+  for (const [name, open, base] of WAYS) {
+    const { request, head, end } = open(`${base()}/test/bytes?n=1099511627776`, { method: 'GET', headers: {} });
+    request.end();
+    const reply = await head;
+    let got = 0;
+    for await (const part of reply) if ((got += part.length) > 20 * MIB) break;
+    assert.ok(got > 20 * MIB, name);
+    end();
+  }
+  assert.ok(residentBytes() - before < 24 * MIB, `${((residentBytes() - before) / MIB).toFixed()} MiB more`);
+  await eventually('the gateway is at rest', async () => (await call(`${it.plain}/health/ready`)).status === 200);
+});
+
+test('exact lengths, HEAD, and what is out of range', async () => {
+  const CASES = [
+    ['GET', '/test/bytes?n=0', 200, 0, '0'],
+    ['GET', '/test/bytes?n=65536', 200, 65536, '65536'],
+    ['GET', '/test/bytes?n=65537', 200, 65537, '65537'],
+    ['GET', '/test/bytes?n=3000001', 200, 3000001, '3000001'],
+    ['HEAD', '/test/bytes?n=3000001', 200, 0, '3000001'],
+    ['HEAD', '/test/echo', 200, 0, undefined],
+    ['DELETE', '/test/echo', 200, 0, undefined],
+    ['GET', '/test/bytes?n=1099511627777', 400],
+    ['GET', '/test/bytes?n=-1', 400],
+  ];
+  for (const [method, at, status, length, told] of CASES) {
+    const replies = await Promise.all([call(it.plain + at, { method }), callHttp2(it.plain + at, { method }), callHttp2(it.installation.url + at, { method, tls: it.tls })]);
+    for (const reply of replies) {
+      assert.equal(reply.status, status, `${method} ${at}`);
+      if (status === 200) assert.deepEqual([reply.body.length, reply.headers['content-length']], [length, told], `${method} ${at}`);
+    }
+  }
+});
