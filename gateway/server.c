@@ -99,12 +99,13 @@ static bool address_of(const char *wanted, const HttpServer *first, char out[300
 static bool listen_on(const ServerOptions *o, const Server *s, Worker *w, size_t threads, Err *err) {
     char address[300];
     const Worker *first = s->count > 1 ? &s->threads[0].worker : NULL;
+    HttpShare share = first ? HTTP_SHARED_NEXT : HTTP_SHARED_FIRST;
     HttpServerOptions tls = http_options(o, w, threads * 2, true),
                       plain = http_options(o, w, threads * 2, false);
     return address_of(o->listen, first ? first->tls : NULL, address, err) &&
-           http_server_open(w->loop, address, true, &tls, &w->tls, err) &&
+           http_server_open(w->loop, address, share, &tls, &w->tls, err) &&
            address_of(o->listen_plain, first ? first->plain : NULL, address, err) &&
-           http_server_open(w->loop, address, true, &plain, &w->plain, err);
+           http_server_open(w->loop, address, share, &plain, &w->plain, err);
 }
 
 static bool worker_open(const ServerOptions *o, Server *s, size_t threads, Err *err) {

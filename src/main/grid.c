@@ -147,11 +147,11 @@ static bool open_servers(Grid *g, Err *err) {
         return false;
     g->topic = grid_topic_new(&(GridTopicOptions){.keys = keys, .publish = on_publication, .user = g});
     HttpServerOptions options = {.on_request = on_request, .user = g, .body_limit = GRID_TOPIC_BODY};
-    if (!http_server_open(g->loop, config_text(config, "EVENTS_GRID_LISTEN_PLAIN"), false, &options,
+    if (!http_server_open(g->loop, config_text(config, "EVENTS_GRID_LISTEN_PLAIN"), HTTP_ALONE, &options,
                           &g->servers[0], err))
         return false;
     options.tls = g->tls;
-    return http_server_open(g->loop, config_text(config, "EVENTS_GRID_LISTEN"), false, &options,
+    return http_server_open(g->loop, config_text(config, "EVENTS_GRID_LISTEN"), HTTP_ALONE, &options,
                             &g->servers[1], err);
 }
 

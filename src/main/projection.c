@@ -250,7 +250,7 @@ static bool open_webhook(Program *p, Err *err) {
         grid_webhook_new(&(GridWebhookOptions){.secrets = secrets, .deliver = on_delivery, .user = p});
     const HttpServerOptions options = {
         .on_request = on_request, .body_limit_for = body_limit, .user = p, .body_limit = GRID_WEBHOOK_BODY};
-    return http_server_open(p->loop, config_text(config, "EVENTS_PROJECTION_LISTEN"), false, &options,
+    return http_server_open(p->loop, config_text(config, "EVENTS_PROJECTION_LISTEN"), HTTP_ALONE, &options,
                             &p->server, err);
 }
 

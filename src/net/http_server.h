@@ -39,9 +39,12 @@ typedef struct HttpServerOptions {
     int64_t stall_ms;       /* output waits and the peer acknowledges nothing; 0: 180 s */
 } HttpServerOptions;
 
-/* address: "host:port" (numeric host; port 0 takes a free one). reuse_port: several loops listen on one port.
- */
-bool http_server_open(Loop *loop, const char *address, bool reuse_port, const HttpServerOptions *options,
+/* Who listens on the port: one server, or several loops of one process (SO_REUSEPORT). The first of them takes it
+ * like a single one: a port that another process has is refused, never shared with it. */
+typedef enum HttpShare { HTTP_ALONE, HTTP_SHARED_FIRST, HTTP_SHARED_NEXT } HttpShare;
+
+/* address: "host:port" (numeric host; port 0 takes a free one). */
+bool http_server_open(Loop *loop, const char *address, HttpShare share, const HttpServerOptions *options,
                       HttpServer **ret, Err *err);
 unsigned http_server_port(const HttpServer *server);
 /* Stops accepting; finishes what is in flight: HTTP/2 gets GOAWAY, HTTP/1.1 answers "Connection: close". */

@@ -103,20 +103,27 @@ static bool parse_address(const char *address, struct sockaddr_storage *ret, soc
     return err_set(err, &ERR_CONFIG, "\"%s\": the host has to be a numeric address", address);
 }
 
-static bool socket_options(int fd, bool reuse_port) {
+static bool set_option(int fd, int level, int option) {
     int on = 1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on)) return false;
-    if (reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on)) return false;
-    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
+    return setsockopt(fd, level, option, &on, sizeof on) == 0;
 }
 
-static bool listen_on(HttpServer *s, const char *address, bool reuse_port, Err *err) {
+/* The kernel lets sockets share a port only where both say so at the moment of the later bind(). The first
+ * one says it after its own, so it meets another process's listener as anybody would. */
+static bool bind_shared(int fd, const struct sockaddr *at, socklen_t len, HttpShare share) {
+    if (share == HTTP_SHARED_NEXT && !set_option(fd, SOL_SOCKET, SO_REUSEPORT)) return false;
+    if (bind(fd, at, len)) return false;
+    return share != HTTP_SHARED_FIRST || set_option(fd, SOL_SOCKET, SO_REUSEPORT);
+}
+
+static bool listen_on(HttpServer *s, const char *address, HttpShare share, Err *err) {
     struct sockaddr_storage at;
     socklen_t len;
     if (!parse_address(address, &at, &len, err)) return false;
     int fd = s->listener.fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || !socket_options(fd, reuse_port) || bind(fd, (struct sockaddr *)&at, len) ||
-        listen(fd, BACKLOG) || getsockname(fd, (struct sockaddr *)&at, &len))
+    if (fd < 0 || !set_option(fd, SOL_SOCKET, SO_REUSEADDR) || !set_option(fd, IPPROTO_TCP, TCP_NODELAY) ||
+        !bind_shared(fd, (struct sockaddr *)&at, len, share) || listen(fd, BACKLOG) ||
+        getsockname(fd, (struct sockaddr *)&at, &len))
         return err_set_errno(err, &ERR_UNAVAILABLE, errno, address);
     s->port = ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
                                              : ((struct sockaddr_in *)&at)->sin_port);
@@ -138,7 +145,7 @@ static void defaults(HttpServerOptions *options) {
     DEFAULT(stall_ms, 180000);
 }
 
-bool http_server_open(Loop *loop, const char *address, bool reuse_port, const HttpServerOptions *options,
+bool http_server_open(Loop *loop, const char *address, HttpShare share, const HttpServerOptions *options,
                       HttpServer **ret, Err *err) {
     AUTO(HttpServer) s = must(calloc(1, sizeof *s));
     s->loop = loop;
@@ -149,7 +156,7 @@ bool http_server_open(Loop *loop, const char *address, bool reuse_port, const Ht
     s->reserve = reserve_open();
     s->in = must(malloc(SCRATCH_IN));
     s->out = must(malloc(SCRATCH_OUT));
-    if (!listen_on(s, address, reuse_port, err)) return false;
+    if (!listen_on(s, address, share, err)) return false;
     *ret = s;
     s = NULL;
     return true;

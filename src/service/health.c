@@ -78,7 +78,7 @@ bool health_open(const char *address, const atomic_bool *ready, Health **ret, Er
     h->ready = ready;
     const HttpServerOptions options = {
         .on_request = on_request, .user = h, .body_limit = 64 << 10, .connections_max = 64, .idle_ms = 30000};
-    if (!loop_open(&h->loop, err) || !http_server_open(h->loop, address, false, &options, &h->server, err))
+    if (!loop_open(&h->loop, err) || !http_server_open(h->loop, address, HTTP_ALONE, &options, &h->server, err))
         return false;
     int failed = pthread_create(&h->thread, NULL, admin_thread, h);
     if (failed) return err_set_errno(err, &ERR_UNAVAILABLE, failed, "admin thread");

@@ -25,7 +25,7 @@ TestWeb *test_web_start_at(unsigned port, void (*on_request)(void *user, HttpExc
     snprintf(address, sizeof address, "127.0.0.1:%u", port);
     const HttpServerOptions options = {.on_request = on_request, .user = user, .body_limit = 4 << 20};
     if (!loop_open(&web->loop, &err) ||
-        !http_server_open(web->loop, address, false, &options, &web->server, &err)) {
+        !http_server_open(web->loop, address, HTTP_ALONE, &options, &web->server, &err)) {
         fprintf(stderr, "test web: %s\n", err.why);
         abort();
     }

@@ -179,7 +179,7 @@ TestServer *test_server(const HttpServerOptions *options) {
     with.user = s;
     Err err = {0};
     if (!CHECK_OK(loop_open(&s->loop, &err), &err)) abort();
-    if (!CHECK_OK(http_server_open(s->loop, "127.0.0.1:0", false, &with, &s->server, &err), &err)) abort();
+    if (!CHECK_OK(http_server_open(s->loop, "127.0.0.1:0", HTTP_ALONE, &with, &s->server, &err), &err)) abort();
     pthread_create(&s->thread, NULL, run, s);
     return s;
 }
