@@ -78,7 +78,18 @@ static size_t flag_index(Span flag) {
     return setting_index((Span){name, at});
 }
 
-static bool read_flags(Config *c, int argc, char **argv, const char *special, Err *err) {
+/* --help and --print-config, among the other flags and before any word. */
+static bool is_special(const Config *c, const char *flag, const char **special) {
+    static const char *const SPECIAL[] = {"--help", "--print-config"};
+    for (size_t i = 0; i < COUNT(SPECIAL); i++) {
+        if (c->word_count || strcmp(flag, SPECIAL[i])) continue;
+        *special = SPECIAL[i];
+        return true;
+    }
+    return false;
+}
+
+static bool read_flags(Config *c, int argc, char **argv, const char **special, Err *err) {
     bool only_words = false;
     for (int i = 1; i < argc; i++) {
         Span word = span_of(argv[i]), value;
@@ -90,7 +101,7 @@ static bool read_flags(Config *c, int argc, char **argv, const char *special, Er
             only_words = true;
             continue;
         }
-        if (special && !strcmp(argv[i], special)) continue;
+        if (is_special(c, argv[i], special)) continue;
         Span name = span_split((Span){word.at + 2, word.len - 2}, '=', &value);
         size_t index = flag_index(name);
         /* eventsctl's verbs have flags of their own, which stay among the words */
@@ -197,9 +208,7 @@ bool config_load(const char *program, int argc, char **argv, Config **ret, Confi
     c->arena = arena_new(1 << 20);
     c->words = must(calloc((size_t)argc + 1, sizeof *c->words));
     const char *special = NULL;
-    bool asks = argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "--print-config"));
-    if (asks) special = argv[1];
-    if (!read_flags(c, argc, argv, special, err)) return false;
+    if (!read_flags(c, argc, argv, &special, err)) return false;
     read_environment(c);
     if (!read_file(c, err)) return false;
     fill_defaults(c, program);

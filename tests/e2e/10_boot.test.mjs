@@ -113,6 +113,18 @@ test('down leaves no process; up after it is ready in under five seconds', async
   assert.ok(seconds < 5 * SLOW, `took ${seconds} s`);
 });
 
+test('--print-config stands among other flags, and shows no secret', async () => {
+  const env = { EVENTS_HOME: home, EVENTS_GRID_KEY: 'hush-1', EVENTS_WEBHOOK_SECRET: 'hush-2', EVENTS_INTERNAL_SECRET: 'hush-3',
+    EVENTS_DEMO_PASSWORD: 'hush-4', EVENTS_QUEUE: 'amqps://u:hush-5@h/q', EVENTS_READ_DB: 'Server=h;Pwd=hush-6;' };
+  for (const program of ['gateway', 'prospects', 'relay', 'projection', 'grid']) {
+    const { code, stdout, stderr } = await run(path.join(BUILD, `events-${program}`), ['--threads', '3', '--print-config'], { env });
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^EVENTS_THREADS=3$/m);
+    assert.match(stdout, /^EVENTS_QUEUE=amqps:\/\/u:\(secret\)@h\/q$/m);
+    assert.doesNotMatch(stdout, /hush/);
+  }
+});
+
 test('eventsctl: exit codes and texts', async () => {
   const CASES = [
     [['--help'], 0, /usage: eventsctl/],
