@@ -26,7 +26,7 @@ const CHROMIUM = {
 
 const run = Date.now().toString(36);
 const person = { firstName: "Edith", lastName: `Clarke ${run}`, email: `edith.${run}@example.org`, phone: "+1 555 010 9999" };
-const renamed = `Clarke-Noether ${run}`;
+const renamed = `Clarke-Noether ${run} of a name that is longer than the row of a list on a phone`;
 
 let browser;
 let one;
@@ -142,6 +142,30 @@ test("the activity panel shows what happened, and the search finds it", WITHIN_M
   await picture(one, "search");
 });
 
+test("by keyboard alone: Enter opens a row, Escape closes it, and the focus is where it was", WITHIN_MS(30), async () => {
+  const { page } = one;
+  const row = page.getByRole("button", { name: new RegExp(escapeRegExp(renamed)) });
+  await row.focus();
+  await page.keyboard.press("Enter");
+  await page.locator('dialog [name="firstName"]:focus').waitFor(WITHIN);
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached", ...WITHIN });
+  assert.ok(await row.evaluate((element) => element === document.activeElement));
+});
+
+test("on a phone nothing stands outside the window", WITHIN_MS(30), async () => {
+  const { page } = one;
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.getByLabel("Search prospects").fill("");
+  await rowWith(page, renamed);
+  await picture(one, "phone");
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
+  await page.getByRole("button", { name: "New prospect" }).click();
+  const [cancel, add] = [await heightOf(page, "Cancel"), await heightOf(page, "Add prospect")];
+  await picture(one, "phone-form");
+  assert.equal(cancel, add, "the two buttons stand side by side");
+});
+
 test("no page reported an error, and nothing broke the content policy", () => {
   assert.deepEqual([...one.errors, ...two.errors], []);
 });
@@ -200,6 +224,10 @@ function rows(page, text) {
 
 async function rowWith(page, text) {
   await rows(page, text).first().waitFor(WITHIN);
+}
+
+async function heightOf(page, button) {
+  return (await page.getByRole("dialog").getByRole("button", { name: button, exact: true }).boundingBox()).y;
 }
 
 async function idOf(page, text) {

@@ -1,4 +1,4 @@
-import { useEffect, useRef, type ReactNode } from "react";
+import { useLayoutEffect, useRef, type ReactNode } from "react";
 import { Icon } from "./Icon";
 
 interface Props {
@@ -10,10 +10,11 @@ interface Props {
   children: ReactNode;
 }
 
-/** A modal <dialog>: the browser keeps the focus inside, gives it back after, and closes on Escape. */
+/** A modal <dialog>: the browser keeps the focus inside, gives it back after, and closes on Escape. It gives it back
+ *  only where the dialog is closed while it is still in the document: hence a layout effect. */
 export function SidePanel({ title, subtitle, mayDismiss, onClose, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = dialog.current;
     element?.showModal();
     element?.querySelector<HTMLElement>("input, select, textarea")?.focus();

@@ -31,7 +31,7 @@ export function SignInPage() {
         <Brand />
         <div>
           <h1>Sign in</h1>
-          <p className="muted">Prospects, live: every change arrives by itself.</p>
+          <p className="muted">Every change arrives by itself.</p>
         </div>
         {expired && fault === undefined && <Banner tone="warn">Your session has ended. Sign in again.</Banner>}
         {fault !== undefined && <Banner tone="bad">{fault}</Banner>}
