@@ -4,6 +4,7 @@
 #include "net/http_server.h"
 #include "observe/metric.h"
 #include <pthread.h>
+#include <unistd.h>
 
 struct Health {
     Loop *loop;
@@ -28,9 +29,16 @@ static void answer_problem(HttpExchange *x, const ErrKind *kind, const char *tit
     answer(x, kind->http, "application/problem+json", buf_view(&body), allow);
 }
 
+/* The process id tells a supervisor whether it is his process that has this address. */
+static void answer_status(HttpExchange *x, const char *status) {
+    AUTO_BUF body = {0};
+    buf_printf(&body, "{\"status\":\"%s\",\"pid\":%d}", status, (int)getpid());
+    answer(x, 200, "application/json", buf_view(&body), NULL);
+}
+
 static void get_live(Health *h, HttpExchange *x) {
     (void)h;
-    answer(x, 200, "application/json", SPAN("{\"status\":\"live\"}"), NULL);
+    answer_status(x, "live");
 }
 
 static void get_ready(Health *h, HttpExchange *x) {
@@ -38,7 +46,7 @@ static void get_ready(Health *h, HttpExchange *x) {
         answer_problem(x, &ERR_UNAVAILABLE, "Not ready", NULL);
         return;
     }
-    answer(x, 200, "application/json", SPAN("{\"status\":\"ready\"}"), NULL);
+    answer_status(x, "ready");
 }
 
 static void get_metrics(Health *h, HttpExchange *x) {

@@ -15,7 +15,7 @@ export const BUILD = path.resolve(ROOT, process.env.EVENTS_BUILD ?? 'build/relea
 export const PROGRAMS = ['gateway', 'prospects', 'relay', 'projection', 'grid'];
 const FAULTS = /ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:|LeakSanitizer: detected/;
 
-async function freePorts(count) {
+export async function freePorts(count) {
   const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
   await Promise.all(servers.map((s) => once(s, 'listening')));
   const ports = servers.map((s) => s.address().port);
