@@ -72,7 +72,10 @@ async function devWithPath(scripts) {
   }
 }
 
-const MISSING = { 'dpkg-query': '[ "${@: -1}" = cmake ] || echo installed', 'id': 'echo 1000' };
+const MISSING = {
+  'dpkg-query': 'for package in "${@:4}"; do [ "$package" = cmake ] || printf "installed:%s " "$package"; done',
+  'id': 'echo 1000',
+};
 
 test('neither root nor sudo: the one line to run, and 69', async () => {
   const { code, stderr } = await devWithPath(MISSING);
