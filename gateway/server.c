@@ -5,6 +5,8 @@
 #include "gateway/routes.h"
 #include "gateway/stream/live.h"
 #include "gateway/stream/session.h"
+#include "net/defence.h"
+#include "observe/metric.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,7 +123,16 @@ static bool worker_open(const ServerOptions *o, Server *s, size_t threads, Err *
     return listen_on(o, s, w, threads, err);
 }
 
+static void show_defences(void) {
+    for (Defence d = 0; d < DEFENCE_COUNT; d++) {
+        char name[80];
+        snprintf(name, sizeof name, "events_http_defences_total{cause=\"%s\"}", defence_name(d));
+        metric_counter_at(name, "clients stopped or refused in defence, by what they did", defence_counter(d));
+    }
+}
+
 bool server_open(const ServerOptions *o, Server **ret, Err *err) {
+    show_defences();
     size_t threads = o->threads ? o->threads : processors();
     if (threads > THREADS_MAX) return err_set(err, &ERR_CONFIG, "at most %d threads", THREADS_MAX);
     Server *s = must(calloc(1, sizeof *s));

@@ -162,8 +162,8 @@ static void heap_settle(Loop *loop, size_t slot, Timer *timer) {
     else heap_down(loop, slot, timer);
 }
 
-void loop_timer_set(Loop *loop, Timer *timer, int64_t after_ms) {
-    timer->at_us = loop->now_us + after_ms * 1000;
+static void timer_at(Loop *loop, Timer *timer, int64_t at_us) {
+    timer->at_us = at_us;
     if (timer->slot) {
         heap_settle(loop, timer->slot, timer);
         return;
@@ -173,6 +173,14 @@ void loop_timer_set(Loop *loop, Timer *timer, int64_t after_ms) {
         loop->heap = must(realloc(loop->heap, loop->heap_size * sizeof(Timer *)));
     }
     heap_up(loop, ++loop->timers, timer);
+}
+
+void loop_timer_set(Loop *loop, Timer *timer, int64_t after_ms) {
+    timer_at(loop, timer, loop->now_us + after_ms * 1000);
+}
+
+void loop_timer_soon(Loop *loop, Timer *timer) {
+    timer_at(loop, timer, loop->now_us + 1);
 }
 
 void loop_timer_stop(Loop *loop, Timer *timer) {

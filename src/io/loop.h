@@ -46,4 +46,5 @@ typedef struct Timer {
     size_t slot; /* place in the heap, 0 while idle */
 } Timer;
 void loop_timer_set(Loop *loop, Timer *timer, int64_t after_ms); /* sets or moves it */
+void loop_timer_soon(Loop *loop, Timer *timer); /* the same, for the next turn */
 void loop_timer_stop(Loop *loop, Timer *timer);

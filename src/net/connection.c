@@ -22,7 +22,6 @@
 #include <sys/socket.h>
 
 enum {
-    READS_PER_TURN = 4, /* then it is the others' turn */
     ROUNDS_PER_TURN = 4,
     VECTOR = 64,
     LINGER_MS = 1000,
@@ -278,7 +277,7 @@ static void read_again(Connection *c) {
     c->on_again_list = true;
     c->next_again = s->again;
     s->again = c;
-    if (!s->again_timer.slot) loop_timer_set(s->loop, &s->again_timer, 1);
+    if (!s->again_timer.slot) loop_timer_soon(s->loop, &s->again_timer);
 }
 
 void connection_pause(Connection *c, bool paused) {
@@ -326,50 +325,47 @@ static void take_input(Connection *c, Span bytes) {
     if (c->phase == CONNECTION_OPEN && bytes.len) c->protocol->input(c, bytes);
 }
 
-typedef enum ReadOutcome { READ_MORE, READ_EMPTY, READ_END, READ_FAILED } ReadOutcome;
+typedef enum ReadOutcome { READ_SOME, READ_END, READ_FAILED } ReadOutcome; /* some: or nothing yet */
 
 static ReadOutcome read_plain(Connection *c, size_t *len) {
     ssize_t got = recv(c->watch.fd, c->server->in, SCRATCH_IN, 0);
-    if (got < 0) return errno == EAGAIN || errno == EINTR ? READ_EMPTY : READ_FAILED;
+    if (got < 0) return errno == EAGAIN || errno == EINTR ? READ_SOME : READ_FAILED;
     *len = (size_t)got;
-    if (got == 0) return READ_END;
-    return got < SCRATCH_IN ? READ_EMPTY : READ_MORE;
+    return got ? READ_SOME : READ_END;
 }
 
 /* Gathers records, so that a protocol sees one long run and not many short ones. */
 static ReadOutcome read_tls(Connection *c, size_t *len) {
-    while (*len < SCRATCH_IN) {
+    do {
         size_t got = 0;
         switch (tls_read(c->tls, c->server->in + *len, SCRATCH_IN - *len, &got)) {
         case TLS_DONE: *len += got; break;
         case TLS_AGAIN_READ:
-        case TLS_AGAIN_WRITE: return READ_EMPTY;
+        case TLS_AGAIN_WRITE: return READ_SOME;
         case TLS_EOF: return READ_END;
         default: return READ_FAILED;
         }
-        if (!tls_has_input(c->tls)) return READ_EMPTY; /* epoll knows of the rest */
-    }
-    return READ_MORE;
+    } while (*len < SCRATCH_IN && tls_has_input(c->tls));
+    return READ_SOME;
 }
 
+/* One scratch buffer full, then it is the others' turn: a peer that never stops sending costs them no more
+ * than that. Of what the kernel still holds epoll tells again. */
 static void read_in(Connection *c) {
-    for (int i = 0; i < READS_PER_TURN; i++) {
-        size_t len = 0;
-        ReadOutcome outcome = c->tls ? read_tls(c, &len) : read_plain(c, &len);
-        if (len) take_input(c, (Span){c->server->in, len});
-        if (outcome == READ_FAILED) connection_kill(c);
-        if (!connection_alive(c)) return;
-        if (outcome == READ_END) {
-            c->ended = true;
-            if (c->phase == CONNECTION_OPEN)
-                c->protocol->eof(c);
-            else
-                connection_kill(c);
-            connection_wake(c);
-        }
-        if (outcome != READ_MORE || c->paused) return;
+    size_t len = 0;
+    ReadOutcome outcome = c->tls ? read_tls(c, &len) : read_plain(c, &len);
+    if (len) take_input(c, (Span){c->server->in, len});
+    if (outcome == READ_FAILED) connection_kill(c);
+    if (!connection_alive(c)) return;
+    if (outcome == READ_END) {
+        c->ended = true;
+        if (c->phase == CONNECTION_OPEN)
+            c->protocol->eof(c);
+        else
+            connection_kill(c);
+        connection_wake(c);
     }
-    if (c->tls && tls_has_input(c->tls)) read_again(c);
+    if (c->tls && !c->paused && tls_has_input(c->tls)) read_again(c);
 }
 
 void connection_read_again(Connection *c) {

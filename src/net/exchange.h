@@ -64,7 +64,7 @@ struct HttpExchange {
         int32_t id;
         bool remote_done, head_done, closed;
         int refuse;                 /* the status to refuse with once the head is whole, or 0 */
-        int64_t since_us, limit_us; /* deadline: 0 none */
+        int64_t since_us, limit_us; /* when it began; deadline, 0: none */
         Blob *blob;
         const char *out;
         size_t left;                   /* of the answer's body */

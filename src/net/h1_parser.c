@@ -134,8 +134,12 @@ static bool starts_nocase(Span s, Span start) {
     return s.len >= start.len && span_equal_nocase((Span){s.at, start.len}, start);
 }
 
+bool h1_is_target(Span target) {
+    return target.len && all_of(target, TARGET);
+}
+
 static bool parse_target(H1Head *h) {
-    if (!h->target.len || !all_of(h->target, TARGET)) return false;
+    if (!h1_is_target(h->target)) return false;
     if (h->target.at[0] == '/') return true;
     if (span_is(h->target, "*") && span_is(h->method, "OPTIONS")) return true;
     if (starts_nocase(h->target, SPAN("http://"))) return absolute_form(h, 7);

@@ -49,6 +49,7 @@ int h1_parse(char *head, size_t len, H1Head *ret, const char **why);
 
 /* host [":" port], as Host and :authority carry it: a name, an address, or an address in brackets. */
 bool h1_is_authority(Span text);
+bool h1_is_target(Span text); /* of visible ASCII, without a fragment; no more is looked at */
 
 /* A body in chunks. Zeroed at the start. */
 typedef struct H1Chunks {

@@ -5,8 +5,6 @@
  * at most a hundred), and it is set to the next one. So a request sets a number and moves no timer. */
 #include "net/h2.h"
 
-#include "base/log.h"
-
 enum {
     CONNECTION_WINDOW = 1 << 20,
     BODIES_MAX = 4 << 20,  /* in memory at a time; above it the connection's window is not opened again */
@@ -24,6 +22,7 @@ HttpExchange *h2_stream_begin(H2 *h, int32_t id) {
     if (h->streams) h->streams->stream.previous = x;
     h->streams = x;
     h->handling++;
+    x->stream.since_us = connection_now(h->c);
     h2_stream_deadline(h, x, h->c->server->options.header_ms);
     return x;
 }
@@ -84,31 +83,22 @@ static int64_t check_streams(H2 *h, int64_t now) {
 
 /* --- the connection --- */
 
-void h2_calm_down(H2 *h, const char *cause) {
-    if (h->over) return;
-    h->over = true;
-    log_warn("connection closed", LOG_TEXT("reason", "too many frames"), LOG_TEXT("cause", cause),
-             LOG_TEXT("peer", h->c->peer));
-    nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
-    connection_wake(h->c);
-}
-
-static void end(H2 *h, uint32_t code) {
+void h2_terminate(H2 *h, uint32_t code) {
     h->over = true;
     nghttp2_session_terminate_session(h->session, code);
     connection_wake(h->c);
 }
 
+void h2_accuse(H2 *h, Defence cause, uint32_t code) {
+    if (h->over) return;
+    server_defended(h->c->server, cause, h->c->peer);
+    h2_terminate(h, code);
+}
+
 static void input(Connection *c, Span bytes) {
     H2 *h = c->state;
     if (h->over) return;
-    ssize_t taken = nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes.at, bytes.len);
-    if (taken == NGHTTP2_ERR_FLOODED)
-        h2_calm_down(h, "acknowledgements");
-    else if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
-        connection_kill(c);
-    else if (taken < 0)
-        end(h, NGHTTP2_INTERNAL_ERROR);
+    h2_take(h, bytes);
     connection_wake(c);
 }
 
@@ -136,7 +126,7 @@ static void expired(Connection *c) {
     }
     if (h->goaway_us && h->goaway_us <= now) final_goaway(h);
     int64_t next = check_streams(h, now);
-    if (!h->streams && now - h->last_stream_us >= idle_us) end(h, NGHTTP2_NO_ERROR);
+    if (!h->streams && now - h->last_stream_us >= idle_us) h2_terminate(h, NGHTTP2_NO_ERROR);
     if (!next) next = h->streams ? now + idle_us : h->last_stream_us + idle_us;
     if (h->goaway_us && h->goaway_us < next) next = h->goaway_us;
     connection_deadline(c, next > now ? (next - now + 999) / 1000 : 1);
@@ -192,6 +182,7 @@ void *h2_new(Connection *c) {
     h->c = c;
     h->last_stream_us = connection_now(c);
     h2_guard_init(&h->guard, connection_now(c));
+    h2_frames_init(&h->frames);
     h->session = h2_session_new(h);
     if (!h->session || !greet(h)) {
         nghttp2_session_del(h->session);

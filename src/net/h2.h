@@ -2,6 +2,7 @@
  * in), h2_answer.c (whole answers) and h2_stream.c (answers in pieces). */
 #pragma once
 #include "net/exchange.h"
+#include "net/h2_frames.h"
 #include "net/h2_guard.h"
 #include <nghttp2/nghttp2.h>
 
@@ -15,11 +16,21 @@ typedef struct H2 {
     int64_t last_stream_us; /* when the last stream ended */
     int64_t goaway_us;      /* when the final GOAWAY of a drain is due, or 0 */
     H2Guard guard;
-    bool greeted; /* the peer's SETTINGS have come */
-    bool over;    /* no more reading: what is queued goes out and the connection ends */
+    H2Frames frames;
+    uint32_t opened;           /* the highest stream that the peer has begun */
+    uint32_t gap_from, gap_to; /* the streams that it has passed over last */
+    uint32_t reset_below;      /* the highest one that the server has reset, or refused */
+    uint8_t continuations;     /* of the present header block */
+    bool greeted;              /* the peer's SETTINGS have come */
+    bool over;                 /* no more reading: what is queued goes out and the connection ends */
 } H2;
 
-enum { H2_STREAM_WINDOW = HTTP_STREAM_WINDOW, H2_COPY_MAX = 2048, H2_FRAME_HEAD = 9 };
+enum {
+    H2_STREAM_WINDOW = HTTP_STREAM_WINDOW,
+    H2_COPY_MAX = 2048,
+
+    H2_CONTINUATIONS_MAX = 8
+};
 
 /* h2_answer.c */
 void h2_answer(HttpExchange *x, const HttpAnswer *answer);
@@ -50,5 +61,12 @@ void h2_stream_end(H2 *h, HttpExchange *x);
 void h2_body_released(H2 *h,
                       HttpExchange *x); /* frees its body; opens the connection's window if that was shut */
 void h2_stream_deadline(H2 *h, HttpExchange *x, int64_t ms);
-/* The peer is at fault, or hostile: GOAWAY ENHANCE_YOUR_CALM, then the end. */
-void h2_calm_down(H2 *h, const char *cause);
+/* The peer is at fault, or hostile: counted, GOAWAY, then the end. */
+void h2_accuse(H2 *h, Defence cause, uint32_t code);
+static inline void h2_calm_down(H2 *h, Defence cause) {
+    h2_accuse(h, cause, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+void h2_terminate(H2 *h, uint32_t code); /* GOAWAY, then the end */
+
+/* h2_inspect.c: what has come, checked, goes to nghttp2 */
+void h2_take(H2 *h, Span in);

@@ -1,18 +1,32 @@
 /* h2_guard.c - how much a peer may ask for.
  *
- * The figures leave honest clients alone: a client that resets streams after it has read the answer (a
- * cancelled gRPC call, a closed tab) earns back with every answer that it lets us finish, and a download
- * earns the window updates that it causes. nghttp2's own limiter of incoming resets counts neither, and none
- * of the resets that a malformed frame makes the server itself send. */
+ * The figures leave honest clients alone, because they earn back what they spend. A client that resets
+ * streams after it has read the answer, or lets them live for a while (a cancelled gRPC call, a closed tab),
+ * gets each reset back; a download earns the window updates that it causes, and the pings by which gRPC
+ * measures the line. nghttp2's own limiter of incoming resets knows neither, and none of the resets that a
+ * malformed frame makes the server itself send. */
 #include "net/h2_guard.h"
 
 static const struct {
     int32_t burst, per_second;
+    Defence defence;
 } RATES[H2_COSTS] = {
-    [H2_COST_RESET] = {200, 20},
-    [H2_COST_CONTROL] = {1000, 200},
-    [H2_COST_WINDOW] = {10000, 1000},
+    [H2_COST_RESET] = {200, 20, DEFENCE_RAPID_RESET},
+    [H2_COST_MADE_RESET] = {50, 5, DEFENCE_MADE_RESET},
+    [H2_COST_INVALID] = {50, 5, DEFENCE_INVALID_FRAMES},
+    [H2_COST_REFUSED] = {1000, 100,
+                         DEFENCE_REFUSED_STREAMS}, /* a burst may come before our SETTINGS are known */
+    [H2_COST_SETTINGS] = {100, 10, DEFENCE_SETTINGS},
+    [H2_COST_PING] = {200, 20, DEFENCE_PINGS},
+    [H2_COST_EMPTY] = {200, 20, DEFENCE_EMPTY_FRAMES},
+    [H2_COST_PRIORITY] = {1000, 100, DEFENCE_PRIORITIES},
+    [H2_COST_WINDOW] = {10000, 1000, DEFENCE_WINDOW_UPDATES},
+    [H2_COST_OTHER] = {500, 50, DEFENCE_OTHER_FRAMES},
 };
+
+Defence h2_guard_defence(H2Cost cost) {
+    return RATES[cost].defence;
+}
 
 void h2_guard_init(H2Guard *g, int64_t now_us) {
     for (int i = 0; i < H2_COSTS; i++) g->tokens[i] = RATES[i].burst;

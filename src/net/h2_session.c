@@ -6,16 +6,22 @@
  * their sender. */
 #include "net/h2.h"
 
-#include "base/log.h"
+enum {
+    OTHERS_PER_SECOND = 10000,
+    READ_AWAY_MAX = 4 << 20,
+    HONEST_FRAME = 1024,   /* bytes of DATA that may be worth a WINDOW_UPDATE */
+    BOMB = 4,              /* times the limit of header fields: no mistake any more */
+    HONEST_LIFE_MS = 1000, /* of a stream that the peer resets */
+};
 
-enum { CONTINUATIONS_MAX = 8, OTHERS_PER_SECOND = 10000, READ_AWAY_MAX = 4 << 20 };
+static const char TOO_LARGE[] = "The header fields are too large.";
 
 static HttpExchange *stream_of(nghttp2_session *session, int32_t id) {
     return id ? nghttp2_session_get_stream_user_data(session, id) : NULL;
 }
 
-static void spend(H2 *h, H2Cost cost, const char *cause) {
-    if (!h2_guard_spend(&h->guard, cost, connection_now(h->c))) h2_calm_down(h, cause);
+static void spend(H2 *h, H2Cost cost) {
+    if (!h2_guard_spend(&h->guard, cost, connection_now(h->c))) h2_calm_down(h, h2_guard_defence(cost));
 }
 
 /* --- the head --- */
@@ -37,20 +43,26 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 }
 
 static void pseudo_field(HttpExchange *x, Span name, Span value) {
-    if (span_is(name, ":method"))
+    if (span_is(name, ":method")) {
         x->method = value;
-    else if (span_is(name, ":path"))
+    } else if (span_is(name, ":path")) {
         exchange_target(x, value);
-    else if (span_is(name, ":authority"))
+        if (!h1_is_target(value)) x->stream.refuse = 400;
+    } else if (span_is(name, ":scheme")) {
+        bool web = span_equal_nocase(value, SPAN("https")) || span_equal_nocase(value, SPAN("http"));
+        if (!web) x->stream.refuse = 400;
+    } else if (span_is(name, ":authority"))
         x->authority = value;
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *user) {
-    (void)flags, (void)user;
+    (void)flags;
     HttpExchange *x = stream_of(session, frame->hd.stream_id);
-    if (!x || x->part != EXCHANGE_READING || x->stream.refuse) return 0;
+    if (!x) return 0;
     x->header_bytes += name_len + value_len + 32;
+    if (x->header_bytes > BOMB * x->server->options.header_limit) h2_calm_down(user, DEFENCE_HEADER_LISTS);
+    if (x->part != EXCHANGE_READING || x->stream.refuse) return 0;
     if (x->header_bytes > x->server->options.header_limit || x->header_count >= H1_FIELDS_MAX) {
         x->stream.refuse = 431;
         return 0;
@@ -74,8 +86,8 @@ static void dispatch(H2 *h, HttpExchange *x) {
     x->stream.remote_done = true;
     bool wanted = x->part == EXCHANGE_READING || x->part == EXCHANGE_STREAMING;
     if (!wanted || h->over) return;
-    if (x->stream.refuse && x->part == EXCHANGE_READING) {
-        h2_refuse(h, x, x->stream.refuse, "The header fields are too large.");
+    if (x->stream.refuse && x->part == EXCHANGE_READING) { /* by the trailers */
+        h2_refuse(h, x, x->stream.refuse, TOO_LARGE);
         return;
     }
     h2_stream_deadline(h, x, 0);
@@ -102,25 +114,43 @@ static void head_is_fine(H2 *h, HttpExchange *x, uint64_t length, bool end) {
         h2_refuse(h, x, 413, "The body is larger than allowed.");
     else {
         h2_stream_deadline(h, x, streams ? flow_silence_ms(x) : h->c->server->options.body_ms);
-        bool expected = span_equal_nocase(http_header(x, "expect"), SPAN("100-continue"));
-        if (expected && !x->flow.headed) expect_continue(h, x);
+        if (http_header(x, "expect").at && !x->flow.headed) expect_continue(h, x);
     }
+}
+
+/* One name for the server, and one only (section 8.3.1). */
+static bool takes_authority(HttpExchange *x) {
+    Span host = http_header(x, "host");
+    if (!x->authority.len) x->authority = host;
+    return h1_is_authority(x->authority) && (!host.at || span_equal_nocase(host, x->authority));
+}
+
+/* What nghttp2 lets pass: 0, or the status to refuse it with. */
+static int head_fault(HttpExchange *x, const char **why) {
+    Span expect = http_header(x, "expect");
+    *why = x->stream.refuse == 431 ? TOO_LARGE : "The request target or its scheme is malformed.";
+    if (x->stream.refuse) return x->stream.refuse;
+    *why = "The authority is malformed, or the Host field names another one.";
+    if (!takes_authority(x)) return 400;
+    *why = "This method is not implemented.";
+    if (span_is(x->method, "CONNECT")) return 501;
+    *why = "The request target is too long.";
+    if (x->path.len + x->query.len > H1_TARGET_MAX) return 414;
+    *why = "This expectation cannot be met.";
+    return !expect.at || span_equal_nocase(expect, SPAN("100-continue")) ? 0 : 417;
 }
 
 static void head_done(H2 *h, HttpExchange *x, bool end) {
     x->stream.head_done = true;
     x->head_only = span_is(x->method, "HEAD");
-    if (!x->authority.len) x->authority = http_header(x, "host");
     uint64_t length = 0;
     Span given = http_header(x, "content-length");
     if (given.at && !span_to_u64(given, INT64_MAX, &length)) length = INT64_MAX;
     x->stream.remote_done = end;
-    if (x->stream.refuse)
-        h2_refuse(h, x, x->stream.refuse, "The header fields are too large.");
-    else if (span_is(x->method, "CONNECT"))
-        h2_refuse(h, x, 501, "This method is not implemented.");
-    else if (x->path.len + x->query.len > H1_TARGET_MAX)
-        h2_refuse(h, x, 414, "The request target is too long.");
+    const char *why;
+    int fault = head_fault(x, &why);
+    if (fault)
+        h2_refuse(h, x, fault, why);
     else
         head_is_fine(h, x, length, end);
 }
@@ -177,32 +207,59 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
             dispatch(h, x);
         break;
     case NGHTTP2_DATA:
-        if (!end && frame->hd.length <= frame->data.padlen) spend(h, H2_COST_CONTROL, "empty data");
+        if (!end && frame->hd.length && frame->hd.length <= frame->data.padlen) spend(h, H2_COST_EMPTY);
         if (end && x) dispatch(h, x);
         break;
-    case NGHTTP2_RST_STREAM: spend(h, H2_COST_RESET, "resets"); break;
-    case NGHTTP2_PING: spend(h, H2_COST_CONTROL, "pings"); break;
     case NGHTTP2_SETTINGS:
         if (!(frame->hd.flags & NGHTTP2_FLAG_ACK)) h->greeted = true;
-        spend(h, H2_COST_CONTROL, "settings");
         break;
-    case NGHTTP2_WINDOW_UPDATE: spend(h, H2_COST_WINDOW, "window updates"); break;
-    default: spend(h, H2_COST_CONTROL, "other frames");
+    default: break;
     }
     return 0;
 }
 
+/* Whatever else the peer has sent of this stream may come later than our reset. */
+static void reset_sent(H2 *h, int32_t id) {
+    if ((uint32_t)id > h->reset_below) h->reset_below = (uint32_t)id;
+}
+
 static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error, void *user) {
-    (void)session, (void)frame, (void)error;
-    spend(user, H2_COST_CONTROL, "invalid frames");
+    (void)session;
+    H2 *h = user;
+    if (frame->hd.stream_id) reset_sent(h, frame->hd.stream_id);
+    if (error != NGHTTP2_ERR_REFUSED_STREAM)
+        spend(h, H2_COST_INVALID); /* that one is counted when it is sent */
     return 0;
+}
+
+/* A field that nghttp2 would pass over in silence makes the request malformed (section 8.2.1). */
+static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                             size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                             void *user) {
+    (void)session, (void)frame, (void)name, (void)name_len, (void)value, (void)value_len, (void)flags,
+        (void)user;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+/* Did the peer's frames make us do it? What handlers reset is none of its doing. */
+static bool is_made(uint32_t code) {
+    return code == NGHTTP2_PROTOCOL_ERROR || code == NGHTTP2_FLOW_CONTROL_ERROR ||
+           code == NGHTTP2_STREAM_CLOSED || code == NGHTTP2_FRAME_SIZE_ERROR;
+}
+
+static void on_reset_sent(H2 *h, const nghttp2_frame *frame) {
+    uint32_t code = frame->rst_stream.error_code;
+    reset_sent(h, frame->hd.stream_id);
+    if (code == NGHTTP2_REFUSED_STREAM) spend(h, H2_COST_REFUSED);
+    if (is_made(code)) spend(h, H2_COST_MADE_RESET);
 }
 
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
     H2 *h = user;
-    if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
-        spend(h, H2_COST_RESET, "resets by the server");
-    if (frame->hd.type == NGHTTP2_DATA) h2_guard_earn(&h->guard, H2_COST_WINDOW);
+    if (frame->hd.type == NGHTTP2_RST_STREAM) on_reset_sent(h, frame);
+    if (frame->hd.type == NGHTTP2_DATA) h2_guard_earn(&h->guard, H2_COST_PING);
+    if (frame->hd.type == NGHTTP2_DATA && frame->hd.length >= HONEST_FRAME)
+        h2_guard_earn(&h->guard, H2_COST_WINDOW);
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
     HttpExchange *x = stream_of(session, frame->hd.stream_id);
     bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
@@ -221,6 +278,9 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
     if (!x) return 0;
     nghttp2_session_set_stream_user_data(session, id, NULL);
     x->stream.closed = true;
+    bool lived = connection_now(h->c) - x->stream.since_us >= HONEST_LIFE_MS * 1000;
+    bool answered = x->part == EXCHANGE_ANSWERED && (error == NGHTTP2_NO_ERROR || !x->stream.left);
+    if (lived || answered) h2_guard_earn(&h->guard, H2_COST_RESET);
     if (x->part == EXCHANGE_HANDLING) { /* counts until its handler has come to an end */
         exchange_cancel(x);
         return 0;
@@ -229,10 +289,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
         h2_stream_gone(h, x);
         return 0;
     }
-    if (x->part == EXCHANGE_READING)
-        h->handling--;
-    else if (error == NGHTTP2_NO_ERROR || !x->stream.left)
-        h2_guard_earn(&h->guard, H2_COST_RESET);
+    if (x->part == EXCHANGE_READING) h->handling--;
     h2_stream_end(h, x);
     return 0;
 }
@@ -247,6 +304,7 @@ static nghttp2_session_callbacks *callbacks_new(void) {
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(cb, on_invalid_header);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_send_data_callback(cb, h2_send_shared);
@@ -258,7 +316,9 @@ static nghttp2_option *option_new(void) {
     if (nghttp2_option_new(&option)) return NULL;
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_no_auto_window_update(option, 1);
-    nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
+    /* The library counts a CONTINUATION for each piece that its head comes in (1.52), so that a slow peer
+     * would be taken for a flood. h2_inspect.c counts frames. */
+    nghttp2_option_set_max_continuations(option, (H2_CONTINUATIONS_MAX + 1) * H2_FRAME_HEAD);
     /* Out of the way of h2_guard.c, which is stricter with the hostile and says why it closes. */
     nghttp2_option_set_stream_reset_rate_limit(option, OTHERS_PER_SECOND, OTHERS_PER_SECOND);
     return option;

@@ -17,7 +17,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
-enum { ACCEPTS_PER_TURN = 64, BACKLOG = 4096, DATE_AGE_US = 250000 };
+enum { ACCEPTS_PER_TURN = 64, BACKLOG = 4096, DATE_AGE_US = 250000, DEFENDED_LOG_US = 1000000 };
 
 Span server_date(HttpServer *s) {
     int64_t now = loop_now_us(s->loop);
@@ -30,6 +30,17 @@ Span server_date(HttpServer *s) {
         s->date_us = now;
     }
     return (Span){s->date, DATE_TEXT - 1};
+}
+
+void server_defended(HttpServer *s, Defence defence, const char *peer) {
+    int64_t now = loop_now_us(s->loop);
+    defence_add(defence);
+    s->defended++;
+    if (s->defended_us && now - s->defended_us < DEFENDED_LOG_US) return;
+    log_warn("connection closed", LOG_TEXT("reason", "misuse of HTTP/2"),
+             LOG_TEXT("cause", defence_name(defence)), LOG_TEXT("peer", peer), LOG_INT("count", s->defended));
+    s->defended_us = now;
+    s->defended = 0;
 }
 
 /* --- accepting --- */

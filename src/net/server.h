@@ -1,5 +1,6 @@
 /* The inside of an HttpServer, for the other files of this room. */
 #pragma once
+#include "net/defence.h"
 #include "net/http_server.h"
 #include "net/ws_frame.h"
 
@@ -27,10 +28,14 @@ struct HttpServer {
     HttpExchange *live; /* in somebody's hands */
     size_t bodies;      /* bytes of request bodies held */
     WsPool ws_pool;
-    int64_t date_us; /* loop time at which `date` was written */
+    int64_t defended_us; /* when the log was last told of a defence */
+    unsigned defended;   /* times since */
+    int64_t date_us;     /* loop time at which `date` was written */
     char date[DATE_TEXT];
     char *in, *out; /* scratch of SCRATCH_IN and SCRATCH_OUT bytes, shared by all connections */
 };
 
 /* The value of a Date field, at most a quarter of a second old. */
 Span server_date(HttpServer *server);
+/* Counts it, and tells the log once a second at most. */
+void server_defended(HttpServer *server, Defence defence, const char *peer);

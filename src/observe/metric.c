@@ -12,6 +12,7 @@ struct Metric {
     size_t family; /* length of the name without labels */
     const char *type;
     _Atomic int64_t value;
+    const _Atomic int64_t *elsewhere; /* NULL: `value` counts */
     Metric *next;
 };
 
@@ -68,6 +69,14 @@ Metric *metric_gauge(const char *name, const char *help) {
     return metric_add_new(name, help, "gauge");
 }
 
+void metric_counter_at(const char *name, const char *help, const _Atomic int64_t *value) {
+    Metric *m = metric_new(name, help, "counter");
+    m->elsewhere = value;
+    pthread_mutex_lock(&lock);
+    insert(m);
+    pthread_mutex_unlock(&lock);
+}
+
 void metric_add(Metric *m, int64_t amount) {
     atomic_fetch_add_explicit(&m->value, amount, memory_order_relaxed);
 }
@@ -75,7 +84,7 @@ void metric_set(Metric *m, int64_t value) {
     atomic_store_explicit(&m->value, value, memory_order_relaxed);
 }
 int64_t metric_value(const Metric *m) {
-    return atomic_load_explicit(&m->value, memory_order_relaxed);
+    return atomic_load_explicit(m->elsewhere ? m->elsewhere : &m->value, memory_order_relaxed);
 }
 
 void metrics_write(Buf *out) {

@@ -1,5 +1,5 @@
 #include "base/clock.h"
-#include "net/h2_guard.h"
+#include "h2_kit.h"
 #include "net_kit.h"
 #include <curl/curl.h>
 #include <nghttp2/nghttp2.h>
@@ -113,137 +113,25 @@ static void curl_tls(void) {
 
 /* --- by frames made by hand --- */
 
-#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-static void frame(Buf *b, unsigned type, unsigned flags, uint32_t stream, Span payload) {
-    size_t n = payload.len;
-    char head[9] = {(char)(n >> 16),      (char)(n >> 8),      (char)n,
-                    (char)type,           (char)flags,         (char)(stream >> 24),
-                    (char)(stream >> 16), (char)(stream >> 8), (char)stream};
-    buf_append(b, head, sizeof head);
-    buf_span(b, payload);
-}
-
-/* :method GET (or POST), :scheme http, :path /slow, :authority a; without the dynamic table */
-#define GET_SLOW                                                                                             \
-    "\x82\x86\x04\x05/slow\x01\x01"                                                                          \
-    "a"
-#define POST_ECHO                                                                                            \
-    "\x83\x86\x04\x05/echo\x01\x01"                                                                          \
-    "a"
-
-static void begin(Buf *b) {
-    buf_text(b, PREFACE);
-    frame(b, 4, 0, 0, SPAN(""));
-}
-
-/* The last GOAWAY's error code in a run of frames, -1: none. Counts frames of `type` into *count. */
-static long goaway(Span in, unsigned type, size_t *count) {
-    long code = -1;
-    *count = 0;
-    const unsigned char *p = (const unsigned char *)in.at;
-    for (size_t at = 0; at + 9 <= in.len;) {
-        size_t n = (size_t)p[at] << 16 | (size_t)p[at + 1] << 8 | p[at + 2];
-        if (p[at + 3] == type) ++*count;
-        if (p[at + 3] == 7 && at + 17 <= in.len) code = p[at + 16];
-        at += 9 + n;
-    }
-    return code;
-}
-
-static void many_resets(Buf *b) {
-    for (uint32_t i = 0; i < 1000; i++) {
-        frame(b, 1, 5, 2 * i + 1, SPAN(GET_SLOW));
-        frame(b, 3, 0, 2 * i + 1, SPAN("\0\0\0\x08"));
-    }
-}
-
-/* CVE-2025-8671: frames that make the server reset the stream itself. */
-static void many_faults(Buf *b) {
-    for (uint32_t i = 0; i < 1000; i++) {
-        frame(b, 1, 4, 2 * i + 1, SPAN(POST_ECHO));
-        frame(b, 8, 0, 2 * i + 1, SPAN("\x7f\xff\xff\xff"));
-    }
-}
-
-static void many_pings(Buf *b) {
-    for (int i = 0; i < 5000; i++) frame(b, 6, 0, 0, SPAN("12345678"));
-}
-static void many_settings(Buf *b) {
-    for (int i = 0; i < 5000; i++) frame(b, 4, 0, 0, SPAN(""));
-}
-static void many_empty_data(Buf *b) {
-    frame(b, 1, 4, 1, SPAN(POST_ECHO));
-    for (int i = 0; i < 5000; i++) frame(b, 0, 0, 1, SPAN(""));
-}
-static void many_window_updates(Buf *b) {
-    for (int i = 0; i < 20000; i++) frame(b, 8, 0, 0, SPAN("\0\0\0\1"));
-}
-static void many_continuations(Buf *b) {
-    frame(b, 1, 1, 1, SPAN(GET_SLOW));
-    for (int i = 0; i < 20; i++) frame(b, 9, 0, 1, SPAN("\x40\x01x\x01y"));
-}
-static void bad_frame_size(Buf *b) {
-    frame(b, 6, 0, 0, SPAN("1234"));
-}
-static void bad_magic(Buf *b) {
-    b->at[10] = 'X';
-}
-
-static const struct {
-    const char *name;
-    void (*make)(Buf *b);
-    long code; /* of the GOAWAY; -1: none, the connection just ends */
-} HOSTILE[] = {
-    {"rapid reset", many_resets, NGHTTP2_ENHANCE_YOUR_CALM},
-    {"made to reset", many_faults, NGHTTP2_ENHANCE_YOUR_CALM},
-    {"pings", many_pings, NGHTTP2_ENHANCE_YOUR_CALM},
-    {"settings", many_settings, NGHTTP2_ENHANCE_YOUR_CALM},
-    {"empty data", many_empty_data, NGHTTP2_ENHANCE_YOUR_CALM},
-    {"window updates", many_window_updates, NGHTTP2_ENHANCE_YOUR_CALM},
-    {"continuations", many_continuations, NGHTTP2_INTERNAL_ERROR},
-    {"ping of four bytes", bad_frame_size, NGHTTP2_FRAME_SIZE_ERROR},
-    {"bad magic", bad_magic, -1},
-};
-
-static void hostile_frames(void) {
-    TestServer *s = test_server(NULL);
-    for (size_t i = 0; i < COUNT(HOSTILE); i++) {
-        AUTO_BUF out = {0};
-        AUTO_BUF in = {0};
-        begin(&out);
-        HOSTILE[i].make(&out);
-        size_t count;
-        long code = goaway(client_talk(test_server_port(s), buf_view(&out), &in), 3, &count);
-        if (code != HOSTILE[i].code) printf("\n    %s: GOAWAY %ld", HOSTILE[i].name, code);
-        CHECK(code == HOSTILE[i].code);
-    }
-    CHECK(test_server_empties(s, 3000));
-    test_server_stop(s);
-}
-
 /* A stream that is reset frees its slot in the protocol, but its handler still runs: no more than
  * requests_max do. */
 static void work_is_bounded(void) {
     TestServer *s = test_server(&(HttpServerOptions){.requests_max = 10});
     AUTO_BUF out = {0};
     AUTO_BUF in = {0};
-    begin(&out);
+    h2_begin(&out);
     for (uint32_t i = 0; i < 50; i++) {
-        frame(&out, 1, 5, 2 * i + 1, SPAN(GET_SLOW));
-        frame(&out, 3, 0, 2 * i + 1, SPAN("\0\0\0\x08"));
+        h2_frame(&out, 1, 5, 2 * i + 1, SPAN(H2_GET_SLOW));
+        h2_frame(&out, 3, 0, 2 * i + 1, SPAN("\0\0\0\x08"));
     }
     int fd = client_open(test_server_port(s));
     client_send(fd, buf_view(&out));
-    size_t refused;
-    CHECK(goaway(client_read(fd, NULL, 200, &in), 3, &refused) == -1);
+    CHECK(h2_got(client_read(fd, NULL, 200, &in)).goaway == -1);
     clock_sleep_ms(400);
     out.len = in.len = 0;
-    frame(&out, 1, 5, 201, SPAN(GET_SLOW));
+    h2_frame(&out, 1, 5, 201, SPAN(H2_GET_SLOW));
     client_send(fd, buf_view(&out));
-    size_t answers;
-    goaway(client_read(fd, NULL, 700, &in), 1, &answers);
-    CHECK(answers == 1); /* the slots have come back */
+    CHECK(h2_got(client_read(fd, NULL, 700, &in)).count[H2_HEADERS] == 1); /* the slots have come back */
     close(fd);
     CHECK(test_server_empties(s, 3000));
     test_server_stop(s);
@@ -254,10 +142,10 @@ static void head_limit(void) {
     AUTO_BUF out = {0};
     AUTO_BUF in = {0};
     AUTO_BUF block = {0};
-    begin(&out);
-    buf_span(&block, SPAN(GET_SLOW));
+    h2_begin(&out);
+    buf_span(&block, SPAN(H2_GET_SLOW));
     for (int i = 0; i < 30; i++) buf_span(&block, SPAN("\x10\x01x\x01y"));
-    frame(&out, 1, 5, 1, buf_view(&block));
+    h2_frame(&out, 1, 5, 1, buf_view(&block));
     int fd = client_open(test_server_port(s));
     client_send(fd, buf_view(&out));
     client_read(fd, "headers_too_large", 2000, &in);
@@ -275,19 +163,19 @@ static void deadlines(void) {
     buf_text(&out, "PRI * HTT");
     CHECK(client_talk(test_server_port(s), buf_view(&out), &in).len < 100);
     out.len = in.len = 0;
-    begin(&out);
-    frame(&out, 1, 4, 1, SPAN(POST_ECHO)); /* its body never comes */
-    size_t count;
-    CHECK(goaway(client_talk(test_server_port(s), buf_view(&out), &in), 3, &count) == NGHTTP2_NO_ERROR);
-    CHECK(count == 1 && span_has(buf_view(&in), "/problems/request_timeout"));
+    h2_begin(&out);
+    h2_frame(&out, 1, 4, 1, SPAN(H2_POST_ECHO)); /* its body never comes */
+    H2Got got = h2_got(client_talk(test_server_port(s), buf_view(&out), &in));
+    CHECK(got.goaway == NGHTTP2_NO_ERROR && got.count[H2_RST] == 1);
+    CHECK(span_has(buf_view(&in), "/problems/request_timeout"));
     out.len = in.len = 0;
-    buf_text(&out, PREFACE);
-    frame(&out, 4, 0, 0, SPAN("\0\4\0\0\0\0")); /* a window of nothing, */
-    frame(&out, 1, 5, 1,
-          SPAN("\x82\x86\x04\x0b/bytes?n=99\x01\x01"
-               "a")); /* and an answer that waits for it */
-    CHECK(goaway(client_talk(test_server_port(s), buf_view(&out), &in), 3, &count) == NGHTTP2_NO_ERROR);
-    CHECK(count == 1);
+    buf_text(&out, H2_PREFACE);
+    h2_frame(&out, 4, 0, 0, SPAN("\0\4\0\0\0\0")); /* a window of nothing, */
+    h2_frame(&out, 1, 5, 1,
+             SPAN("\x82\x86\x04\x0b/bytes?n=99\x01\x01"
+                  "a")); /* and an answer that waits for it */
+    got = h2_got(client_talk(test_server_port(s), buf_view(&out), &in));
+    CHECK(got.goaway == NGHTTP2_NO_ERROR && got.count[H2_RST] == 1);
     CHECK(test_server_empties(s, 3000));
     test_server_stop(s);
 }
@@ -296,39 +184,19 @@ static void drain(void) {
     TestServer *s = test_server(NULL);
     AUTO_BUF out = {0};
     AUTO_BUF in = {0};
-    begin(&out);
-    frame(&out, 1, 5, 1, SPAN(GET_SLOW));
+    h2_begin(&out);
+    h2_frame(&out, 1, 5, 1, SPAN(H2_GET_SLOW));
     int fd = client_open(test_server_port(s));
     client_send(fd, buf_view(&out));
     client_read(fd, NULL, 50, &in);
     test_server_drain(s);
-    size_t goaways;
-    CHECK(goaway(client_read(fd, NULL, 3000, &in), 7, &goaways) == NGHTTP2_NO_ERROR);
-    CHECK(goaways == 2);
-    goaway(buf_view(&in), 1, &goaways);
-    CHECK(goaways == 1); /* the answer in flight came */
+    H2Got got = h2_got(client_read(fd, NULL, 3000, &in));
+    CHECK(got.goaway == NGHTTP2_NO_ERROR && got.count[H2_GOAWAY] == 2);
+    CHECK(got.count[H2_HEADERS] == 1); /* the answer in flight came */
     CHECK(test_server_empties(s, 3000));
     close(fd);
     test_server_stop(s);
 }
 
-static void guard(void) {
-    H2Guard g;
-    h2_guard_init(&g, 0);
-    int spent = 0;
-    while (h2_guard_spend(&g, H2_COST_RESET, 0)) spent++;
-    CHECK(spent == 200);
-    CHECK(h2_guard_spend(&g, H2_COST_CONTROL, 0));
-    CHECK(!h2_guard_spend(&g, H2_COST_RESET, 999999));
-    for (spent = 0; h2_guard_spend(&g, H2_COST_RESET, 1000000);) spent++;
-    CHECK(spent == 20);
-    for (int i = 0; i < 1000; i++) {
-        h2_guard_earn(&g, H2_COST_RESET);
-        CHECK(h2_guard_spend(&g, H2_COST_RESET, 1000000));
-    }
-    for (spent = 0; h2_guard_spend(&g, H2_COST_RESET, INT64_MAX / 2);) spent++;
-    CHECK(spent == 200);
-}
-
-SUITE("h2", TEST(curl_h2c), TEST(curl_tls), TEST(hostile_frames), TEST(work_is_bounded), TEST(head_limit),
-      TEST(deadlines), TEST(drain), TEST(guard));
+SUITE("h2", TEST(curl_h2c), TEST(curl_tls), TEST(work_is_bounded), TEST(head_limit), TEST(deadlines),
+      TEST(drain));

@@ -24,6 +24,17 @@ static void same_name_same_metric(void) {
     CHECK(metric_value(metric_gauge("test_depth", "")) == 7);
 }
 
+/* A counter of another room is read where it is. */
+static void counter_elsewhere(void) {
+    static _Atomic int64_t count;
+    metric_counter_at("test_elsewhere_total", "Kept elsewhere.", &count);
+    count = 5;
+    AUTO_BUF out = {0};
+    metrics_write(&out);
+    const char *line = "\ntest_elsewhere_total 5\n";
+    CHECK(memmem(out.at, out.len, line, strlen(line)) != NULL);
+}
+
 static void *add_many(void *metric) {
     for (int i = 0; i < 10000; i++) metric_add(metric, 1);
     return NULL;
@@ -37,4 +48,4 @@ static void threads_add_up(void) {
     CHECK(metric_value(m) == 40000);
 }
 
-SUITE("metric", TEST(families_stay_together), TEST(same_name_same_metric), TEST(threads_add_up));
+SUITE("metric", TEST(families_stay_together), TEST(same_name_same_metric), TEST(counter_elsewhere), TEST(threads_add_up));
