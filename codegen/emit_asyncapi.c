@@ -86,6 +86,13 @@ static void write_channels(const Contract *c, JsonWriter *w) {
         "\"string\",\"description\":\"A single-use ticket of "
         "/api/auth/ticket\"}}},\"bindingVersion\":\"0.1.0\"}}");
     json_object_end(w);
+    member_raw(
+        w, "event-stream",
+        "{\"address\":\"/api/events/stream\",\"title\":\"Server-sent events\",\"description\":\"The same "
+        "stream as "
+        "text, with one subscription that stands in the query; see /openapi.json.\",\"servers\":[{\"$ref\":"
+        "\"#/servers/gateway-http\"}],\"messages\":{\"ServerSentEvent\":{\"$ref\":"
+        "\"#/components/messages/ServerSentEvent\"}},\"bindings\":{\"http\":{}}}");
     json_object_end(w);
 }
 
@@ -137,6 +144,9 @@ static void write_operations(const Contract *c, JsonWriter *w) {
     end_operation(w);
     write_operation("send-server-frames", "send", "stream", "What the gateway sends.", w);
     write_frame_refs(c, SERVER_FRAME, w);
+    end_operation(w);
+    write_operation("send-server-sent-events", "send", "event-stream", "What the gateway sends as text.", w);
+    ref(w, "#/channels/event-stream/messages/*", "ServerSentEvent");
     end_operation(w);
     json_object_end(w);
 }
@@ -222,6 +232,14 @@ static void write_components(const Contract *c, JsonWriter *w) {
         if (is_event(&c->messages[i])) write_event_message(c, &c->messages[i], w);
     write_frame_messages(c, CLIENT_FRAME, w);
     write_frame_messages(c, SERVER_FRAME, w);
+    member_raw(
+        w, "ServerSentEvent",
+        "{\"name\":\"ServerSentEvent\",\"title\":\"A server-sent event\",\"description\":\"id is "
+        "epoch.position. Of the "
+        "default type: data is an envelope in JSON (/schemas/Envelope.json). Subscribed, ResyncRequired, "
+        "Reconnect, "
+        "Closed: the stream about itself.\",\"contentType\":\"text/event-stream\",\"payload\":{\"type\":"
+        "\"string\"}}");
     json_object_end(w);
     write_schemas(c, w);
     member_raw(w, "securitySchemes",
@@ -241,6 +259,9 @@ void emit_asyncapi(const Contract *c, Buf *out) {
     member_raw(
         &w, "servers",
         "{\"gateway\":{\"host\":\"localhost:8443\",\"protocol\":\"wss\",\"description\":\"The gateway\","
+        "\"security\":[{\"$ref\":\"#/components/securitySchemes/token\"}]},"
+        "\"gateway-http\":{\"host\":\"localhost:8443\",\"protocol\":\"https\",\"description\":\"The "
+        "gateway\","
         "\"security\":[{\"$ref\":\"#/components/securitySchemes/token\"}]},"
         "\"grid\":{\"host\":\"localhost:8444\",\"pathname\":\"/api/events\",\"protocol\":\"https\","
         "\"description\":\"Azure Event Grid, or events-grid on one machine\","

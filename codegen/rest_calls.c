@@ -48,6 +48,13 @@ static const RestParameter PARAMETERS[] = {
     {"cursor", "cursor", "query", "nextCursor of the page before; opaque.", ANY_TEXT, false},
     {"after", "after", "query", "Only events above this position; X-Events-Position of the page before.",
      POSITION, false},
+    {"streamAfter", "after", "query",
+     "Begin behind this position, or behind \"epoch.position\"; absent: with what happens from now on.",
+     ANY_TEXT, false},
+    {"subjects", "subjects", "query", "Subjects, with commas between: prospect/12, prospect/*; absent: all.",
+     ANY_TEXT, false},
+    {"lastEventId", "Last-Event-ID", "header",
+     "The id of the last message that came, \"epoch.position\"; counts before after.", ANY_TEXT, false},
     {"types", "types", "query", "Event types, with commas between; absent: all.", ANY_TEXT, false},
     {"ticket", "ticket", "query", "A single-use ticket, in place of the Authorization header.", ANY_TEXT,
      false},
@@ -214,6 +221,25 @@ static const RestCall CALLS[] = {
      .parameters = "after,eventLimit,types,minPosition",
      .headers = "X-Events-Position,X-Events-Epoch",
      .others = "400,503"},
+    {.method = "GET",
+     .path = "/api/events/stream",
+     .id = "eventStream",
+     .tag = "Events",
+     .summary = "The stream of events as server-sent events",
+     .about = "For networks that let no WebSocket through; read it with fetch(), which can send the token. A "
+              "message of "
+              "the default type is one event, its data the envelope in JSON; its id is \"epoch.position\", "
+              "and storing "
+              "the latest one is always safe. Messages of the types Subscribed, ResyncRequired, Reconnect "
+              "and Closed tell "
+              "of the stream itself. After ResyncRequired reload by REST and begin at X-Events-Position.",
+     .scope = "",
+     .status = 200,
+     .answer_schema = ANY_TEXT,
+     .media_type = "text/event-stream",
+     .parameters = "types,subjects,streamAfter,lastEventId",
+     .headers = "X-Events-Epoch",
+     .others = "400,403,503"},
     {.method = "GET",
      .path = "/api/event-types",
      .id = "eventTypes",

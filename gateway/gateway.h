@@ -4,11 +4,11 @@
 #include "app/queries.h"
 #include "gateway/auth/attempts.h"
 #include "gateway/auth/proxies.h"
-#include "gateway/stream/hub.h"
-#include "gateway/rest/documents.h"
-#include "gateway/rest/static.h"
 #include "gateway/auth/token.h"
 #include "gateway/auth/token_cache.h"
+#include "gateway/rest/documents.h"
+#include "gateway/rest/static.h"
+#include "gateway/stream/hub.h"
 #include "grid/grid_webhook.h"
 #include "io/pool.h"
 #include "net/http_server.h"
@@ -34,6 +34,7 @@ typedef struct Gateway {
     const char *allowed_origins;
     Proxies *proxies;
     int64_t access_us, refresh_us; /* lives of tokens */
+    int64_t stream_us;             /* life of a stream; 0: it may stay */
     bool test_endpoints;
     atomic_bool ready;
     _Atomic int64_t held; /* the projection's prefix, as last heard by doorbell */

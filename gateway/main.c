@@ -31,14 +31,16 @@ static bool is_loopback(const char *address) {
 static bool read_settings(Program *p, Err *err) {
     const Config *c = p->config;
     Gateway *g = &p->gateway;
-    int64_t access, refresh;
+    int64_t access, refresh, stream;
     if (!config_number(c, "EVENTS_THREADS", 0, 64, &p->threads, err) ||
         !config_number(c, "EVENTS_POLL_SECONDS", 1, 3600, &p->poll_seconds, err) ||
         !config_number(c, "EVENTS_ACCESS_TOKEN_SECONDS", 1, 86400, &access, err) ||
-        !config_number(c, "EVENTS_REFRESH_TOKEN_SECONDS", 1, 366 * 86400, &refresh, err))
+        !config_number(c, "EVENTS_REFRESH_TOKEN_SECONDS", 1, 366 * 86400, &refresh, err) ||
+        !config_number(c, "EVENTS_STREAM_MAX_SECONDS", 0, 86400, &stream, err))
         return false;
     g->access_us = access * 1000000;
     g->refresh_us = refresh * 1000000;
+    g->stream_us = stream * 1000000;
     g->allowed_origins = config_text(c, "EVENTS_ALLOWED_ORIGINS");
     if (!proxies_read(config_text(c, "EVENTS_TRUSTED_PROXIES"), &g->proxies, err)) return false;
     g->test_endpoints = config_flag(c, "EVENTS_TEST_ENDPOINTS");

@@ -11,6 +11,7 @@ enum { SMALL = 16 << 10, COMMAND = 256 << 10 };
 /* What a route's answers can be (Route.offers). */
 static const char *const MESSAGE[] = {"application/json", "application/x-protobuf", NULL};
 static const char *const LOG[] = {"application/cloudevents-batch+json", "application/json", NULL};
+static const char *const STREAM[] = {"text/event-stream", NULL};
 static const char *const TYPES[] = {"application/json", NULL};
 
 static const Route ROUTES[] = {
@@ -26,6 +27,7 @@ static const Route ROUTES[] = {
     {"GET", "/api/commands/{}", ACCESS_TOKEN, BODY_NONE, 0, rest_outcome, MESSAGE},
     {"POST", "/api/commands/{}", SCOPE_WRITE, BODY_MESSAGE, COMMAND, rest_command, MESSAGE},
     {"GET", "/api/events", SCOPE_READ, BODY_NONE, 0, rest_events, LOG, ROUTE_COMPRESSES},
+    {"GET", "/api/events/stream", ACCESS_TOKEN, BODY_NONE, 0, rest_event_stream, STREAM},
     {"GET", "/api/event-types", ACCESS_TOKEN, BODY_NONE, 0, rest_event_types, TYPES},
     {"GET", "/health/live", ACCESS_PUBLIC, BODY_NONE, 0, rest_live},
     {"GET", "/health/ready", ACCESS_PUBLIC, BODY_NONE, 0, rest_ready},

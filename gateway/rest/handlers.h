@@ -29,5 +29,7 @@ void rest_document(Request *r);
 void test_echo(Request *r);
 void test_bytes(Request *r);
 void test_ws_echo(Request *r);
+/* ../stream/sse.c */
+void rest_event_stream(Request *r);
 /* ../stream/upgrade.c */
 void ws_events(Request *r);

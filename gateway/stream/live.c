@@ -79,7 +79,22 @@ static Blob *frame_for(Run *run, const CachedFrame *key) {
     return frame;
 }
 
+/* Its live subscriptions become ones that catch up from there. */
+static void fall_back(Session *s, int64_t behind) {
+    for (size_t i = 0; i < s->subscription_count; i++) {
+        Subscription *sub = &s->subscriptions[i];
+        if (!sub->live) continue;
+        sub->live = false;
+        if (sub->cursor < behind) sub->cursor = behind;
+    }
+    resume_kick(s);
+}
+
 static void give(Session *s, Run *run) {
+    if (s->wire->high && s->wire->queued(s->to) > s->wire->high) {
+        fall_back(s, event_sequence(run->events[0]) - 1);
+        return;
+    }
     CachedFrame key = {.wanted = wanted_by(s, run), .personal = s->claims.scope_bits & SCOPE_PII};
     if (!key.wanted.any) return;
     key.position = session_position(s);
@@ -108,21 +123,15 @@ static void give_all(Sessions *all, Run *run) {
     for (size_t i = 0; i < run->count; i++) event_unref(run->events[i]);
 }
 
-/* The loop has slept through more than the ring holds. Its live subscriptions become ones that catch up from
- * where it stood, which reads the log for what the ring has lost; new ones begin at the present. */
-static void fall_back(Sessions *all) {
+/* The loop has slept through more than the ring holds. Its live subscriptions go on from where it stood,
+ * which reads the log for what the ring has lost; new ones begin at the present. */
+static void fall_back_all(Sessions *all) {
     int64_t behind = all->position;
     log_warn("loop fell behind the ring", LOG_INT("position", behind));
     all->position = hub_position(all->worker->gateway->hub, NULL).head;
     for (Session *s = all->first, *next; s; s = next) {
         next = s->next;
-        for (size_t i = 0; i < s->subscription_count; i++) {
-            Subscription *sub = &s->subscriptions[i];
-            if (!sub->live) continue;
-            sub->live = false;
-            if (sub->cursor < behind) sub->cursor = behind;
-        }
-        resume_kick(s);
+        fall_back(s, behind);
     }
 }
 
@@ -147,7 +156,7 @@ static void wake(HubListener *listener) {
         run.count = run.frame_count = 0;
         switch (
             hub_take(hub, all->generation, all->position, RUN_EVENTS, RUN_BYTES, run.events, &run.count)) {
-        case HUB_TOO_OLD: fall_back(all); break;
+        case HUB_TOO_OLD: fall_back_all(all); break;
         case HUB_RESTARTED: restart(all); break;
         case HUB_TAKEN:
             if (!run.count) return;

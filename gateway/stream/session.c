@@ -6,7 +6,7 @@
 #include "gateway/stream/resume.h"
 #include <stdlib.h>
 
-enum { RECONNECT_MIN_MS = 200, RECONNECT_SPREAD_MS = 1800 };
+enum { RECONNECT_MIN_MS = 200, RECONNECT_SPREAD_MS = 1800, ROLL_OVER_SPREAD_MS = 200 };
 
 Session *session_new(Worker *worker, const Claims *claims) {
     Session *s = must(calloc(1, sizeof *s));
@@ -46,14 +46,43 @@ FrameForm session_form(const Session *s) {
     return (FrameForm){s->wire->form, s->worker->sessions->epoch};
 }
 
-static void token_expired(Timer *timer) {
+/* Random, so that clients do not all come back at once. */
+static uint32_t random_below(uint32_t bound) {
+    uint32_t random;
+    random_bytes(&random, sizeof random);
+    return random % bound;
+}
+
+static void send_away(Session *s, uint32_t retry_after_ms, const char *reason) {
+    session_send(s, frame_reconnect(session_form(s), retry_after_ms, reason));
+    session_close(s, SESSION_SHUTDOWN, reason);
+}
+
+static void time_is_over(Timer *timer) {
     Session *s = CONTAINER(timer, Session, expiry);
-    int64_t left_us =
-        s->claims.expires_at - clock_now_us(); /* the wall clock may have been set back meanwhile */
-    if (left_us > 0)
-        loop_timer_set(s->worker->loop, timer, left_us / 1000 + 1);
-    else
+    if (s->claims.expires_at <= clock_now_us())
         session_close(s, SESSION_EXPIRED, "the token has expired");
+    else if (s->rolls_over_us && s->rolls_over_us <= loop_now_us(s->worker->loop))
+        send_away(s, random_below(ROLL_OVER_SPREAD_MS), "rollover");
+    else
+        session_watch_expiry(s); /* the wall clock may have been set back meanwhile */
+}
+
+void session_watch_expiry(Session *s) {
+    int64_t left_us = s->claims.expires_at - clock_now_us();
+    int64_t rolls_us = s->rolls_over_us - loop_now_us(s->worker->loop);
+    if (s->rolls_over_us && rolls_us < left_us) left_us = rolls_us;
+    s->expiry.expired = time_is_over;
+    loop_timer_set(s->worker->loop, &s->expiry, left_us > 0 ? left_us / 1000 + 1 : 1);
+}
+
+/* A stream is ended by us, politely, before a proxy cuts it; in the last tenth of its time, each at another
+ * instant. */
+static void set_roll_over(Session *s) {
+    int64_t most_us = s->worker->gateway->stream_us;
+    if (!most_us) return;
+    s->rolls_over_us =
+        loop_now_us(s->worker->loop) + most_us - (int64_t)random_below((uint32_t)(most_us / 10000)) * 1000;
 }
 
 void session_open(Session *s, const SessionWire *wire, void *to) {
@@ -69,8 +98,8 @@ void session_open(Session *s, const SessionWire *wire, void *to) {
     all->first = s;
     all->count++;
     s->told = all->position;
-    s->expiry.expired = token_expired;
-    loop_timer_set(s->worker->loop, &s->expiry, (s->claims.expires_at - clock_now_us()) / 1000 + 1);
+    set_roll_over(s);
+    session_watch_expiry(s);
     session_send(s, frame_welcome(session_form(s), id, all->position, all->epoch, SESSION_HEARTBEAT_S));
 }
 
@@ -137,10 +166,6 @@ Sessions *sessions_free(Sessions *all) {
 void sessions_drain(Sessions *all) {
     for (Session *s = all->first, *next; s; s = next) {
         next = s->next;
-        uint32_t random;
-        random_bytes(&random, sizeof random);
-        session_send(
-            s, frame_reconnect(session_form(s), RECONNECT_MIN_MS + random % RECONNECT_SPREAD_MS, "shutdown"));
-        session_close(s, SESSION_SHUTDOWN, "shutdown");
+        send_away(s, RECONNECT_MIN_MS + random_below(RECONNECT_SPREAD_MS), "shutdown");
     }
 }

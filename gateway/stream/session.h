@@ -1,5 +1,5 @@
-/* The stream's clients. One Sessions per loop, one Session per WebSocket or gRPC stream; all on the loop's
- * thread. */
+/* The stream's clients. One Sessions per loop, one Session per WebSocket, gRPC stream or stream of
+ * server-sent events; all on the loop's thread. */
 #pragma once
 #include "gateway/gateway.h"
 #include "gateway/stream/filter.h"
@@ -25,11 +25,15 @@ typedef struct SessionWire {
     /* What is queued goes out first, unless it is SESSION_SLOW. session_gone() follows, but not from within.
      */
     void (*close)(void *to, int code, const char *reason);
+    /* Above this many bytes live subscriptions wait until the client has read, and go on from ring and log.
+     * 0: they are sent what there is, as long as send() takes it. */
+    size_t high;
 } SessionWire;
 
 /* Why a session is closed: close codes of the WebSocket. */
 enum {
-    SESSION_SHUTDOWN = 1001,
+    SESSION_OVER = 1000,     /* nothing is left that could follow */
+    SESSION_SHUTDOWN = 1001, /* or its time is over: Reconnect was sent before */
     SESSION_TEXT = 1003,
     SESSION_UNDECODABLE = 1007,
     SESSION_FLOOD = 1008,
@@ -56,9 +60,10 @@ struct Session {
     size_t subscription_count;
     uint32_t last_serial;
     bool closing;
-    int64_t told;        /* the position that the client was told last */
-    int64_t quiet_at_us; /* the client's messages move it into the future; see session_input.c */
-    Timer expiry;        /* of the token */
+    int64_t told;          /* the position that the client was told last */
+    int64_t quiet_at_us;   /* the client's messages move it into the future; see session_input.c */
+    Timer expiry;          /* of the token, or of the stream */
+    int64_t rolls_over_us; /* monotonic; 0: never */
     /* resume.c */
     ResumeJob *resume; /* a page of the log on its way; NULL: none */
     Task turn;         /* the next page of the ring, after others had their turn */
@@ -87,6 +92,8 @@ FrameForm session_form(const Session *session);
 /* Sends, or closes (SESSION_SLOW) a client that does not read. Takes the frame's reference; NULL closes
  * (SESSION_BROKEN). */
 bool session_send(Session *session, Blob *frame);
+/* Sets the timer anew: the claims' end has moved. */
+void session_watch_expiry(Session *session);
 void session_close(Session *session, int code, const char *reason);
 /* The position that may be told now: no subscription that still catches up is passed. */
 int64_t session_position(const Session *session);

@@ -90,7 +90,7 @@ static void refresh_token(Session *s, const Events__V1__ClientFrame *frame) {
         return;
     }
     s->claims = claims;
-    loop_timer_set(s->worker->loop, &s->expiry, (claims.expires_at - now) / 1000 + 1);
+    session_watch_expiry(s);
 }
 
 static void ping(Session *s, const Events__V1__ClientFrame *frame) {

@@ -33,6 +33,7 @@ static const Setting SETTINGS[] = {
     {"EVENTS_REFRESH_TOKEN_SECONDS", "2592000", "life of a refresh token", false},
     {"EVENTS_ALLOWED_ORIGINS", "", "browsers' origins besides the gateway's own, comma between", false},
     {"EVENTS_TRUSTED_PROXIES", "", "networks whose X-Forwarded-* is believed: 10.0.0.0/8, comma between", false},
+    {"EVENTS_STREAM_MAX_SECONDS", "0", "streams are rolled over before a proxy cuts them; 0: never", false},
     {"EVENTS_TLS_CLIENT_CA", "", "PEM file: the gateway asks clients for a certificate that one of these has signed", false},
     {"EVENTS_TLS_CLIENT_VERIFY", "required", "required: nobody connects without one; optional: none will do", false},
     {"EVENTS_DEMO_PASSWORD", "", "password of the demo user; replaces the stored one", true},
