@@ -52,10 +52,18 @@ static bool can_be_required(const Field *f) {
     return !f->repeated && (kind || f->rules->id || strcmp(f->rules->pattern, "version") == 0);
 }
 
+/* Generated code and pages hold it. */
+static bool is_line(const char *text) {
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f) return false;
+    return true;
+}
+
 static bool check_rules(const Message *m, const Field *f, Err *err) {
     static const char *const WIDGETS[] = {"text", "email", "tel", "textarea", "hidden", NULL};
     const Events__V1__FieldRules *r = f->rules;
     if (!one_of(f->widget, WIDGETS)) return wrong(err, m, f, "this widget is not known");
+    if (!is_line(r->label)) return wrong(err, m, f, "a label must be one line");
     if (*r->example && f->kind != KIND_TEXT) return wrong(err, m, f, "only texts can have an example");
     if (!check_pattern(m, f, err)) return false;
     if ((r->max_length || r->trim || r->multiline) && f->kind != KIND_TEXT)
@@ -135,6 +143,7 @@ static bool check_kind(const Contract *c, const Message *m, Err *err) {
     if (!*r->schema_version || !*r->producer || !*r->title)
         return err_set(err, &ERR_INVALID, "%s: a command or event needs schema_version, producer and title",
                        m->name);
+    if (!is_line(r->title)) return err_set(err, &ERR_INVALID, "%s: the title must be one line", m->name);
     if (!is_name(r->producer))
         return err_set(err, &ERR_INVALID, "%s: the producer must be a name of letters and digits", m->name);
     if (!is_version(r->schema_version))

@@ -73,6 +73,10 @@ static void emit_field(const Field *f, Buf *out) {
     if (r->trim) buf_text(out, ".trim = true, ");
     if (r->multiline) buf_text(out, ".multiline = true, ");
     if (r->personal) buf_text(out, ".personal = true, ");
+    if (f->repeated) buf_text(out, ".repeated = true, ");
+    if (f->kind == KIND_ENUM) buf_printf(out, ".values = %s_values, ", f->enumeration->symbol);
+    if (f->kind == KIND_MESSAGE && f->message && f->message->wanted)
+        buf_printf(out, ".part = &%s_type, ", f->message->symbol);
     buf_printf(out, ".number = %u},\n", f->number);
 }
 
@@ -120,8 +124,31 @@ static void emit_lookup(const Contract *c, Buf *out) {
                (unsigned)seed, slots - 1);
 }
 
+/* The first value of an enum is what a field holds in which nothing was chosen. */
+static void emit_values(const Enum *e, Buf *out) {
+    buf_printf(out, "static const char *const %s_values[] = {", e->symbol);
+    for (size_t i = 0; i < e->value_count; i++) {
+        if (!e->values[i].number) continue;
+        emit_literal(out, e->values[i].json_name);
+        buf_text(out, ", ");
+    }
+    buf_text(out, "NULL};\n");
+}
+
+static bool is_used(const Contract *c, const Enum *e) {
+    for (size_t i = 0; i < c->message_count; i++)
+        for (size_t k = 0; c->messages[i].wanted && k < c->messages[i].field_count; k++)
+            if (c->messages[i].fields[k].enumeration == e) return true;
+    return false;
+}
+
 void emit_registry(const Contract *c, Buf *out) {
     buf_text(out, "/* Made by protoc-gen-events. */\n#include \"events/v1/contract.h\"\n\n");
+    for (size_t i = 0; i < c->enum_count; i++)
+        if (is_used(c, &c->enums[i])) emit_values(&c->enums[i], out);
+    for (size_t i = 0; i < c->message_count; i++)
+        if (c->messages[i].wanted)
+            buf_printf(out, "static const MessageType %s_type;\n", c->messages[i].symbol);
     for (size_t i = 0; i < c->message_count; i++) {
         if (!c->messages[i].wanted) continue;
         emit_fields(&c->messages[i], out);

@@ -8,13 +8,19 @@ static const char TYPES[] =
     "  name: string;\n"
     "  label: string;\n"
     "  widget: \"text\" | \"email\" | \"tel\" | \"textarea\" | \"hidden\";\n"
-    "  type: \"string\" | \"id\" | \"int64\" | \"timestamp\" | \"bool\" | \"message\";\n"
+    "  type: \"string\" | \"id\" | \"int64\" | \"timestamp\" | \"bool\" | \"enum\" | \"message\";\n"
     "  required: boolean;\n"
     "  maxLength?: number;\n"
     "  pattern?: \"email\" | \"phone\" | \"uuid\" | \"version\";\n"
     "  trim: boolean;\n"
     "  multiline: boolean;\n"
     "  personal: boolean;\n"
+    "  /** A list of such values. */\n"
+    "  repeated?: true;\n"
+    "  /** Of an enum: what may be chosen. */\n"
+    "  values?: readonly string[];\n"
+    "  /** Of a message: its own fields; not given where it would hold itself. */\n"
+    "  fields?: readonly FieldRule[];\n"
     "}\n"
     "\n"
     "export interface MessageForm {\n"
@@ -41,13 +47,36 @@ static void flag(Buf *out, const char *name, bool value) {
 
 /* Whole numbers of every width look the same in a form, and bytes are base64 text. */
 static const char *ts_type(const Field *f) {
+    if (f->kind == KIND_ENUM) return "enum";
     if (f->kind == KIND_INT32 || f->kind == KIND_UINT32) return "int64";
     return f->kind == KIND_BYTES ? "string" : field_type_name(f);
 }
 
-static void emit_field(const Field *f, Buf *out) {
+/* The messages around a field, the innermost first. */
+typedef struct Around {
+    const Message *message;
+    const struct Around *outer;
+} Around;
+
+static bool is_around(const Around *around, const Message *m) {
+    for (; around; around = around->outer)
+        if (around->message == m) return true;
+    return false;
+}
+
+static void emit_values(const Enum *e, Buf *out) {
+    buf_text(out, ", values: [");
+    for (size_t i = 0, some = 0; i < e->value_count; i++) {
+        if (!e->values[i].number) continue;
+        if (some++) buf_text(out, ", ");
+        emit_literal(out, e->values[i].json_name);
+    }
+    buf_byte(out, ']');
+}
+
+static void emit_field(const Field *f, const Around *around, Buf *out) {
     const Events__V1__FieldRules *r = f->rules;
-    buf_text(out, "      { ");
+    buf_text(out, "{ ");
     text_member(out, "name", f->json_name);
     text_member(out, "label", f->label);
     text_member(out, "widget", f->widget);
@@ -57,7 +86,19 @@ static void emit_field(const Field *f, Buf *out) {
     if (*r->pattern) text_member(out, "pattern", r->pattern);
     flag(out, "trim", r->trim);
     flag(out, "multiline", r->multiline);
-    buf_printf(out, "personal: %s },\n", r->personal ? "true" : "false");
+    buf_printf(out, "personal: %s", r->personal ? "true" : "false");
+    if (f->repeated) buf_text(out, ", repeated: true");
+    if (f->kind == KIND_ENUM) emit_values(f->enumeration, out);
+    if (f->message && !is_around(around, f->message)) {
+        Around inner = {f->message, around};
+        buf_text(out, ", fields: [");
+        for (size_t i = 0; i < f->message->field_count; i++) {
+            if (i) buf_text(out, ", ");
+            emit_field(&f->message->fields[i], &inner, out);
+        }
+        buf_byte(out, ']');
+    }
+    buf_text(out, " }");
 }
 
 static void emit_message(const Message *m, Buf *out) {
@@ -72,7 +113,11 @@ static void emit_message(const Message *m, Buf *out) {
     buf_text(out, ", ");
     flag(out, "endsSubject", m->rules->ends_subject);
     buf_text(out, "\n    fields: [\n");
-    for (size_t i = 0; i < m->field_count; i++) emit_field(&m->fields[i], out);
+    for (size_t i = 0; i < m->field_count; i++) {
+        buf_text(out, "      ");
+        emit_field(&m->fields[i], &(Around){m, NULL}, out);
+        buf_text(out, ",\n");
+    }
     buf_text(out, "    ],\n  },\n");
 }
 

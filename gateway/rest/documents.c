@@ -49,7 +49,18 @@ static void write_flag(JsonWriter *w, const char *name, bool value) {
     json_bool(w, value);
 }
 
-static void write_field(JsonWriter *w, const FieldInfo *f) {
+enum { PARTS_DEPTH = 4 }; /* a message may hold itself */
+
+static void write_fields(JsonWriter *w, const MessageType *type, unsigned depth);
+
+static void write_values(JsonWriter *w, const char *const *values) {
+    json_name(w, "values");
+    json_array(w);
+    for (; *values; values++) json_text(w, *values);
+    json_array_end(w);
+}
+
+static void write_field(JsonWriter *w, const FieldInfo *f, unsigned depth) {
     json_object(w);
     write_text(w, "name", f->json_name);
     write_text(w, "type", f->type);
@@ -62,7 +73,17 @@ static void write_field(JsonWriter *w, const FieldInfo *f) {
     write_flag(w, "trim", f->trim);
     write_flag(w, "multiline", f->multiline);
     write_flag(w, "personal", f->personal);
+    write_flag(w, "repeated", f->repeated);
+    if (f->values) write_values(w, f->values);
+    if (f->part && depth < PARTS_DEPTH) write_fields(w, f->part, depth + 1);
     json_object_end(w);
+}
+
+static void write_fields(JsonWriter *w, const MessageType *type, unsigned depth) {
+    json_name(w, "fields");
+    json_array(w);
+    for (size_t i = 0; i < type->field_count; i++) write_field(w, &type->fields[i], depth);
+    json_array_end(w);
 }
 
 static void write_types(JsonWriter *w, const char *name, MessageKind kind) {
@@ -77,10 +98,7 @@ static void write_types(JsonWriter *w, const char *name, MessageKind kind) {
         write_text(w, "schemaVersion", types[i]->schema_version);
         write_text(w, "subject", types[i]->subject);
         write_text(w, "title", types[i]->title);
-        json_name(w, "fields");
-        json_array(w);
-        for (size_t k = 0; k < types[i]->field_count; k++) write_field(w, &types[i]->fields[k]);
-        json_array_end(w);
+        write_fields(w, types[i], 0);
         json_object_end(w);
     }
     json_array_end(w);

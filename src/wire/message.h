@@ -57,7 +57,9 @@ typedef struct FieldInfo {
     const char *pattern;                                        /* "email", "phone", "uuid" or NULL */
     unsigned max_length;                                        /* code points; 0: no limit of its own */
     unsigned number;                                            /* in the .proto file */
-    bool required, trim, multiline, personal;
+    bool required, trim, multiline, personal, repeated;
+    const char *const *values;      /* of an enum: what may be chosen, by JSON name; NULL ends it */
+    const struct MessageType *part; /* of a message: its type */
 } FieldInfo;
 
 typedef struct MessageType {

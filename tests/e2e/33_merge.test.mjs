@@ -173,6 +173,9 @@ test('it has appeared by itself: types, OpenAPI, AsyncAPI, schemas, the page for
   const { json: types } = await it.demo.get('/api/event-types');
   const event = types.events.find((type) => type.name === 'ProspectMerged');
   assert.deepEqual(event.fields.map((field) => field.name), ['prospectId', 'mergedInto', 'version']);
+  const { fields } = types.events.find((type) => type.name === 'CommandRejected'); // a list of parts shows what they are made of
+  const errors = fields.find((field) => field.name === 'errors');
+  assert.deepEqual([errors.type, errors.repeated, errors.fields.map((field) => field.name)], ['message', true, ['field', 'code', 'message']]);
   const command = types.commands.find((type) => type.name === 'MergeProspects');
   assert.deepEqual(command.fields.filter((field) => field.widget !== 'hidden').map((field) => field.name), ['prospectId', 'mergedProspectId']);
   const get = async (path) => {

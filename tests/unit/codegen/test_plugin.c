@@ -58,6 +58,12 @@ static const Case CASES[] = {
      "M.a: this pattern is not known"},
     {"text pattern on a number", "message M { int64 a = 1 [(field) = {pattern: \"email\"}]; }",
      "M.a: this pattern"},
+    {"label of two lines", "message M { string a = 1 [(field) = {label: \"a\\nb\"}]; }",
+     "M.a: a label must be one line"},
+    {"title of two lines",
+     "message M { option (message) = {kind: COMMAND, title: \"a\\rb\", schema_version: \"1.0\", producer: "
+     "\"P\"}; }",
+     "M: the title must be one line"},
     {"unknown widget", "message M { string a = 1 [(field) = {widget: \"knob\"}]; }",
      "M.a: this widget is not known"},
     {"example of a number", "message M { int64 a = 1 [(field) = {example: \"1\"}]; }",
@@ -198,7 +204,10 @@ static void forms(void) {
         "\"email\"}];\n"
         "  int64 expected_version = 4 [(field) = {required: true, pattern: \"version\"}];\n"
         "  string command_id = 5;\n"
+        "  Kind kind = 6; repeated string names = 7; Tree tree = 8; bool tame = 9;\n"
         "}\n"
+        "enum Kind { KIND_UNSPECIFIED = 0; KIND_DOG = 1; KIND_OLD_CAT = 2; }\n"
+        "message Tree { string leaf = 1; repeated Tree kids = 2; }\n"
         "message Other { string a = 1; }\n";
     const char *folder = test_folder();
     AUTO_BUF said = {0}, text = {0};
@@ -219,6 +228,18 @@ static void forms(void) {
         "{ name: \"expectedVersion\", label: \"Expected version\", widget: \"text\", type: \"int64\", "
         "required: true, pattern: \"version\", "
         "trim: false, multiline: false, personal: false }",
+        "label: \"Kind\", widget: \"text\", type: \"enum\", required: false, trim: false, multiline: false, "
+        "personal: "
+        "false, values: [\"dog\", \"old_cat\"] },",
+        "label: \"Names\", widget: \"text\", type: \"string\", required: false, trim: false, multiline: "
+        "false, "
+        "personal: false, repeated: true },",
+        "label: \"Tree\", widget: \"text\", type: \"message\", required: false, trim: false, multiline: "
+        "false, "
+        "personal: false, fields: [{ name: \"leaf\",",
+        "label: \"Kids\", widget: \"text\", type: \"message\", required: false, trim: false, multiline: "
+        "false, "
+        "personal: false, repeated: true }] },", /* no end otherwise */
     };
     for (size_t i = 0; i < COUNT(PARTS); i++) CHECK(holds(&text, PARTS[i]));
     CHECK(!holds(&text, "Other"));

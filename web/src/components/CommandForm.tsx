@@ -1,6 +1,7 @@
 import { useEffect, useRef, type FormEvent } from "react";
 import { faultText } from "../core/messages";
 import type { FieldFault } from "../core/problem";
+import { concerns } from "../core/validate";
 import { useForm } from "../hooks/useForm";
 import type { SendState, Values } from "../hooks/useCommand";
 import type { FieldRule, MessageForm } from "../gen/forms";
@@ -53,8 +54,8 @@ export function CommandForm(props: Props) {
     <form ref={element} className="form" onSubmit={submit} noValidate aria-busy={busy !== undefined}>
       <div className="form-fields">
         {state.phase === "refused" && state.message !== "" && <Banner tone="bad">{state.message}</Banner>}
-        {refused.filter((fault) => !fields.rules.some((rule) => rule.name === fault.field)).map((fault) => (
-          <Banner key={fault.field} tone="bad">{faultText(fault.code, undefined, fault.message)}</Banner>
+        {refused.filter((fault) => !fields.rules.some((rule) => concerns(fault.field, rule.name))).map((fault) => (
+          <Banner key={fault.field} tone="bad">{elsewhere(fault)}</Banner>
         ))}
         {fields.rules.map((rule) => {
           const fault = fields.fault(rule.name);
@@ -89,6 +90,12 @@ export function CommandForm(props: Props) {
       </footer>
     </form>
   );
+}
+
+/** Of what the form does not ask for. */
+function elsewhere({ field, code, message }: FieldFault): string {
+  const text = faultText(code, undefined, message);
+  return field === "" ? text : `${field}: ${text}`;
 }
 
 function focusFirstFault(form: HTMLFormElement | null): void {

@@ -1,4 +1,4 @@
-import { useId, type FocusEvent } from "react";
+import { useId, type FocusEvent, type SelectHTMLAttributes } from "react";
 import { codePoints, isNumber } from "../core/validate";
 import type { FieldRule } from "../gen/forms";
 
@@ -37,10 +37,16 @@ export function Field({ rule, value, fault, disabled, suggestions = [], onChange
     <div className={fault === undefined ? "field" : "field field-bad"}>
       <label htmlFor={id}>
         {rule.label}
-        {!rule.required && <span className="field-optional">optional</span>}
+        {!rule.required && <span className="field-optional">{rule.repeated ? "optional, one a line" : "optional"}</span>}
       </label>
-      {rule.widget === "textarea" ? (
-        <textarea {...common} rows={5} onChange={(event) => onChange(event.target.value)} />
+      {rule.type === "enum" ? (
+        <Choice common={common} rule={rule} onChange={onChange} />
+      ) : rule.type === "bool" ? (
+        <input {...common} type="checkbox" checked={value === "true"} onChange={(event) => onChange(event.target.checked ? "true" : "")} />
+      ) : rule.type === "timestamp" ? (
+        <input {...common} type="datetime-local" step={1} onChange={(event) => onChange(event.target.value)} />
+      ) : rule.widget === "textarea" ? (
+        <textarea {...common} rows={rule.repeated ? 3 : 5} onChange={(event) => onChange(event.target.value)} />
       ) : (
         <input {...common} type={INPUT_TYPES[rule.widget]} inputMode={isNumber(rule) ? "numeric" : INPUT_MODES[rule.widget]}
           list={suggestions.length > 0 ? `${id}-list` : undefined} spellCheck={false} onChange={(event) => onChange(event.target.value)} />
@@ -57,6 +63,17 @@ export function Field({ rule, value, fault, disabled, suggestions = [], onChange
         <Remaining rule={rule} value={value} />
       </div>
     </div>
+  );
+}
+
+function Choice({ common, rule, onChange }: Pick<Props, "rule" | "onChange"> & { common: SelectHTMLAttributes<HTMLSelectElement> }) {
+  return (
+    <span className="select">
+      <select {...common} onChange={(event) => onChange(event.target.value)}>
+        <option value="">{rule.required ? "Choose…" : "None"}</option>
+        {rule.values?.map((value) => <option key={value} value={value}>{value.replaceAll("_", " ")}</option>)}
+      </select>
+    </span>
   );
 }
 

@@ -39,7 +39,9 @@ const PATTERNS: Record<NonNullable<FieldRule["pattern"]>, { code: string; fits: 
 export function checkField(rule: FieldRule, input: unknown): FieldCheck {
   if (input === undefined || input === null) return { value: "", code: rule.required ? "required" : undefined };
   if (typeof input !== "string") return { value: "", code: "wrong_type" };
+  if (rule.repeated) return checkLines(rule, input);
   if (isNumber(rule)) return checkNumber(rule, trimWhiteSpace(input));
+  if (rule.type !== "string") return checkChoice(rule, input);
   const fault = checkCharacters(rule, input);
   if (fault !== undefined) return { value: input, code: fault };
   const value = (rule.trim ? trimWhiteSpace(input) : input).normalize("NFC");
@@ -54,12 +56,17 @@ export function checkMessage(form: MessageForm, input: Readonly<Record<string, u
     .map((field) => ({ field, code: "unknown_field" }));
   const values: Record<string, string> = {};
   for (const rule of form.fields) {
-    if (rule.type !== "string" && !isNumber(rule)) continue; // times and parts are not typed in by people
+    if (rule.type === "message") continue; // openForm() has put its fields in its place
     const { value, code } = checkField(rule, input[rule.name]);
     values[rule.name] = value;
     if (code !== undefined) faults.push({ field: rule.name, code });
   }
   return { values, faults };
+}
+
+/** Is a fault of `field` ("guests[2]") about the field of this name? */
+export function concerns(field: string, name: string): boolean {
+  return field === name || field.startsWith(`${name}[`);
 }
 
 export function isNumber(rule: FieldRule): boolean {
@@ -72,6 +79,20 @@ function checkNumber(rule: FieldRule, value: string): FieldCheck {
   const number = WHOLE.test(value) ? Number(value) : Number.NaN;
   if (rule.type === "id") return { value, code: number >= 1 && Number.isSafeInteger(number) ? undefined : "invalid_id" };
   return { value, code: Number.isSafeInteger(number) ? checkValue(rule, value) : "wrong_type" };
+}
+
+/** Of a list as it is typed in, an item a line. */
+function checkLines(rule: FieldRule, text: string): FieldCheck {
+  const { repeated, ...item } = { ...rule, multiline: false };
+  const checks = text.split("\n").map((line) => checkField(item, trimWhiteSpace(line))).filter(({ value }) => value !== "");
+  return { value: checks.map(({ value }) => value).join("\n"), code: checks.find(({ code }) => code !== undefined)?.code };
+}
+
+/** Of what is chosen or switched: an enum, a time, a flag. */
+function checkChoice(rule: FieldRule, value: string): FieldCheck {
+  if (value === "") return { value, code: rule.required ? "required" : undefined };
+  const wrong = rule.type === "enum" ? !rule.values?.includes(value) : rule.type === "timestamp" && Number.isNaN(Date.parse(value));
+  return { value, code: wrong ? "wrong_type" : undefined };
 }
 
 function checkCharacters(rule: FieldRule, value: string): string | undefined {

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { checkField, checkMessage } from "../core/validate";
+import { checkField, checkMessage, concerns } from "../core/validate";
 import type { FieldFault } from "../core/problem";
 import type { FieldRule, MessageForm } from "../gen/forms";
 
@@ -43,7 +43,7 @@ export function useForm(form: MessageForm, initial: Readonly<Values>, refused: r
     dirty: rules.some((rule) => values[rule.name] !== start[rule.name]),
     fault: (name) => {
       const own = faults[name];
-      return own ?? (gone.has(name) ? undefined : refused.find((fault) => fault.field === name));
+      return own ?? (gone.has(name) ? undefined : refused.find((fault) => concerns(fault.field, name)));
     },
     change: (name, value) => {
       setValues((old) => ({ ...old, [name]: value }));
