@@ -89,7 +89,8 @@ static void log_answer(Request *r, int status) {
 }
 
 static void add_all(Fields *f, const Request *r, const Answer *a) {
-    add(f, "x-correlation-id", span_of(r->correlation_id));
+    f->at[0] = (HttpField){"x-correlation-id", span_of(r->correlation_id), .unique = true};
+    f->count = 1;
     if (a->media_type) add(f, "content-type", span_of(a->media_type));
     if (!a->cacheable) add(f, "cache-control", SPAN("no-store"));
     for (size_t i = 0; i < a->field_count; i++) add(f, a->fields[i].name, a->fields[i].value);
@@ -99,7 +100,7 @@ static void add_all(Fields *f, const Request *r, const Answer *a) {
 }
 
 void answer_send(Request *r, Answer *a) {
-    Fields f = {0};
+    Fields f;
     add_all(&f, r, a);
     HttpAnswer answer = {
         .status = a->status ? a->status : 200, .fields = f.at, .field_count = f.count, .blob = a->blob};

@@ -1,6 +1,7 @@
 /* answer.c - status lines, and refusals in the form of all errors of this system (RFC 9457). */
 #include "net/answer.h"
 
+#include "base/bytes.h"
 #include "base/uuid.h"
 #include "wire/problem.h"
 
@@ -62,11 +63,13 @@ bool answer_has_body(int status) {
     return status >= 200 && status != 204 && status != 304;
 }
 
+/* Nearly every value has no byte below 0x0e, which eight at a time show. */
 bool answer_field_is_clean(const HttpField *f) {
-    for (size_t i = 0; i < f->value.len; i++) {
-        char c = f->value.at[i];
-        if (c == '\r' || c == '\n' || c == 0) return false;
-    }
+    size_t at = 0, len = f->value.len;
+    const char *value = f->value.at;
+    while (len - at >= 8 && !bytes_below(bytes_load(value + at), 0x0e)) at += 8;
+    for (; at < len; at++)
+        if (value[at] == '\r' || value[at] == '\n' || value[at] == 0) return false;
     return true;
 }
 

@@ -15,6 +15,7 @@ typedef struct H2 {
     size_t withheld;        /* of them not yet given back to the peer's window */
     int64_t last_stream_us; /* when the last stream ended */
     int64_t goaway_us;      /* when the final GOAWAY of a drain is due, or 0 */
+    int64_t date_us;        /* which date the peer's header table has been given last */
     H2Guard guard;
     H2Frames frames;
     uint32_t opened;           /* the highest stream that the peer has begun */

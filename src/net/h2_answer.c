@@ -5,30 +5,54 @@
  * reference to the Blob that the handler gave (or that its body was copied to, once). */
 #include "net/h2.h"
 
+#include "base/image.h"
 #include "net/answer.h"
 
 enum { FIELDS_STACK = 32, TRAILERS_MAX = 32 };
 
-static nghttp2_nv field(Span name, Span value) {
-    return (nghttp2_nv){(uint8_t *)name.at, (uint8_t *)value.at, name.len, value.len, NGHTTP2_NV_FLAG_NONE};
+/* Until its frame has gone it stays where it is: in the program, or in the exchange, which outlives the
+ * stream. */
+static bool is_lasting(const HttpExchange *x, const char *at) {
+    return is_of_image(at) || (at >= x->block && at < x->block + EXCHANGE_BLOCK);
+}
+
+static nghttp2_nv field(const HttpExchange *x, Span name, Span value) {
+    uint8_t flags = NGHTTP2_NV_FLAG_NONE;
+    if (is_lasting(x, name.at)) flags |= NGHTTP2_NV_FLAG_NO_COPY_NAME;
+    if (is_lasting(x, value.at)) flags |= NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+    return (nghttp2_nv){(uint8_t *)name.at, (uint8_t *)value.at, name.len, value.len, flags};
+}
+
+static nghttp2_nv field_of(const HttpExchange *x, const HttpField *f, bool table) {
+    nghttp2_nv nv = field(x, span_of(f->name), f->value);
+    if (f->unique && !table) nv.flags |= NGHTTP2_NV_FLAG_NO_INDEX;
+    return nv;
 }
 
 static bool may_be_sent(const HttpField *f) {
     return answer_field_is_clean(f) && strcmp(f->name, "connection") != 0; /* RFC 9113 section 8.2.2 */
 }
 
-static size_t fields_fill(H2 *h, const HttpAnswer *answer, bool length, nghttp2_nv *to, char *digits) {
-    size_t count = 0, len = answer_number(digits, (uint64_t)answer->status);
-    to[count++] = field(SPAN(":status"), (Span){digits, len});
-    to[count++] = field(SPAN("date"), server_date(h->c->server));
-    if (length) {
-        char *text = digits + NUMBER_TEXT;
+/* A value that never comes again would push useful ones out of the peer's header table. One such is put there
+ * with every new date, so that until the next one there is a name to refer to. */
+static bool is_new_date(H2 *h) {
+    int64_t before = h->date_us;
+    h->date_us = h->c->server->date_us;
+    return h->date_us != before;
+}
+
+static size_t fields_fill(H2 *h, HttpExchange *x, const HttpAnswer *answer, bool length, nghttp2_nv *to) {
+    char *digits = http_alloc(x, 2 * NUMBER_TEXT), *more = digits + NUMBER_TEXT;
+    if (!digits) return 0;
+    size_t count = 0;
+    to[count++] = field(x, SPAN(":status"), (Span){digits, answer_number(digits, (uint64_t)answer->status)});
+    to[count++] = field(x, SPAN("date"), server_date(x->server));
+    if (length)
         to[count++] =
-            field(SPAN("content-length"), (Span){text, answer_number(text, answer_body(answer).len)});
-    }
+            field(x, SPAN("content-length"), (Span){more, answer_number(more, answer_body(answer).len)});
+    bool table = is_new_date(h);
     for (size_t i = 0; i < answer->field_count; i++)
-        if (may_be_sent(&answer->fields[i]))
-            to[count++] = field(span_of(answer->fields[i].name), answer->fields[i].value);
+        if (may_be_sent(&answer->fields[i])) to[count++] = field_of(x, &answer->fields[i], table);
     return count;
 }
 
@@ -46,12 +70,12 @@ static bool keep_body(HttpExchange *x, const HttpAnswer *answer) {
 
 int h2_submit_head(H2 *h, HttpExchange *x, const HttpAnswer *answer, const nghttp2_data_provider *provider) {
     nghttp2_nv few[FIELDS_STACK], *fields = few;
-    char digits[2 * NUMBER_TEXT];
     if (answer->field_count + 3 > FIELDS_STACK)
         fields = http_alloc(x, (answer->field_count + 3) * sizeof *fields);
     if (!fields) return -1;
     bool length = !answer->no_length && x->part != EXCHANGE_STREAMING && answer_has_body(answer->status);
-    size_t count = fields_fill(h, answer, length, fields, digits);
+    size_t count = fields_fill(h, x, answer, length, fields);
+    if (!count) return -1;
     return nghttp2_submit_response(h->session, x->stream.id, fields, count, provider);
 }
 
@@ -70,8 +94,7 @@ uint32_t h2_last_flags(H2 *h, HttpExchange *x) {
     nghttp2_nv fields[TRAILERS_MAX];
     size_t count = 0;
     for (size_t i = 0; i < x->trailer_count && count < TRAILERS_MAX; i++)
-        if (may_be_sent(&x->trailers[i]))
-            fields[count++] = field(span_of(x->trailers[i].name), x->trailers[i].value);
+        if (may_be_sent(&x->trailers[i])) fields[count++] = field_of(x, &x->trailers[i], true);
     nghttp2_submit_trailer(h->session, x->stream.id, fields, count);
     return NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
 }

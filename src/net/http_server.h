@@ -89,6 +89,7 @@ void *http_alloc(HttpExchange *x, size_t size);
 typedef struct HttpField {
     const char *name; /* lower case */
     Span value;
+    bool unique; /* another one in every answer: nothing to be remembered by a peer that keeps tables (HTTP/2) */
 } HttpField;
 
 typedef struct HttpAnswer {

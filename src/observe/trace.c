@@ -11,6 +11,7 @@
 
 #include "base/auto.h"
 #include "base/clock.h"
+#include "base/image.h"
 #include "base/uuid.h"
 #include "observe/metric.h"
 #include "wire/message.h"
@@ -100,14 +101,8 @@ static void new_id(uint8_t *to, size_t bytes) {
 
 /* --- what may be said --- */
 
-extern const char __executable_start[], __bss_start[]; /* made by the linker */
-
-static bool is_our_own(const char *text) {
-    return (uintptr_t)text >= (uintptr_t)__executable_start && (uintptr_t)text < (uintptr_t)__bss_start;
-}
-
 static const char *own_or_redacted(const char *text) {
-    return is_our_own(text) ? text : "redacted";
+    return is_of_image(text) ? text : "redacted";
 }
 
 static size_t run_of(Span s, size_t at, const char *letters) {

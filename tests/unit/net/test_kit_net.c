@@ -49,7 +49,7 @@ static void echo(HttpExchange *x) {
     Span a = SPAN("");
     http_query_value(x, "a", &a);
     HttpField fields[] = {{"x-method", http_method(x)},
-                          {"x-query-a", a},
+                          {"x-query-a", a, .unique = true},
                           {"x-peer", http_peer(x)},
                           {"x-authority", http_authority(x)},
                           {"x-bad", SPAN("split\r\nset-cookie: no")}};
