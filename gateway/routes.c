@@ -49,7 +49,9 @@ static const Route TEST_ROUTES[] = {
 
 static const Route STATIC_ROUTE = {"GET", "/", ACCESS_PUBLIC, BODY_NONE, 0, rest_static};
 
-static bool path_fits(const char *pattern, Span path, Span *param) {
+static inline bool path_fits(const char *pattern, Span path, Span *param) {
+    if (path.len > 1 && path.at[1] != pattern[1] && pattern[1] != '{')
+        return false; /* most, without a loop */
     size_t same = 0;
     while (same < path.len && pattern[same] == path.at[same] && pattern[same]) same++;
     if (pattern[same] != '{') return same == path.len && !pattern[same];

@@ -112,7 +112,7 @@ void answer_send(Request *r, Answer *a) {
 }
 
 void answer_stream(Request *r, const Answer *a) {
-    Fields f = {0};
+    Fields f;
     add_all(&f, r, a);
     HttpAnswer answer = {.status = a->status ? a->status : 200, .fields = f.at, .field_count = f.count};
     log_answer(r, answer.status);

@@ -185,6 +185,19 @@ char *exchange_keep(HttpExchange *x, Span bytes) {
     return to;
 }
 
+/* Which names a request has, as bits: most of those that are asked for are not there. */
+static uint64_t name_bit(Span name) {
+    if (!name.len) return 0;
+    unsigned first = (unsigned char)name.at[0], last = (unsigned char)name.at[name.len - 1];
+    return UINT64_C(1) << ((name.len * 7 + first * 3 + last) & 63);
+}
+
+void exchange_headers(HttpExchange *x, Header *fields, size_t count) {
+    x->headers = fields;
+    x->header_count = x->header_size = (uint32_t)count;
+    for (size_t i = 0; i < count; i++) x->names |= name_bit(fields[i].name);
+}
+
 bool exchange_header(HttpExchange *x, Span name, Span value) {
     if (x->header_count == x->header_size) {
         uint32_t size = x->header_size ? x->header_size * 2 : HEADERS_FIRST;
@@ -195,6 +208,7 @@ bool exchange_header(HttpExchange *x, Span name, Span value) {
         x->header_size = size;
     }
     x->headers[x->header_count++] = (Header){name, value};
+    x->names |= name_bit(name);
     return true;
 }
 
@@ -238,15 +252,16 @@ void *http_user(const HttpExchange *x) {
     return x->user;
 }
 
-Span http_header(const HttpExchange *x, const char *lower_name) {
-    Span name = span_of(lower_name);
+Span http_field(const HttpExchange *x, Span name) {
+    if (!(x->names & name_bit(name))) return SPAN_NONE;
     for (uint32_t i = 0; i < x->header_count; i++)
         if (span_equal(x->headers[i].name, name)) return x->headers[i].value;
     return SPAN_NONE;
 }
 
-Span http_header_list(HttpExchange *x, const char *lower_name) {
-    Span name = span_of(lower_name), first = http_header(x, lower_name);
+Span http_field_list(HttpExchange *x, Span name) {
+    Span first = http_field(x, name);
+    if (!first.at) return first;
     size_t total = 0, len = 0;
     for (uint32_t i = 0; i < x->header_count; i++)
         if (span_equal(x->headers[i].name, name)) total += x->headers[i].value.len + 1;

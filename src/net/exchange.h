@@ -50,6 +50,7 @@ struct HttpExchange {
     Span method, path, query, authority, body;
     Header *headers;
     uint32_t header_count, header_size;
+    uint64_t names;      /* bits of the fields' names, see exchange.c */
     size_t header_bytes; /* names + values + 32 each */
     Buf body_bytes;      /* only by exchange_body() and exchange_body_free() */
     size_t body_limit;
@@ -79,9 +80,10 @@ struct HttpExchange {
 };
 
 HttpExchange *exchange_new(Connection *c); /* held by the protocol; NULL where memory ends */
-bool exchange_header(HttpExchange *x, Span name, Span value); /* spans are kept, not copied */
-char *exchange_keep(HttpExchange *x, Span bytes);             /* a copy in the exchange's memory, or NULL */
-void exchange_target(HttpExchange *x, Span target);           /* path and query */
+bool exchange_header(HttpExchange *x, Span name, Span value);         /* spans are kept, not copied */
+void exchange_headers(HttpExchange *x, Header *fields, size_t count); /* all at once; kept, not copied */
+char *exchange_keep(HttpExchange *x, Span bytes);   /* a copy in the exchange's memory, or NULL */
+void exchange_target(HttpExchange *x, Span target); /* path and query */
 /* The request's fields are known: calls on_head. Look at x->part afterwards. (HTTP/1.1: and whether there
  * still is an exchange.) */
 void exchange_head_done(HttpExchange *x);

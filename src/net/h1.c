@@ -93,8 +93,7 @@ static void fill_exchange(HttpExchange *x, const H1Head *head) {
     exchange_target(x, head->target);
     x->http10 = head->http10;
     x->head_only = span_is(head->method, "HEAD");
-    x->headers = head->fields;
-    x->header_count = x->header_size = (uint32_t)head->field_count;
+    exchange_headers(x, head->fields, head->field_count);
     for (size_t i = 0; i < head->field_count; i++)
         x->header_bytes += head->fields[i].name.len + head->fields[i].value.len + 32;
 }

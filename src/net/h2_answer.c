@@ -30,7 +30,8 @@ static nghttp2_nv field_of(const HttpExchange *x, const HttpField *f, bool table
 }
 
 static bool may_be_sent(const HttpField *f) {
-    return answer_field_is_clean(f) && strcmp(f->name, "connection") != 0; /* RFC 9113 section 8.2.2 */
+    if (*f->name == 'c' && !strcmp(f->name, "connection")) return false; /* RFC 9113 section 8.2.2 */
+    return answer_field_is_clean(f);
 }
 
 /* A value that never comes again would push useful ones out of the peer's header table. One such is put there

@@ -68,11 +68,17 @@ AUTO_FREE(HttpTls, http_tls_free)
 
 /* The request. Spans live until http_respond(). */
 Span http_method(const HttpExchange *x);
-Span http_path(const HttpExchange *x);  /* before '?', as sent (not percent-decoded) */
-Span http_query(const HttpExchange *x); /* behind '?' */
-Span http_header(const HttpExchange *x, const char *lower_name); /* first value; at == NULL where absent */
+Span http_path(const HttpExchange *x);                   /* before '?', as sent (not percent-decoded) */
+Span http_query(const HttpExchange *x);                  /* behind '?' */
+Span http_field(const HttpExchange *x, Span lower_name); /* first value; at == NULL where absent */
 /* A field that is a list: all its lines as one, with commas between (RFC 9110 section 5.3). */
-Span http_header_list(HttpExchange *x, const char *lower_name);
+Span http_field_list(HttpExchange *x, Span lower_name);
+static inline Span http_header(const HttpExchange *x, const char *lower_name) {
+    return http_field(x, span_of(lower_name));
+}
+static inline Span http_header_list(HttpExchange *x, const char *lower_name) {
+    return http_field_list(x, span_of(lower_name));
+}
 Span http_body(const HttpExchange *x);
 Span http_authority(const HttpExchange *x); /* Host or :authority */
 bool http_is_tls(const HttpExchange *x);
@@ -89,7 +95,8 @@ void *http_alloc(HttpExchange *x, size_t size);
 typedef struct HttpField {
     const char *name; /* lower case */
     Span value;
-    bool unique; /* another one in every answer: nothing to be remembered by a peer that keeps tables (HTTP/2) */
+    bool unique; /* another one in every answer: nothing to be remembered by a peer that keeps tables (HTTP/2)
+                  */
 } HttpField;
 
 typedef struct HttpAnswer {
