@@ -57,16 +57,29 @@ test('what we give out the package reads, with equal attributes', async () => {
   next = log.position + 1;
 });
 
-/** A value for each member of an event's own message, by its JSON Schema. */
+/** A value for a member, by its JSON Schema; `defs` are the parts that the schema names. */
+function valueOf(name, schema, defs, number) {
+  if (schema.$ref) return membersOf(defs[schema.$ref.split('/').at(-1)], defs, number);
+  if (schema.anyOf) return valueOf(name, schema.anyOf[0], defs, number);
+  if (schema.enum) return schema.enum.at(-1);
+  if (schema.contentEncoding === 'base64') return 'AQID';
+  if (schema.format === 'date-time') return '2026-01-01T00:00:00.5Z';
+  switch (schema.type) {
+    case 'array': return name === 'changedFields' ? ['email', 'phone'] : [valueOf(name, schema.items, defs, number)];
+    case 'integer': return name.endsWith('Id') ? number : 1;
+    case 'boolean': return true;
+    default: return schema.pattern ? String(number) : `text ü ${number}`;
+  }
+}
+
+function membersOf({ properties }, defs, number) {
+  const members = Object.entries(properties).filter(([name]) => !name.startsWith('$'));
+  return Object.fromEntries(members.map(([name, schema]) => [name, valueOf(name, schema, defs, number)]));
+}
+
 async function dataOf(type, number) {
-  const { properties } = await it.json(`/schemas/${type}.json`);
-  const valueOf = (name, { type: kind, format }) => {
-    if (kind === 'array') return name === 'changedFields' ? ['email', 'phone'] : [];
-    if (kind === 'integer' || kind === 'number') return name.endsWith('Id') ? number : 1;
-    return format === 'date-time' ? '2026-01-01T00:00:00.5Z' : kind === 'string' ? `text ü ${number}` : undefined;
-  };
-  const members = Object.entries(properties).map(([name, schema]) => [name, valueOf(name, schema)]);
-  return Object.fromEntries(members.filter(([name, value]) => value !== undefined && !name.startsWith('$')));
+  const schema = await it.json(`/schemas/${type}.json`);
+  return membersOf(schema, schema.$defs, number);
 }
 
 async function make(type, number) {
