@@ -203,7 +203,7 @@ static void log_failure(const Request *r, const Err *err) {
     }
     log->said++;
     log_warn("request failed", LOG_TEXT("route", r->route ? r->route->path : "none"),
-             LOG_TEXT("correlationId", r->correlation_id), LOG_ERR(err));
+             LOG_ID("correlationId", span_of(r->correlation_id)), LOG_ERR(err));
 }
 
 void answer_err(Request *r, const Err *err) {

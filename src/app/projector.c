@@ -144,7 +144,7 @@ Projector *projector_free(Projector *p) {
 static bool bury(Projector *p, const DeadEvent *dead, Err *err) {
     if (!p->dead++)
         log_error("event went to the dead letters", LOG_INT("sequence", dead->sequence),
-                  LOG_SPAN("eventId", dead->event_id), LOG_TEXT("reason", dead->reason));
+                  LOG_ID("eventId", dead->event_id), LOG_TEXT("reason", dead->reason));
     return dead_event_add(p->db, dead, p->wall_us, err);
 }
 

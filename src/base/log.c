@@ -22,6 +22,24 @@ bool log_level_parse(const char *text, LogLevel *ret) {
     return false;
 }
 
+enum { ID_MAX = 128, NUMBER_MAX = 6 };
+
+LogField log_id(const char *field, Span id) {
+    size_t letters = 0, digits = 0, others = 0;
+    for (size_t i = 0; i < id.len; i++) {
+        char c = id.at[i];
+        if (c >= '0' && c <= '9')
+            digits++;
+        else if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+            letters++;
+        else
+            others += c && strchr("-._:/", c) ? 1 : ID_MAX;
+    }
+    bool number = !letters && !others && digits <= NUMBER_MAX;
+    bool good = digits && (letters || number) && others < ID_MAX && id.len <= ID_MAX;
+    return LOG_SPAN(field, good || !id.len ? id : SPAN("redacted"));
+}
+
 /* A line is written with one write(2), so that lines of several threads never mix; what does not fit is cut. */
 typedef struct Line {
     char at[2048];

@@ -16,6 +16,10 @@ typedef struct LogField {
 #define LOG_INT(field, value) ((LogField){.name = (field), .kind = LOG_FIELD_INT, .number = (int64_t)(value)})
 #define LOG_SPAN(field, span) ((LogField){.name = (field), .kind = LOG_FIELD_TEXT, .text = (span)})
 #define LOG_TEXT(field, value) LOG_SPAN(field, span_of(value))
+/* An id that came from outside, where it looks like one; else "redacted", since people put names, addresses and phone
+ * numbers everywhere. Letters and digits, both of them, with - . _ : / between, or a short number. */
+LogField log_id(const char *field, Span id);
+#define LOG_ID(field, span) log_id(field, span)
 /* Two fields at once: the kind and the reason of an Err. */
 #define LOG_ERR(err) LOG_TEXT("error", (err)->kind ? (err)->kind->code : "none"), LOG_TEXT("reason", (err)->why)
 

@@ -162,6 +162,24 @@ test('events that nobody can read, and frames that are none', async () => {
   it.refusals.push(socket.ws.closed.reason);
 });
 
+test('a database that refuses a row', async () => {
+  const file = path.join(it.installation.home, 'db/write.db');
+  const run = (sql) => execFileSync('sqlite3', ['-cmd', '.timeout 5000', file, sql]);
+  const [first, last] = it.people[1], email = `${first.length}.${last.length}.refused@example.org`.toLowerCase();
+  run(`CREATE TRIGGER refusal BEFORE INSERT ON prospect WHEN NEW.email = '${email}' BEGIN INSERT INTO command_done SELECT * FROM command_done LIMIT 1; END`);
+  const { json } = await it.demo.post('/api/prospects', { firstName: first, lastName: last, email });
+  const outcome = await eventually('the dead letter', async () => {
+    const { json: now } = await it.demo.get(`/api/commands/${json.commandId}`);
+    return now.status !== 'pending' && now;
+  });
+  run('DROP TRIGGER refusal');
+  assert.equal(outcome.status, 'failed');
+  it.refusals.push(JSON.stringify(outcome));
+  it.personal.addresses.add(email);
+  const log = readFileSync(path.join(it.installation.home, 'logs/prospects.log'), 'utf8');
+  assert.match(log, /database: HY000\/\d+, constraint command_done\.\w+/, 'state, native code and constraint are told');
+});
+
 test('no refusal quotes a value', () => {
   assert.ok(it.refusals.length > 200);
   assertClean(it.refusals.filter(Boolean).join('\n'), 'a refusal');
