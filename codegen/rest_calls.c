@@ -13,6 +13,10 @@
     "{\"type\":\"object\",\"required\":[\"keys\"],\"properties\":{\"keys\":{\"type\":\"array\",\"items\":{"  \
     "\"type\":"                                                                                              \
     "\"object\",\"required\":[\"kty\",\"crv\",\"alg\",\"kid\",\"x\",\"y\"]}}}}"
+#define PROGRAMS                                                                                             \
+    "{\"type\":\"object\",\"required\":[\"time\",\"programs\"],\"properties\":{\"time\":{\"type\":"          \
+    "\"string\"},"                                                                                           \
+    "\"programs\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"name\",\"ready\"]}}}}"
 #define BATCH    "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/CloudEvent\"}}"
 #define DOCUMENT "{\"type\":\"object\"}"
 
@@ -281,6 +285,26 @@ static const RestCall CALLS[] = {
      .parameters = "secret,webhookOrigin",
      .headers = "WebHook-Allowed-Origin",
      .others = "400,401"},
+    {.method = "GET",
+     .path = "/api/status",
+     .id = "status",
+     .tag = "Operation",
+     .summary = "How the installation is",
+     .about =
+         "Of each program what it knows of itself, from memory. Times are of the last one to two minutes.",
+     .scope = "operator",
+     .status = 200,
+     .answer_schema = PROGRAMS},
+    {.method = "GET",
+     .path = "/metrics",
+     .id = "metrics",
+     .tag = "Operation",
+     .summary = "The gateway's metrics in Prometheus' text format",
+     .about = "The same as on its admin address, for who has a token.",
+     .scope = "operator",
+     .status = 200,
+     .answer_schema = ANY_TEXT,
+     .media_type = "text/plain"},
     {.method = "GET",
      .path = "/health/live",
      .id = "live",

@@ -6,6 +6,7 @@
 #include "gateway/auth/proxies.h"
 #include "gateway/auth/token.h"
 #include "gateway/auth/token_cache.h"
+#include "gateway/counts.h"
 #include "gateway/rest/documents.h"
 #include "gateway/rest/static.h"
 #include "gateway/stream/hub.h"
@@ -52,6 +53,7 @@ struct Worker {
     Loop *loop;
     HttpServer *tls, *plain;
     TokenCache *tokens;
+    LoopCounts *counts;
     Sessions *sessions;
     Parking *parking;
     FailureLog failures;

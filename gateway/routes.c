@@ -29,6 +29,8 @@ static const Route ROUTES[] = {
     {"GET", "/api/events", SCOPE_READ, BODY_NONE, 0, rest_events, LOG, ROUTE_COMPRESSES},
     {"GET", "/api/events/stream", ACCESS_TOKEN, BODY_NONE, 0, rest_event_stream, STREAM},
     {"GET", "/api/event-types", ACCESS_TOKEN, BODY_NONE, 0, rest_event_types, TYPES},
+    {"GET", "/api/status", SCOPE_OPERATOR, BODY_NONE, 0, rest_status, TYPES},
+    {"GET", "/metrics", SCOPE_OPERATOR, BODY_NONE, 0, rest_metrics},
     {"GET", "/health/live", ACCESS_PUBLIC, BODY_NONE, 0, rest_live},
     {"GET", "/health/ready", ACCESS_PUBLIC, BODY_NONE, 0, rest_ready},
     {"GET", "/openapi.json", ACCESS_PUBLIC, BODY_NONE, 0, rest_document},

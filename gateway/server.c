@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 64, DRAIN_MS = 15000, DRAIN_LOOK_MS = 20, SPARE_FILES = 256 };
+enum { THREADS_MAX = LOOPS_MAX, DRAIN_MS = 15000, DRAIN_LOOK_MS = 20, SPARE_FILES = 256 };
 
 typedef struct WorkerThread {
     Worker worker;
@@ -86,6 +86,7 @@ static HttpServerOptions http_options(const ServerOptions *o, Worker *w, size_t 
         .tls = tls ? o->tls : NULL,
         .body_limit = GRID_WEBHOOK_BODY,
         .connections_max = connections_max(servers),
+        .connections = counts_connections(w->counts, tls),
     };
 }
 
@@ -117,6 +118,7 @@ static bool worker_open(const ServerOptions *o, Server *s, size_t threads, Err *
     t->drain.run = drain_on_loop;
     w->gateway = o->gateway;
     if (!loop_open(&w->loop, err)) return false;
+    w->counts = loop_counts(s->count - 1);
     w->tokens = token_cache_new(o->gateway->tokens);
     w->parking = parking_new();
     w->sessions = sessions_new(w);
@@ -127,7 +129,8 @@ static void show_defences(void) {
     for (Defence d = 0; d < DEFENCE_COUNT; d++) {
         char name[80];
         snprintf(name, sizeof name, "events_http_defences_total{cause=\"%s\"}", defence_name(d));
-        metric_counter_at(name, "clients stopped or refused in defence, by what they did", defence_counter(d));
+        metric_counter_at(name, "clients stopped or refused in defence, by what they did",
+                          defence_counter(d));
     }
 }
 

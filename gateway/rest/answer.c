@@ -84,6 +84,7 @@ static void add_vary(Fields *f, const Request *r, const Answer *a) {
 /* The route's own path: what the caller put into the path and behind the '?' may be a name. */
 static void log_answer(Request *r, int status) {
     tracing_answered(r, status);
+    counts_answered(r->worker->counts, status, r->began_us, loop_now_us(r->worker->loop));
     log_debug("request answered", LOG_TEXT("method", r->route ? r->route->method : ""),
               LOG_TEXT("route", r->route ? r->route->path : ""), LOG_INT("status", status));
 }

@@ -23,6 +23,9 @@ void rest_jwks(Request *r);
 void rest_live(Request *r);
 void rest_ready(Request *r);
 void rest_static(Request *r);
+/* status.c */
+void rest_status(Request *r);
+void rest_metrics(Request *r);
 /* documents.c */
 void rest_document(Request *r);
 /* conformance.c: only with EVENTS_TEST_ENDPOINTS */

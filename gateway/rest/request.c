@@ -56,7 +56,8 @@ static void look_behind_proxy(Request *r) {
 Request *request_new(Worker *worker, HttpExchange *x) {
     Request *r = http_alloc(x, sizeof *r);
     if (!r) return NULL;
-    *r = (Request){.x = x, .worker = worker, .gateway = worker->gateway};
+    *r = (Request){
+        .x = x, .worker = worker, .gateway = worker->gateway, .began_us = loop_now_us(worker->loop)};
     look_behind_proxy(r);
     r->if_match = http_header_list(x, "if-match");
     r->if_none_match = http_header_list(x, "if-none-match");

@@ -18,7 +18,8 @@ typedef enum BodyKind { BODY_NONE, BODY_MESSAGE /* JSON or protobuf */, BODY_ANY
 enum {
     ROUTE_COMPRESSES = 1 << 0, /* its answers may come in gzip or brotli */
     ROUTE_NO_HEAD = 1 << 1,    /* there is nothing that HEAD could tell */
-    ROUTE_STREAMS = 1 << 2,    /* handled when the head is here: it takes the body in pieces, whatever its length */
+    ROUTE_STREAMS =
+        1 << 2, /* handled when the head is here: it takes the body in pieces, whatever its length */
 };
 
 typedef struct Route {
@@ -52,6 +53,7 @@ struct Request {
     char correlation_id[CORRELATION_ID];
     char traceparent[TRACEPARENT_TEXT]; /* by request_traceparent(), or of the span */
     TraceSpan *span;                    /* NULL: not recorded */
+    int64_t began_us;                   /* loop time */
 };
 
 /* NULL where the exchange's memory is used up. */

@@ -36,6 +36,7 @@ void session_gone(Session *s) {
     *s->at = s->next;
     if (s->next) s->next->at = s->at;
     s->worker->sessions->count--;
+    counts_streams(s->worker->counts, -1);
     free_subscriptions(s);
     s->closing = true;
     s->to = NULL;
@@ -97,6 +98,7 @@ void session_open(Session *s, const SessionWire *wire, void *to) {
     if (s->next) s->next->at = &s->next;
     all->first = s;
     all->count++;
+    counts_streams(s->worker->counts, 1);
     s->told = all->position;
     set_roll_over(s);
     session_watch_expiry(s);

@@ -110,7 +110,7 @@ static void list_remove(Connection *c) {
     else
         s->connections = c->next;
     if (c->next) c->next->previous = c->previous;
-    s->connection_count--;
+    server_count(s, -1);
     if (!c->on_again_list) return;
     for (Connection **at = &s->again; *at; at = &(*at)->next_again) {
         if (*at != c) continue;
@@ -431,7 +431,7 @@ void connection_open(HttpServer *server, int fd, const struct sockaddr *peer) {
     c->next = server->connections;
     if (c->next) c->next->previous = c;
     server->connections = c;
-    server->connection_count++;
+    server_count(server, 1);
     if (server->options.tls) c->tls = tls_new(server->options.tls, fd, &c->wire_sent);
     c->phase = server->options.tls ? CONNECTION_TLS : CONNECTION_SNIFF;
     connection_deadline(c, server->options.header_ms);

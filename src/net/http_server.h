@@ -27,20 +27,21 @@ typedef struct HttpServerOptions {
     /* After on_head, of a request that has a body: how much of it may come? May be NULL. */
     size_t (*body_limit_for)(void *user, HttpExchange *x);
     void *user;
-    HttpTls *tls;           /* NULL: plain */
-    size_t body_limit;      /* bytes; 0: 1 MiB; above: 413, nothing is kept */
-    size_t bodies_limit;    /* bytes of all bodies that are held at a time; 0: 64 MiB; above: 503 */
-    size_t header_limit;    /* bytes of all fields, name + value + 32 each; 0: 16 KiB; above: 431 */
-    size_t connections_max; /* 0: 10000 */
-    size_t requests_max;    /* at a time per connection; 0: 100 */
-    int64_t header_ms;      /* from the first byte to the last header; 0: 10 s */
-    int64_t body_ms;        /* 0: 30 s */
-    int64_t idle_ms;        /* keep-alive; 0: 75 s */
-    int64_t stall_ms;       /* output waits and the peer acknowledges nothing; 0: 180 s */
+    HttpTls *tls;                 /* NULL: plain */
+    size_t body_limit;            /* bytes; 0: 1 MiB; above: 413, nothing is kept */
+    size_t bodies_limit;          /* bytes of all bodies that are held at a time; 0: 64 MiB; above: 503 */
+    size_t header_limit;          /* bytes of all fields, name + value + 32 each; 0: 16 KiB; above: 431 */
+    size_t connections_max;       /* 0: 10000 */
+    _Atomic int64_t *connections; /* counted up and down; may be NULL, may be shared */
+    size_t requests_max;          /* at a time per connection; 0: 100 */
+    int64_t header_ms;            /* from the first byte to the last header; 0: 10 s */
+    int64_t body_ms;              /* 0: 30 s */
+    int64_t idle_ms;              /* keep-alive; 0: 75 s */
+    int64_t stall_ms;             /* output waits and the peer acknowledges nothing; 0: 180 s */
 } HttpServerOptions;
 
-/* Who listens on the port: one server, or several loops of one process (SO_REUSEPORT). The first of them takes it
- * like a single one: a port that another process has is refused, never shared with it. */
+/* Who listens on the port: one server, or several loops of one process (SO_REUSEPORT). The first of them
+ * takes it like a single one: a port that another process has is refused, never shared with it. */
 typedef enum HttpShare { HTTP_ALONE, HTTP_SHARED_FIRST, HTTP_SHARED_NEXT } HttpShare;
 
 /* address: "host:port" (numeric host; port 0 takes a free one). */

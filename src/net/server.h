@@ -35,6 +35,11 @@ struct HttpServer {
     char *in, *out; /* scratch of SCRATCH_IN and SCRATCH_OUT bytes, shared by all connections */
 };
 
+static inline void server_count(HttpServer *server, int more) {
+    server->connection_count += (size_t)more;
+    if (server->options.connections)
+        atomic_fetch_add_explicit(server->options.connections, more, memory_order_relaxed);
+}
 /* The value of a Date field, at most a quarter of a second old. */
 Span server_date(HttpServer *server);
 /* Counts it, and tells the log once a second at most. */

@@ -69,12 +69,19 @@ Metric *metric_gauge(const char *name, const char *help) {
     return metric_add_new(name, help, "gauge");
 }
 
-void metric_counter_at(const char *name, const char *help, const _Atomic int64_t *value) {
-    Metric *m = metric_new(name, help, "counter");
+static void show(const char *name, const char *help, const char *type, const _Atomic int64_t *value) {
+    Metric *m = metric_new(name, help, type);
     m->elsewhere = value;
     pthread_mutex_lock(&lock);
     insert(m);
     pthread_mutex_unlock(&lock);
+}
+
+void metric_counter_at(const char *name, const char *help, const _Atomic int64_t *value) {
+    show(name, help, "counter", value);
+}
+void metric_gauge_at(const char *name, const char *help, const _Atomic int64_t *value) {
+    show(name, help, "gauge", value);
 }
 
 void metric_add(Metric *m, int64_t amount) {

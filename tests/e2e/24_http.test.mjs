@@ -317,3 +317,29 @@ test('behind a trusted proxy: its word for the client, the scheme and the host',
   assert.ok(refused, 'what the client writes before its own address gives it no further attempts');
   assert.equal((await login('192.0.2.8')).status, 401, 'another client has attempts of its own');
 });
+
+test('status and metrics are for who has the scope operator, and tell what there is', async () => {
+  const added = await it.installation.ctlWith({ input: 'reader-password\n' }, 'user', 'add', 'nosy', '--tenant', 'demo', '--scopes', 'prospects:read', '--password-stdin');
+  assert.equal(added.code, 0, added.stderr);
+  const nosy = await new Client(it.url, { username: 'nosy', password: 'reader-password' }).login();
+  for (const at of ['/api/status', '/metrics']) {
+    assertProblem(await call(it.url + at), 401, 'unauthenticated', at);
+    assertProblem(await nosy.get(at), 403, 'forbidden', at);
+  }
+  const socket = await WebSocketClient.open(`${it.url}/ws/events`, { headers: it.demo.authorization });
+  const { status, headers, json } = await it.demo.get('/api/status');
+  assert.deepEqual([status, headers['cache-control']], [200, 'no-store']);
+  const [gateway] = json.programs;
+  assert.deepEqual([gateway.name, gateway.ready, gateway.streams], ['events-gateway', true, 1]);
+  assert.ok(gateway.connections.plain >= 2 && gateway.connections.tls >= 0, JSON.stringify(gateway.connections));
+  assert.ok(gateway.answers['2xx'] > 10 && gateway.answers['4xx'] > 10);
+  const { calls, p50, p90, p99 } = gateway.latencyUs;
+  assert.ok(calls > 20 && p50 <= p90 && p90 <= p99 && p99 > 0, JSON.stringify(gateway.latencyUs));
+  const list = await it.demo.get('/api/prospects?limit=1');
+  assert.deepEqual([gateway.stream.held, gateway.stream.epoch], [list.headers['x-events-position'], list.headers['x-events-epoch']]);
+  const metrics = await it.demo.get('/metrics');
+  assert.match(metrics.headers['content-type'], /^text\/plain; version=0\.0\.4/);
+  assert.match(String(metrics.body), /^events_gateway_answers_total\{loop="0",class="2xx"\} \d+$/m);
+  assert.match(String(metrics.body), /^events_gateway_connections\{loop="\d+",port="plain"\} [1-9]/m);
+  socket.close();
+});

@@ -67,6 +67,7 @@ static bool holds(Span text, const char *part) {
 static const char *security_of(const Route *route) {
     if (route->access & ACCESS_PUBLIC) return "\"security\":[]";
     if (route->access == SCOPE_READ) return "\"security\":[{\"token\":[\"prospects:read\"]}]";
+    if (route->access == SCOPE_OPERATOR) return "\"security\":[{\"token\":[\"operator\"]}]";
     if (route->access == SCOPE_WRITE) return "\"security\":[{\"token\":[\"prospects:write\"]}]";
     return "\"security\":[{\"token\":[]}]";
 }
