@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { RETRY_US = 250000 };
 
@@ -34,16 +33,8 @@ Queries *queries_free(Queries *q) {
     return NULL;
 }
 
-/* SQLite would make an empty file where there is none, and the projection's migration would find it: look
- * first. */
-static bool file_is_there(const char *url) {
-    return strncmp(url, "sqlite:", 7) || !access(url + 7, R_OK);
-}
-
 static bool open_again(Queries *q, Err *err) {
     q->db = db_free(q->db);
-    if (!file_is_there(q->options.read_url))
-        return err_set(err, &ERR_UNAVAILABLE, "there is no read model yet");
     Db *db;
     ReplayHead head;
     if (!db_open(q->options.read_url, (DbOptions){.read_only = true}, &db, err)) return false;

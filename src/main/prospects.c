@@ -99,7 +99,7 @@ int main(int argc, char **argv) {
     if (!service_open("prospects", argc, argv, &service, &code, &err)) return code;
     Prospects p = {.service = service};
     int64_t poll_seconds;
-    if (!config_number(service_config(service), "EVENTS_POLL_SECONDS", 1, 86400, &poll_seconds, &err) ||
+    if (!config_number(service_config(service), "EVENTS_POLL_SECONDS", 1, 3600, &poll_seconds, &err) ||
         !open_engines(&p, &err)) {
         bool stopped = service_stopping(service);
         close_engines(&p);

@@ -82,7 +82,7 @@ static bool open_publisher(Program *p, Err *err) {
 
 static bool open_all(Program *p, Err *err) {
     int64_t poll;
-    if (!config_number(service_config(p->service), "EVENTS_POLL_SECONDS", 1, 86400, &poll, err)) return false;
+    if (!config_number(service_config(p->service), "EVENTS_POLL_SECONDS", 1, 3600, &poll, err)) return false;
     p->poll_ms = poll * 1000;
     if (!doorbell_open(service_home(p->service), "relay", &p->bell, err) || !open_publisher(p, err))
         return false;

@@ -203,6 +203,30 @@ static void outages_lose_nothing(void) {
     stop_hook(hook);
 }
 
+static void damage(const Grid *g, const char *sql) {
+    AUTO(Db) db = NULL;
+    Err err = {0};
+    CHECK_OK(db_open(g->url, (DbOptions){0}, &db, &err) && db_execute(db, sql, &err), &err);
+}
+
+/* What cannot be stored is 503, so that the relay keeps it; nothing of it is delivered, and afterwards all
+ * goes on. */
+static void what_is_not_stored_is_503(void) {
+    Hook *hook = start_hook();
+    Grid *g = start_grid(test_folder(), test_web_url(hook->web, "/hook"));
+    AUTO(HttpClient) client = open_client();
+    CHECK(publish(g, client, 1, 5) == 200);
+    damage(g, "CREATE TRIGGER broken BEFORE INSERT ON grid_event WHEN NEW.position = 8"
+              " BEGIN SELECT RAISE(FAIL, 'the disk is full'); END");
+    CHECK(publish(g, client, 6, 5) == 503);
+    CHECK(publish(g, client, 6, 5) == 503);
+    damage(g, "DROP TRIGGER broken");
+    CHECK(publish(g, client, 6, 5) == 200);
+    CHECK(hook_gets(hook, 10) && in_order(hook, 1));
+    stop_grid(g);
+    stop_hook(hook);
+}
+
 /* What was delivered before a restart does not come again; what was not comes from the database. */
 static void restarts_keep_the_cursor(void) {
     const char *folder = test_folder();
@@ -211,7 +235,8 @@ static void restarts_keep_the_cursor(void) {
     Grid *g = start_grid(folder, test_web_url(hook->web, "/hook"));
     CHECK(publish(g, client, 1, 300) == 200);
     CHECK(hook_gets(hook, 300));
-    clock_sleep_ms(200); /* the answer is on its way to the sender: without it the batch would rightly come again */
+    clock_sleep_ms(
+        200); /* the answer is on its way to the sender: without it the batch would rightly come again */
     stop_grid(g);
     g = start_grid(folder, "http://127.0.0.1:1/nobody");
     for (int i = 0; i < 4; i++) CHECK(publish(g, client, 301 + i * 1000, 1000) == 200);
@@ -349,6 +374,6 @@ static void the_topic_checks_requests(void) {
     stop_hook(hook);
 }
 
-SUITE("grid_delivery", TEST(outages_lose_nothing), TEST(restarts_keep_the_cursor),
-      TEST(the_guilty_event_is_buried), TEST(the_receiver_may_be_away), TEST(delivered_rows_are_deleted),
-      TEST(the_topic_checks_requests));
+SUITE("grid_delivery", TEST(outages_lose_nothing), TEST(what_is_not_stored_is_503),
+      TEST(restarts_keep_the_cursor), TEST(the_guilty_event_is_buried), TEST(the_receiver_may_be_away),
+      TEST(delivered_rows_are_deleted), TEST(the_topic_checks_requests));
