@@ -31,8 +31,8 @@ void emit_services_header(const Contract *c, Buf *out) {
              "/* Made by protoc-gen-events. X is called with the name of each call that is no command. */\n"
              "#pragma once\n\n#define CONTRACT_CALLS(X)");
     each_method(c, emit_call, out);
-    buf_text(out, "\n\ntypedef enum Call {\n#define X(name) CALL_##name,\n    CONTRACT_CALLS(X)\n#undef X\n"
-                  "        CALL_COUNT\n} Call;\n");
+    buf_text(out, "\n\nenum {\n#define X(name) CALL_##name,\n    CONTRACT_CALLS(X)\n#undef X\n"
+                  "        CALL_COUNT\n};\n");
 }
 
 /* --- contract_services.c --- */

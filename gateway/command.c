@@ -133,10 +133,7 @@ static Span pack_envelope(const CommandInput *in, Command *c, Arena *arena) {
     return span_bytes(packed, events__v1__command_envelope__pack(&e, packed));
 }
 
-bool command_build(const CommandInput *in, Arena *arena, Command *c, FieldFaults *faults, Err *err) {
-    *c = (Command){.type = in->type};
-    c->message = decode(in, arena, faults);
-    if (faults->count) return false;
+static bool finish(const CommandInput *in, Arena *arena, Command *c, FieldFaults *faults, Err *err) {
     char **id = c->message ? member(c->message, "command_id", PROTOBUF_C_TYPE_STRING) : NULL;
     if (!id) return err_set(err, &ERR_TOO_LARGE, "the command does not fit");
     if (!choose_id(in, span_of(*id), c->command_id, faults)) return false;
@@ -147,6 +144,17 @@ bool command_build(const CommandInput *in, Arena *arena, Command *c, FieldFaults
         ordering_key(in->type, c->message, span_of(in->claims->tenant_id), span_of(c->command_id), arena);
     c->packed = pack_envelope(in, c, arena);
     return (c->ordering_key.at && c->packed.at) || err_set(err, &ERR_TOO_LARGE, "the command does not fit");
+}
+
+bool command_build(const CommandInput *in, Arena *arena, Command *c, FieldFaults *faults, Err *err) {
+    *c = (Command){.type = in->type, .message = decode(in, arena, faults)};
+    return !faults->count && finish(in, arena, c, faults, err);
+}
+
+bool command_build_message(const CommandInput *in, ProtobufCMessage *message, Arena *arena, Command *c,
+                           FieldFaults *faults, Err *err) {
+    *c = (Command){.type = in->type, .message = message};
+    return (!message || message_validate(message, arena, faults)) && finish(in, arena, c, faults, err);
 }
 
 bool if_match_read(Span header, int64_t *ret) {

@@ -30,6 +30,9 @@ typedef struct CommandInput {
 
 /* In memory of the arena. False: faults says why (faults->count > 0), or err (out of memory). */
 bool command_build(const CommandInput *in, Arena *arena, Command *ret, FieldFaults *faults, Err *err);
+/* The same with a message that has been decoded already; its rules are applied here. */
+bool command_build_message(const CommandInput *in, ProtobufCMessage *message, Arena *arena, Command *ret,
+                           FieldFaults *faults, Err *err);
 
 /* If-Match: "12" -> 12, * -> -1. False for anything else. */
 bool if_match_read(Span header, int64_t *ret);

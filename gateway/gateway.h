@@ -19,6 +19,7 @@ typedef struct Worker Worker;
 typedef struct Server Server;
 typedef struct Parking Parking;
 typedef struct Sessions Sessions;
+typedef struct Rpc Rpc;
 
 typedef struct Gateway {
     Tokens *tokens;
@@ -56,6 +57,7 @@ struct Worker {
     LoopCounts *counts;
     Sessions *sessions;
     Parking *parking;
+    Rpc *rpc;
     FailureLog failures;
     size_t in_flight; /* jobs, queue sends and parked reads that will come back */
 };

@@ -3,6 +3,7 @@
 #include "gateway/auth/origin.h"
 #include "gateway/rest/answer.h"
 #include "gateway/rest/handlers.h"
+#include "gateway/rpc/rpc.h"
 #include "gateway/tracing.h"
 #include <stdio.h>
 
@@ -161,6 +162,7 @@ static void answer_no_route(Request *r, const RouteMatch *m) {
 size_t routes_body_limit(void *user, HttpExchange *x) {
     const Worker *worker = user;
     const RouteMatch *m = http_user(x);
+    if (m && m->call) return RPC_BODY;
     if (span_is(http_path(x), GRID_WEBHOOK_PATH)) return grid_webhook_body_limit(worker->gateway->webhook, x);
     return m && m->route && m->route->body_limit > SMALL ? m->route->body_limit : SMALL;
 }
@@ -183,6 +185,10 @@ static void dispatch(Worker *worker, HttpExchange *x) {
 
 void routes_on_head(void *user, HttpExchange *x) {
     Worker *worker = user;
+    if (rpc_concerns(x)) {
+        rpc_head(worker, x);
+        return;
+    }
     RouteMatch *m = http_alloc(x, sizeof *m);
     if (!m) return;
     *m = routes_match(http_method(x), http_path(x), worker->gateway->test_endpoints);
@@ -192,5 +198,15 @@ void routes_on_head(void *user, HttpExchange *x) {
 
 void routes_on_request(void *user, HttpExchange *x) {
     Worker *worker = user;
-    if (!grid_webhook_handle(worker->gateway->webhook, x)) dispatch(worker, x);
+    const RouteMatch *m = http_user(x);
+    if (m && m->call)
+        rpc_request(m->call);
+    else if (!grid_webhook_handle(worker->gateway->webhook, x))
+        dispatch(worker, x);
+}
+
+bool routes_on_refuse(void *user, HttpExchange *x, int status) {
+    (void)user;
+    const RouteMatch *m = http_user(x);
+    return m && m->call && rpc_refuse(m->call, status);
 }

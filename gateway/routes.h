@@ -6,10 +6,12 @@
  * as the exchange's user. */
 void routes_on_head(void *user, HttpExchange *x);
 void routes_on_request(void *user, HttpExchange *x);
+bool routes_on_refuse(void *user, HttpExchange *x, int status);
 /* What the route takes, so that nobody fills the memory before it is known who he is. */
 size_t routes_body_limit(void *user, HttpExchange *x);
 
 typedef struct RouteMatch {
+    struct Call *call;  /* of gRPC and the like (rpc/), which need no route */
     const Route *route; /* NULL: none with this method */
     Span param;
     char allow[96]; /* without a route: methods of the path, for Allow; "" where no route has this path */

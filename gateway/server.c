@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "gateway/read_job.h"
 #include "gateway/routes.h"
+#include "gateway/rpc/rpc.h"
 #include "gateway/stream/live.h"
 #include "gateway/stream/session.h"
 #include "net/defence.h"
@@ -19,8 +20,8 @@ typedef struct WorkerThread {
     Worker worker;
     pthread_t thread;
     bool runs;
-    Task drain, held;
-    atomic_bool drain_posted, held_posted;
+    Task drain, news;
+    atomic_bool drain_posted, news_posted;
     Timer drain_look;
     int64_t drain_until_us;
 } WorkerThread;
@@ -32,10 +33,13 @@ struct Server {
 
 /* --- what other threads ask of a loop --- */
 
-static void held_on_loop(Task *task) {
-    WorkerThread *t = CONTAINER(task, WorkerThread, held);
-    atomic_store(&t->held_posted, false);
-    parking_held(t->worker.parking, atomic_load(&t->worker.gateway->held));
+static void news_on_loop(Task *task) {
+    WorkerThread *t = CONTAINER(task, WorkerThread, news);
+    atomic_store(&t->news_posted, false);
+    int64_t held = atomic_load(&t->worker.gateway->held);
+    parking_held(t->worker.parking, held);
+    rpc_held(&t->worker, held);
+    rpc_ready(&t->worker);
 }
 
 static void look_at_drain(Timer *timer) {
@@ -56,6 +60,7 @@ static void drain_on_loop(Task *task) {
     http_server_drain(w->tls);
     http_server_drain(w->plain);
     sessions_drain(w->sessions);
+    rpc_drain(w);
     t->drain_until_us = loop_now_us(w->loop) + (int64_t)DRAIN_MS * 1000;
     t->drain_look.expired = look_at_drain;
     loop_timer_set(w->loop, &t->drain_look, DRAIN_LOOK_MS);
@@ -81,10 +86,11 @@ static HttpServerOptions http_options(const ServerOptions *o, Worker *w, size_t 
     return (HttpServerOptions){
         .on_request = routes_on_request,
         .on_head = routes_on_head,
+        .on_refuse = routes_on_refuse,
         .body_limit_for = routes_body_limit,
         .user = w,
         .tls = tls ? o->tls : NULL,
-        .body_limit = GRID_WEBHOOK_BODY,
+        .body_limit = RPC_BODY,
         .connections_max = connections_max(servers),
         .connections = counts_connections(w->counts, tls),
     };
@@ -114,13 +120,14 @@ static bool listen_on(const ServerOptions *o, const Server *s, Worker *w, size_t
 static bool worker_open(const ServerOptions *o, Server *s, size_t threads, Err *err) {
     WorkerThread *t = &s->threads[s->count++];
     Worker *w = &t->worker;
-    t->held.run = held_on_loop;
+    t->news.run = news_on_loop;
     t->drain.run = drain_on_loop;
     w->gateway = o->gateway;
     if (!loop_open(&w->loop, err)) return false;
     w->counts = loop_counts(s->count - 1);
     w->tokens = token_cache_new(o->gateway->tokens);
     w->parking = parking_new();
+    w->rpc = rpc_new();
     w->sessions = sessions_new(w);
     return listen_on(o, s, w, threads, err);
 }
@@ -172,10 +179,10 @@ void server_join(Server *s) {
         if (s->threads[i].runs) pthread_join(s->threads[i].thread, NULL);
 }
 
-void server_held(Server *s) {
+void server_news(Server *s) {
     for (size_t i = 0; i < s->count; i++) {
-        if (!atomic_exchange(&s->threads[i].held_posted, true))
-            loop_post(s->threads[i].worker.loop, &s->threads[i].held);
+        if (!atomic_exchange(&s->threads[i].news_posted, true))
+            loop_post(s->threads[i].worker.loop, &s->threads[i].news);
     }
 }
 
@@ -195,6 +202,7 @@ static void worker_free(Worker *w) {
     w->loop = loop_free(w->loop);
     w->sessions = sessions_free(w->sessions);
     w->parking = parking_free(w->parking);
+    w->rpc = rpc_free(w->rpc);
     w->tokens = token_cache_free(w->tokens);
 }
 

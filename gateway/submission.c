@@ -2,11 +2,9 @@
 
 #include <stdlib.h>
 
-enum { ARENA_BYTES = 2 << 20 };
-
-Submission *submission_new(void) {
+Submission *submission_new(size_t limit) {
     Submission *s = must(calloc(1, sizeof *s));
-    s->arena = arena_new(ARENA_BYTES);
+    s->arena = arena_new(limit);
     return s;
 }
 

@@ -13,7 +13,7 @@ struct Submission {
     void *user;
 };
 
-Submission *submission_new(void);
+Submission *submission_new(size_t limit); /* of the arena */
 Submission *submission_free(Submission *s);
 AUTO_FREE(Submission, submission_free)
 /* claims and correlation_id must live until done(). False: nothing was sent, done() does not follow. */

@@ -3,6 +3,7 @@
 
 #include "app/event_trace.h"
 #include "base/clock.h"
+#include "base/uuid.h"
 
 static const char *method_of(Span method) {
     static const char *const METHODS[] = {"GET",    "HEAD",    "POST",  "PUT",
@@ -33,6 +34,21 @@ void tracing_answered(Request *r, int status) {
     r->span = NULL;
 }
 
+static TraceContext new_context(void) {
+    TraceContext made = {.flags = 1};
+    do {
+        random_bytes(made.trace_id, sizeof made.trace_id);
+        random_bytes(made.span_id, sizeof made.span_id);
+    } while (!made.trace_id[0] || !made.span_id[0]); /* never all zero */
+    return made;
+}
+
+void traceparent_continue(Span incoming, char out[TRACEPARENT_TEXT]) {
+    TraceContext context;
+    if (!trace_parse(incoming, &context)) context = new_context();
+    trace_format(&context, out);
+}
+
 TraceSpan *tracing_enqueue(Span incoming, Arena *arena, char traceparent[TRACEPARENT_TEXT]) {
     TraceContext parent;
     TraceSpan *span = NULL, *room = trace_on() ? arena_alloc(arena, sizeof *room) : NULL;
@@ -47,13 +63,6 @@ TraceSpan *tracing_enqueue(Span incoming, Arena *arena, char traceparent[TRACEPA
     return span;
 }
 
-/* The entry of an EventBatch is tag, length and the packed envelope. */
-static Span envelope_of(const Blob *entry) {
-    size_t head = 1;
-    while (head < entry->len && entry->bytes[head++] & 0x80) continue;
-    return (Span){entry->bytes + head, entry->len - head};
-}
-
 void tracing_fan_out(Event *event, int64_t began_us) {
     const EventStep step = {.kind = TRACE_PRODUCER,
                             .verb = "push",
@@ -63,5 +72,5 @@ void tracing_fan_out(Event *event, int64_t began_us) {
                             .subscription = "gateway",
                             .began_us = began_us,
                             .ended_us = clock_now_us()};
-    event_step_packed(&step, envelope_of(event_entry(event, true)));
+    event_step_packed(&step, event_envelope(event));
 }

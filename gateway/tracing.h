@@ -11,6 +11,9 @@ void tracing_request(Request *r);
 /* It is about to be answered with this status. */
 void tracing_answered(Request *r, int status);
 
+/* What is passed on of a traceparent that came in; a new one where nothing valid did. */
+void traceparent_continue(Span incoming, char out[TRACEPARENT_TEXT]);
+
 /* A command is about to be packed and put into the queue: its envelope carries `traceparent`, which is that
  * of this span where one is recorded. The span lives in the arena, for trace_end(). */
 TraceSpan *tracing_enqueue(Span incoming, Arena *arena, char traceparent[TRACEPARENT_TEXT]);

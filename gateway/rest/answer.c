@@ -2,13 +2,14 @@
 
 #include "base/log.h"
 #include "gateway/auth/origin.h"
+#include "gateway/failure_log.h"
 #include "gateway/rest/compress.h"
 #include "gateway/tracing.h"
 #include "net/http_stream.h"
 #include "wire/problem.h"
 #include <stdio.h>
 
-enum { FIELDS_MAX = ANSWER_FIELDS + 12, CSP_MAX = 512, FAILURES_PER_SECOND = 20 };
+enum { FIELDS_MAX = ANSWER_FIELDS + 12, CSP_MAX = 512 };
 
 void answer_field(Answer *a, const char *name, Span value) {
     if (a->field_count == ANSWER_FIELDS) abort();
@@ -189,30 +190,12 @@ void answer_bad_field(Request *r, const char *field, const char *code) {
     answer_faults(r, 400, code, "a parameter is wrong", &faults);
 }
 
-/* Whoever sends more than there is room for must not fill the disk besides: a few lines a second tell as much
- * as thousands. */
-static void log_failure(const Request *r, const Err *err) {
-    FailureLog *log = &r->worker->failures;
-    int64_t now = loop_now_us(r->worker->loop);
-    if (now - log->second_us >= 1000000) {
-        if (log->unsaid) log_warn("more requests failed", LOG_INT("requests", log->unsaid));
-        *log = (FailureLog){.second_us = now};
-    }
-    if (log->said == FAILURES_PER_SECOND) {
-        log->unsaid++;
-        return;
-    }
-    log->said++;
-    log_warn("request failed", LOG_TEXT("route", r->route ? r->route->path : "none"),
-             LOG_ID("correlationId", span_of(r->correlation_id)), LOG_ERR(err));
-}
-
 void answer_err(Request *r, const Err *err) {
     if (err->kind->http < 500) {
         answer_problem(r, err->kind, err->why);
         return;
     }
-    log_failure(r, err);
+    failure_log(r->worker, r->route ? r->route->path : "none", r->correlation_id, err);
     const ErrKind *told = err->kind->retry ? &ERR_UNAVAILABLE : &ERR_INTERNAL;
     answer_problem(r, told, err->kind->retry ? "a part of the system is not available; try again" : "");
 }

@@ -5,7 +5,7 @@
 #include "gateway/rest/handlers.h"
 #include "gateway/submission.h"
 
-enum { KEY_MAX = 128 };
+enum { ARENA_BYTES = 2 << 20, KEY_MAX = 128 };
 
 static void answer_accepted(Request *r, const Submission *s, const char *correlation_id) {
     char location[64 + UUID_TEXT] = "/api/commands/";
@@ -41,7 +41,7 @@ static void submit(Submission *s) {
 }
 
 static void accept_command(Request *r, CommandInput *in) {
-    Submission *s = submission_new();
+    Submission *s = submission_new(ARENA_BYTES);
     s->user = r;
     s->done = sent;
     FieldFaults faults = {0};

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/uuid.h"
 #include "gateway/rest/answer.h"
+#include "gateway/tracing.h"
 
 bool is_visible_ascii(Span text, size_t most) {
     if (!text.len || text.len > most) return false;
@@ -11,22 +12,8 @@ bool is_visible_ascii(Span text, size_t most) {
     return true;
 }
 
-static void make_traceparent(char out[TRACEPARENT_TEXT]) {
-    TraceContext made = {.flags = 1};
-    do {
-        random_bytes(made.trace_id, sizeof made.trace_id);
-        random_bytes(made.span_id, sizeof made.span_id);
-    } while (!made.trace_id[0] || !made.span_id[0]); /* never all zero */
-    trace_format(&made, out);
-}
-
 const char *request_traceparent(Request *r) {
-    TraceContext given;
-    if (*r->traceparent) return r->traceparent;
-    if (trace_parse(http_header(r->x, "traceparent"), &given))
-        trace_format(&given, r->traceparent);
-    else
-        make_traceparent(r->traceparent);
+    if (!*r->traceparent) traceparent_continue(http_header(r->x, "traceparent"), r->traceparent);
     return r->traceparent;
 }
 

@@ -128,12 +128,17 @@ size_t event_size(const Event *event) {
     return sizeof *event + 128 + event->entry->len;
 }
 
+/* The entry is tag, length and envelope. */
+Span event_envelope(const Event *event) {
+    const Blob *entry = event->entry;
+    size_t head = 1;
+    while (head < entry->len && entry->bytes[head++] & 0x80) continue;
+    return (Span){entry->bytes + head, entry->len - head};
+}
+
 static Blob *make_masked(const Event *event) {
     AUTO(Arena) arena = arena_new(0);
-    size_t head = 1; /* tag, then the length */
-    while (event->entry->bytes[head++] & 0x80) continue;
-    Events__V1__Envelope *e =
-        envelope_unpack((Span){event->entry->bytes + head, event->entry->len - head}, arena);
+    Events__V1__Envelope *e = envelope_unpack(event_envelope(event), arena);
     if (!e) return NULL;
     mask_envelope(e, arena);
     return encode_entry(e);

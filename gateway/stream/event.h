@@ -28,7 +28,8 @@ Span event_tenant(const Event *event);
 Span event_type(const Event *event);
 Span event_subject(const Event *event);
 Span event_issued_by(const Event *event);
-size_t event_size(const Event *event); /* bytes of memory, about */
+Span event_envelope(const Event *event); /* packed, with personal fields; lives as long as the event */
+size_t event_size(const Event *event);   /* bytes of memory, about */
 /* The bytes of one `events` entry of an EventBatch (tag, length, envelope). personal false: personal fields
  * empty. They live as long as the event; NULL out of memory. */
 const Blob *event_entry(Event *event, bool personal);

@@ -45,6 +45,7 @@ static void say_ready(Keeper *k) {
     k->ready = true;
     atomic_store(&k->o.gateway->ready, true);
     service_ready(k->o.service, true);
+    server_news(k->o.gateway->server);
 }
 
 /* The log's head, by the doorbell or by looking. */
@@ -53,7 +54,7 @@ static void learn_head(Keeper *k, Span epoch, int64_t position) {
     if (!hub_held(g->hub, epoch, position)) return;
     if (position > atomic_load(&g->held)) {
         atomic_store(&g->held, position);
-        server_held(g->server);
+        server_news(g->server);
     }
 }
 
@@ -63,7 +64,7 @@ static void start_hub(Keeper *k, const ReplayHead *head) {
     if (!*head->epoch) return;
     hub_start(g->hub, head);
     atomic_store(&g->held, head->head);
-    server_held(g->server);
+    server_news(g->server);
     log_info("stream began", LOG_TEXT("epoch", head->epoch), LOG_INT("position", head->head));
     say_ready(k);
     doorbell_ring(k->o.bell, "grid",

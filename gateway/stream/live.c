@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/rpc/rpc.h"
 #include "gateway/stream/resume.h"
 #include "gateway/tracing.h"
 
@@ -114,6 +115,7 @@ static void trace_given(const Run *run, int64_t began_us) {
 static void give_all(Sessions *all, Run *run) {
     int64_t began_us = trace_on() ? clock_now_us() : 0;
     all->position = event_sequence(run->events[run->count - 1]);
+    for (size_t i = 0; i < run->count; i++) rpc_event(all->worker, run->events[i]);
     for (Session *s = all->first, *next; s; s = next) {
         next = s->next;
         if (!s->closing) give(s, run);
@@ -144,7 +146,7 @@ static void restart(Sessions *all) {
         next = s->next;
         if (s->closing || !s->subscription_count) continue;
         while (s->subscription_count) session_end_subscription(s, &s->subscriptions[0]);
-        session_send(s, frame_resync(session_form(s), 0, all->position, "epoch"));
+        session_tell_resync(s, 0, "epoch");
     }
 }
 

@@ -146,10 +146,15 @@ void session_end_subscription(Session *s, Subscription *sub) {
     *sub = s->subscriptions[--s->subscription_count];
 }
 
+void session_tell_resync(Session *s, uint32_t id, const char *reason) {
+    session_send(s, frame_resync(session_form(s), id, s->worker->sessions->position, reason));
+    if (s->wire->single) session_close(s, SESSION_OVER, "");
+}
+
 void session_resync(Session *s, Subscription *sub, const char *reason) {
     uint32_t id = sub->id;
     session_end_subscription(s, sub);
-    session_send(s, frame_resync(session_form(s), id, s->worker->sessions->position, reason));
+    session_tell_resync(s, id, reason);
 }
 
 Sessions *sessions_new(Worker *worker) {

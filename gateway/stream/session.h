@@ -28,6 +28,7 @@ typedef struct SessionWire {
     /* Above this many bytes live subscriptions wait until the client has read, and go on from ring and log.
      * 0: they are sent what there is, as long as send() takes it. */
     size_t high;
+    bool single; /* it carries one subscription, and ends with it */
 } SessionWire;
 
 /* Why a session is closed: close codes of the WebSocket. */
@@ -99,6 +100,8 @@ void session_close(Session *session, int code, const char *reason);
 int64_t session_position(const Session *session);
 Subscription *session_subscription(Session *session, uint32_t id);
 void session_end_subscription(Session *session, Subscription *subscription);
+/* Tells ResyncRequired for a subscription (0: all) that has ended. */
+void session_tell_resync(Session *session, uint32_t id, const char *reason);
 /* Ends one with ResyncRequired. */
 void session_resync(Session *session, Subscription *subscription, const char *reason);
 void session_release(Session *session); /* frees it where it is gone and nothing holds it */

@@ -54,7 +54,7 @@ const char *session_subscribe(Session *s, const Events__V1__Subscribe *in) {
     int64_t after = resumes ? (in->after > 0 ? in->after : 0) : all->position;
     if (resumes && *in->epoch && strcmp(in->epoch, all->epoch)) {
         filter_free(filter);
-        session_send(s, frame_resync(session_form(s), in->id, all->position, "epoch"));
+        session_tell_resync(s, in->id, "epoch");
         return NULL;
     }
     bool live = after >= all->position;

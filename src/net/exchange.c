@@ -120,6 +120,11 @@ int exchange_body(HttpExchange *x, Span bytes, const char **why) {
     return 0;
 }
 
+bool exchange_refused(HttpExchange *x, int status) {
+    const HttpServerOptions *o = &x->server->options;
+    return o->on_refuse && x->part == EXCHANGE_READING && x->path.len && o->on_refuse(o->user, x, status);
+}
+
 void exchange_body_free(HttpExchange *x) {
     if (x->server) x->server->bodies -= x->body_bytes.len;
     buf_free(&x->body_bytes);

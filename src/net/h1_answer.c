@@ -147,6 +147,8 @@ void h1_refuse(H1 *h, int status, const char *why) {
         break_off(h);
         return;
     }
+    h->keep_alive = false;
+    if (h->x && exchange_refused(h->x, status)) return;
     Refusal r;
     refusal_make(&r, status, why);
     if (status != H1_ALIEN) write_answer(h->c, &r.answer, false, false, SPAN("connection: close\r\n"));

@@ -26,6 +26,10 @@ typedef struct HttpServerOptions {
     void (*on_head)(void *user, HttpExchange *x);
     /* After on_head, of a request that has a body: how much of it may come? May be NULL. */
     size_t (*body_limit_for)(void *user, HttpExchange *x);
+    /* The server itself refuses a request whose head it has read: too large, too slow, too many. Where the caller's
+     * protocol has words of its own for that, the handler may answer with http_respond() and return true; else a problem
+     * document is the answer. May be NULL. */
+    bool (*on_refuse)(void *user, HttpExchange *x, int status);
     void *user;
     HttpTls *tls;                 /* NULL: plain */
     size_t body_limit;            /* bytes; 0: 1 MiB; above: 413, nothing is kept */

@@ -10,7 +10,7 @@ void envelope_append_numbers(Buf *packed, int64_t sequence, int64_t watermark);
 /* What routing needs of packed envelope bytes, without a full unpack. The spans point into the bytes; absent
  * texts have length 0. */
 typedef struct EnvelopePeek {
-    Span event_id, event_type, subject, tenant_id, issued_by, traceparent, data;
+    Span event_id, event_type, causation_id, subject, tenant_id, issued_by, traceparent, data;
     int64_t sequence, watermark, subject_version;
 } EnvelopePeek;
 /* False where the bytes are malformed. Texts are not checked for UTF-8: that is for bytes which were checked

@@ -56,6 +56,7 @@ bool envelope_peek(Span bytes, EnvelopePeek *ret) {
     }
     *ret = (EnvelopePeek){.event_id = found.text[1],
                           .event_type = found.text[2],
+                          .causation_id = found.text[7],
                           .subject = found.text[8],
                           .data = found.text[9],
                           .tenant_id = found.text[10],

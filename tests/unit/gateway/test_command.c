@@ -32,6 +32,26 @@ static bool build(const CommandInput *in, Arena *arena, Command *c, Buf *faults_
     return ok;
 }
 
+/* The same of a message that came another way. */
+static void of_a_message(void) {
+    AUTO(Arena) arena = arena_new(0);
+    Events__V1__CreateProspect m = EVENTS__V1__CREATE_PROSPECT__INIT;
+    CommandInput in = input("CreateProspect", "");
+    FieldFaults faults = {0};
+    Err err = {0};
+    Command c, by_json;
+    CHECK(!command_build_message(&in, &m.base, arena, &c, &faults, &err));
+    CHECK(faults.count == 3 && !strcmp(faults.at[0].field, "firstName") && !err.kind);
+    m.first_name = message_text("Ada"), m.last_name = message_text("  Lovelace ");
+    m.email = message_text("ada@example.org");
+    faults.count = 0;
+    REQUIRE(command_build_message(&in, &m.base, arena, &c, &faults, &err));
+    in = input("CreateProspect", "{" ADA "}");
+    REQUIRE(command_build(&in, arena, &by_json, &faults, &err));
+    CHECK(c.body_hash == by_json.body_hash); /* trimmed */
+    CHECK(!command_build_message(&in, NULL, arena, &c, &faults, &err) && err_is(&err, &ERR_TOO_LARGE));
+}
+
 static Command built(const CommandInput *in, Arena *arena) {
     AUTO_BUF faults = {0};
     Command c;
@@ -142,4 +162,4 @@ static void ordering(void) {
     CHECK_SPAN(built(&merge, arena).ordering_key, "prospect/7"); /* the subject that its type names */
 }
 
-SUITE("command", TEST(ids), TEST(refused), TEST(put), TEST(envelope), TEST(ordering));
+SUITE("command", TEST(of_a_message), TEST(ids), TEST(refused), TEST(put), TEST(envelope), TEST(ordering));

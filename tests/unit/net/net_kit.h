@@ -17,7 +17,8 @@ typedef struct TestServer TestServer;
  *   /copied?n= the same, copied
  *   /ws        echoes messages (limit 1000 bytes, queue 64 KiB); "close" closes with 4401, "flood" sends
  * until refused others 404
- * and those of test_kit_stream.c, under /stream/. options may be NULL; on_request, on_head and user are set
+ *   /own-words  refusals of the server in the handler's own words: x-instead-of
+ * and those of test_kit_stream.c, under /stream/. options may be NULL; on_request, on_head, on_refuse and user are set
  * here. */
 TestServer *test_server(const HttpServerOptions *options);
 void test_server_stop(TestServer *s);

@@ -36,6 +36,8 @@ static const struct {
      "HTTP/1.1 400 Bad Request\r\n", "connection: close\r\n"},
     {"too large by length", "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5001\r\n\r\n",
      "HTTP/1.1 413 Content Too Large\r\n", "\"/problems/too_large\""},
+    {"refused by the handler", "POST /own-words HTTP/1.1\r\n" HOST "Content-Length: 5001\r\n\r\n",
+     "HTTP/1.1 413 Content Too Large\r\n", "x-instead-of: 413\r\nconnection: close\r\n\r\nown words"},
     {"too large by chunk", "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n2000\r\n", "",
      ""},
     {"garbage", "\x16\x03\x01\x02 \x01\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", "connection: close\r\n"},
@@ -254,7 +256,8 @@ static void stalled_reader(void) {
     test_server_stop(s);
 }
 
-/* Half-sent bodies of many peers: the one above the server's budget is refused, and room comes back when one goes. */
+/* Half-sent bodies of many peers: the one above the server's budget is refused, and room comes back when one
+ * goes. */
 static void bodies_are_bounded_together(void) {
     TestServer *s = test_server(&(HttpServerOptions){.body_limit = 10000, .bodies_limit = 10000});
     char half[6000];

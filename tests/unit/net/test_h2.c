@@ -76,6 +76,9 @@ static void talk(CURL *curl, const char *base, long version) {
     large.len += 60000;
     CHECK(fetch(curl, base, "/echo", buf_view(&large), &got) == CURLE_OK);
     CHECK(got.status == 413 && span_has(buf_view(&got.body), "/problems/too_large"));
+    CHECK(fetch(curl, base, "/own-words", buf_view(&large), &got) == CURLE_OK && got.status == 413);
+    CHECK(span_has(buf_view(&got.head), "x-instead-of: 413\r\n") &&
+          span_is(buf_view(&got.body), "own words"));
     CHECK(fetch(curl, base, "/echo", SPAN_NONE, &got) == CURLE_OK && got.status == 200);
     got_free(&got);
 }

@@ -142,6 +142,15 @@ static void on_head(void *user, HttpExchange *x) {
     stream_on_head(x);
 }
 
+static bool on_refuse(void *user, HttpExchange *x, int status) {
+    (void)user;
+    if (!span_is(http_path(x), "/own-words")) return false;
+    HttpField field = {"x-instead-of", status == 413 ? SPAN("413") : SPAN("another")};
+    http_respond(
+        x, &(HttpAnswer){.status = status, .fields = &field, .field_count = 1, .body = SPAN("own words")});
+    return true;
+}
+
 static void on_request(void *user, HttpExchange *x) {
     Span path = http_path(x);
     if (stream_on_request(x)) return;
@@ -176,10 +185,12 @@ TestServer *test_server(const HttpServerOptions *options) {
     HttpServerOptions with = options ? *options : (HttpServerOptions){0};
     with.on_request = on_request;
     with.on_head = on_head;
+    with.on_refuse = on_refuse;
     with.user = s;
     Err err = {0};
     if (!CHECK_OK(loop_open(&s->loop, &err), &err)) abort();
-    if (!CHECK_OK(http_server_open(s->loop, "127.0.0.1:0", HTTP_ALONE, &with, &s->server, &err), &err)) abort();
+    if (!CHECK_OK(http_server_open(s->loop, "127.0.0.1:0", HTTP_ALONE, &with, &s->server, &err), &err))
+        abort();
     pthread_create(&s->thread, NULL, run, s);
     return s;
 }
