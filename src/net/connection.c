@@ -69,34 +69,51 @@ void connection_deadline(Connection *c, int64_t after_ms) {
     arm(c);
 }
 
+void connection_deadline_moves(Connection *c, size_t bytes) {
+    if (c->deadline_us) c->deadline_us += server_time_for(c->server, bytes);
+}
+
 uint64_t connection_acked(Connection *c) {
     int waiting = 0;
     if (ioctl(c->watch.fd, SIOCOUTQ, &waiting)) waiting = 0;
     return c->wire_sent - (uint64_t)waiting;
 }
 
+static void stall_begins(Connection *c, uint64_t acked) {
+    c->wire_acked = acked;
+    c->wire_due = c->wire_sent + c->out.bytes;
+    c->acked_us = connection_now(c);
+}
+
+/* Crumbs are no progress: within the stall time all that waited has to go, or as much as the least rate makes
+ * of it. */
 bool connection_stalled(Connection *c) {
     uint64_t acked = connection_acked(c);
-    if (acked != c->wire_acked || (acked == c->wire_sent && !c->out.bytes)) {
-        c->wire_acked = acked;
-        c->acked_us = connection_now(c);
+    int64_t stall_us = c->server->options.stall_ms * 1000;
+    bool nothing_waits = acked == c->wire_sent && !c->out.bytes;
+    bool enough = server_time_for(c->server, (size_t)(acked - c->wire_acked)) >= stall_us;
+    if (nothing_waits || enough || acked >= c->wire_due) {
+        stall_begins(c, acked);
         return false;
     }
-    return connection_now(c) - c->acked_us >= c->server->options.stall_ms * 1000;
+    return connection_now(c) - c->acked_us >= stall_us;
 }
 
 static void on_timer(Timer *timer) {
     Connection *c = CONTAINER(timer, Connection, timer);
     if (c->blocked && connection_stalled(c)) {
+        server_defended(c->server, DEFENCE_STALLED_READER, c->peer);
         connection_kill(c);
         return;
     }
     if (c->deadline_us && c->deadline_us <= connection_now(c)) {
         c->deadline_us = 0;
-        if (c->phase == CONNECTION_OPEN)
+        if (c->phase == CONNECTION_OPEN) {
             c->protocol->expired(c);
-        else
+        } else {
+            if (c->phase < CONNECTION_OPEN) server_defended(c->server, DEFENCE_SLOW_START, c->peer);
             connection_kill(c);
+        }
     }
     if (c->phase != CONNECTION_DEAD) arm(c);
 }
@@ -227,8 +244,7 @@ static ssize_t write_tls(Connection *c) {
 static void block(Connection *c) {
     if (c->blocked) return;
     c->blocked = true;
-    c->wire_acked = connection_acked(c);
-    c->acked_us = connection_now(c);
+    stall_begins(c, connection_acked(c));
 }
 
 /* True where everything has gone out. */

@@ -40,9 +40,10 @@ struct Connection {
     Tls *tls;                 /* NULL: plain */
     Output out;
     int64_t deadline_us; /* 0: none; loop time */
-    int64_t acked_us;    /* when the peer was last seen to have taken something */
-    uint64_t wire_acked;
-    uint64_t wire_sent; /* bytes given to the kernel */
+    int64_t acked_us;    /* when the peer was last seen to take what it should */
+    uint64_t wire_acked; /* what it had taken then, */
+    uint64_t wire_due;   /* and what was waiting for it, in bytes since the beginning */
+    uint64_t wire_sent;  /* bytes given to the kernel */
     Connection *next, *previous, *next_again;
     size_t lingered;
     uint8_t phase;
@@ -76,6 +77,7 @@ void connection_pause(Connection *c, bool paused);
 void connection_become(Connection *c, const Protocol *protocol, void *state);
 /* expired() is called once the time has come. 0: none. Cheap: the timer itself seldom moves. */
 void connection_deadline(Connection *c, int64_t after_ms);
+void connection_deadline_moves(Connection *c, size_t bytes); /* by the time that they may take */
 static inline int64_t connection_now(const Connection *c) {
     return loop_now_us(c->server->loop);
 }
@@ -84,7 +86,8 @@ static inline bool connection_congested(const Connection *c) {
 }
 /* Bytes that the peer's kernel has acknowledged; tells a slow reader from a dead one. */
 uint64_t connection_acked(Connection *c);
-/* Has the peer taken nothing for the server's stall time while something waits? Kill it then. */
+/* Has the peer taken nothing, or less than the server's least rate, for its stall time, while something
+ * waits? Kill it then. */
 bool connection_stalled(Connection *c);
 /* By the server only. */
 void connection_read_again(Connection *c);

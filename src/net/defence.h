@@ -16,6 +16,11 @@
     X(OTHER_FRAMES, "other_frames")       /* of types that nobody knows */                                   \
     X(REFUSED_STREAMS, "refused_streams") /* more streams than allowed, again and again */                   \
     X(STREAM_STATES, "stream_states")     /* frames on streams that are over */                              \
+    X(SLOW_START, "slow_start")           /* no handshake, no first bytes */                                 \
+    X(SLOW_HEAD, "slow_head")             /* slow loris */                                                   \
+    X(SLOW_BODY, "slow_body")             /* slow POST */                                                    \
+    X(STALLED_READER, "stalled_reader")   /* slow read: answers in the kernel that nobody takes */           \
+    X(STALLED_WINDOW, "stalled_window")   /* the same, by windows of HTTP/2 */                               \
     X(HEADER_LISTS, "header_lists")       /* a bomb of header fields */
 
 typedef enum Defence {

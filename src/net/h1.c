@@ -172,7 +172,10 @@ static bool step_head(H1 *h, Span *rest) {
 
 /* Bytes of a body: collected, handed on, or read away, up to a bound. 0, or the status to refuse with. */
 static int take_body(H1 *h, Span bytes, const char **why) {
-    if (h->part == PART_BODY && !streams(h)) return exchange_body(h->x, bytes, why);
+    if (h->part == PART_BODY && !streams(h)) {
+        connection_deadline_moves(h->c, bytes.len);
+        return exchange_body(h->x, bytes, why);
+    }
     if (!bytes.len) return 0;
     if (h->part == PART_BODY && flow_wants_data(h->x)) {
         flow_data(h->x, bytes, false);
@@ -318,10 +321,12 @@ static void eof(Connection *c) {
 static void expired(Connection *c) {
     H1 *h = c->state;
     if (h->part == PART_HANDLING) return;
-    if (h->started && h->part != PART_AWAY)
-        h1_refuse(h, 408, "The request took too long to arrive.");
-    else
+    if (!h->started || h->part == PART_AWAY) {
         connection_finish(c);
+        return;
+    }
+    server_defended(c->server, h->part == PART_HEAD ? DEFENCE_SLOW_HEAD : DEFENCE_SLOW_BODY, c->peer);
+    h1_refuse(h, 408, "The request took too long to arrive.");
 }
 
 static void drain(Connection *c) {

@@ -55,9 +55,24 @@ void h2_stream_deadline(H2 *h, HttpExchange *x, int64_t ms) {
     if (at && (!h->c->deadline_us || h->c->deadline_us > at)) connection_deadline(h->c, ms);
 }
 
+void h2_stall_moves(H2 *h, int64_t *limit_us, size_t len) {
+    int64_t most = connection_now(h->c) + h->c->server->options.stall_ms * 1000;
+    int64_t at = *limit_us + server_time_for(h->c->server, len);
+    *limit_us = at < most ? at : most;
+}
+
 /* A request that does not arrive is refused; an answer that nobody takes is dropped. */
 static void stream_late(H2 *h, HttpExchange *x) {
+    bool reads = x->part == EXCHANGE_STREAMING && !x->flow.stall_us;
     x->stream.limit_us = x->flow.stall_us = 0;
+    if (!x->stream.head_done) { /* and nothing else can come before the rest of it */
+        h2_calm_down(h, DEFENCE_SLOW_HEAD);
+        return;
+    }
+    if (x->part == EXCHANGE_READING || reads)
+        server_defended(h->c->server, DEFENCE_SLOW_BODY, h->c->peer);
+    else if (x->stream.left || x->part == EXCHANGE_STREAMING)
+        server_defended(h->c->server, DEFENCE_STALLED_WINDOW, h->c->peer);
     if (x->part == EXCHANGE_READING)
         h2_refuse(h, x, 408, "The request took too long to arrive.");
     else

@@ -52,9 +52,10 @@ nghttp2_session *h2_session_new(H2 *h);
 /* h2_stream.c */
 void h2_stream_data(H2 *h, HttpExchange *x,
                     Span bytes); /* a piece of a request whose handler takes it in pieces */
-void h2_stream_sent(H2 *h, HttpExchange *x, bool end); /* a frame has gone to the connection; the last one */
-void h2_stream_gone(H2 *h, HttpExchange *x);           /* the stream has closed before its answer was whole */
-int64_t h2_stream_due(const HttpExchange *x);          /* the nearer one of its deadlines, or 0 */
+/* A frame of so many bytes of its body has gone to the connection; the last one. */
+void h2_stream_sent(H2 *h, HttpExchange *x, size_t len, bool end);
+void h2_stream_gone(H2 *h, HttpExchange *x);  /* the stream has closed before its answer was whole */
+int64_t h2_stream_due(const HttpExchange *x); /* the nearer one of its deadlines, or 0 */
 
 /* h2.c */
 HttpExchange *h2_stream_begin(H2 *h, int32_t id);
@@ -62,6 +63,9 @@ void h2_stream_end(H2 *h, HttpExchange *x);
 void h2_body_released(H2 *h,
                       HttpExchange *x); /* frees its body; opens the connection's window if that was shut */
 void h2_stream_deadline(H2 *h, HttpExchange *x, int64_t ms);
+/* The peer has taken `len` bytes of an answer: *limit_us moves by the time that they may take, and never
+ * further than the stall time from now. */
+void h2_stall_moves(H2 *h, int64_t *limit_us, size_t len);
 /* The peer is at fault, or hostile: counted, GOAWAY, then the end. */
 void h2_accuse(H2 *h, Defence cause, uint32_t code);
 static inline void h2_calm_down(H2 *h, Defence cause) {

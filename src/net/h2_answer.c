@@ -131,7 +131,7 @@ void h2_refuse(H2 *h, HttpExchange *x, int status, const char *why) {
 static void advance(HttpExchange *x, size_t len) {
     x->stream.out += len;
     x->stream.left -= len;
-    x->stream.limit_us = connection_now(x->connection) + x->server->options.stall_ms * 1000;
+    h2_stall_moves(x->connection->state, &x->stream.limit_us, len);
 }
 
 ssize_t h2_read_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t size, uint32_t *flags,

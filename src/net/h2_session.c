@@ -187,6 +187,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     }
     h->buffered += len;
     h->withheld += len;
+    if (x->stream.limit_us) x->stream.limit_us += server_time_for(x->server, len);
     nghttp2_session_consume_stream(session, id, len);
     h2_body_released(h, NULL);
     return 0;
@@ -263,7 +264,10 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
     HttpExchange *x = stream_of(session, frame->hd.stream_id);
     bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
-    if (x && x->part == EXCHANGE_STREAMING) h2_stream_sent(h, x, end);
+    if (x && x->part == EXCHANGE_STREAMING) {
+        bool data = frame->hd.type == NGHTTP2_DATA;
+        h2_stream_sent(h, x, data ? frame->hd.length : 0, end);
+    }
     if (!end) return 0;
     /* A refusal is whole although the request is not. RFC 9113 section 8.1 would let us reset the stream at
      * once, but some clients (libcurl 7.88) then lose the answer: so a part of the request is read away

@@ -45,11 +45,10 @@ static void consumed(HttpExchange *x, size_t len) {
 
 /* --- out --- */
 
-static void stall_clock(H2 *h, HttpExchange *x) {
+static void stall_begins(H2 *h, HttpExchange *x) {
     int64_t ms = h->c->server->options.stall_ms;
-    x->flow.stall_us = x->flow.out.bytes ? connection_now(h->c) + ms * 1000 : 0;
-    if (x->flow.stall_us && (!h->c->deadline_us || h->c->deadline_us > x->flow.stall_us))
-        connection_deadline(h->c, ms);
+    x->flow.stall_us = connection_now(h->c) + ms * 1000;
+    if (!h->c->deadline_us || h->c->deadline_us > x->flow.stall_us) connection_deadline(h->c, ms);
 }
 
 /* Called by nghttp2_session_mem_send(): as much as the windows and a frame have room for. */
@@ -89,7 +88,7 @@ static bool stream_write(HttpExchange *x, Span bytes, Blob *blob) {
     Output *out = &x->flow.out;
     bool first = !out->bytes;
     if (blob ? !output_share(out, blob, bytes) : !output_copy(out, bytes.at, bytes.len)) return false;
-    if (first) stall_clock(h, x);
+    if (first) stall_begins(h, x);
     resume(h, x);
     return true;
 }
@@ -117,12 +116,15 @@ static void let_go(H2 *h, HttpExchange *x, HttpStreamEnd how) {
     flow_closed(x, how);
 }
 
-void h2_stream_sent(H2 *h, HttpExchange *x, bool end) {
+void h2_stream_sent(H2 *h, HttpExchange *x, size_t len, bool end) {
     if (end && x->flow.ended) {
         let_go(h, x, HTTP_STREAM_DONE);
         return;
     }
-    stall_clock(h, x);
+    if (!x->flow.out.bytes)
+        x->flow.stall_us = 0;
+    else if (len)
+        h2_stall_moves(h, &x->flow.stall_us, len);
     flow_writable(x, x->flow.out.bytes);
 }
 

@@ -39,9 +39,10 @@ typedef struct HttpServerOptions {
     _Atomic int64_t *connections; /* counted up and down; may be NULL, may be shared */
     size_t requests_max;          /* at a time per connection; 0: 100 */
     int64_t header_ms;            /* from the first byte to the last header; 0: 10 s */
-    int64_t body_ms;              /* 0: 30 s */
+    int64_t body_ms;              /* 0: 30 s, and longer by what its bytes may take */
     int64_t idle_ms;              /* keep-alive; 0: 75 s */
-    int64_t stall_ms;             /* output waits and the peer acknowledges nothing; 0: 180 s */
+    int64_t stall_ms;             /* output waits and the peer takes too little; 0: 180 s */
+    size_t rate_min;              /* bytes a second: of a body and of an answer, over those times; 0: 1024 */
 } HttpServerOptions;
 
 /* Who listens on the port: one server, or several loops of one process (SO_REUSEPORT). The first of them

@@ -37,8 +37,8 @@ void server_defended(HttpServer *s, Defence defence, const char *peer) {
     defence_add(defence);
     s->defended++;
     if (s->defended_us && now - s->defended_us < DEFENDED_LOG_US) return;
-    log_warn("connection closed", LOG_TEXT("reason", "misuse of HTTP/2"),
-             LOG_TEXT("cause", defence_name(defence)), LOG_TEXT("peer", peer), LOG_INT("count", s->defended));
+    log_warn("client stopped", LOG_TEXT("cause", defence_name(defence)), LOG_TEXT("peer", peer),
+             LOG_INT("count", s->defended));
     s->defended_us = now;
     s->defended = 0;
 }
@@ -154,6 +154,7 @@ static void defaults(HttpServerOptions *options) {
     DEFAULT(body_ms, 30000);
     DEFAULT(idle_ms, 75000);
     DEFAULT(stall_ms, 180000);
+    DEFAULT(rate_min, 1024);
 }
 
 bool http_server_open(Loop *loop, const char *address, HttpShare share, const HttpServerOptions *options,

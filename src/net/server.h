@@ -42,5 +42,9 @@ static inline void server_count(HttpServer *server, int more) {
 }
 /* The value of a Date field, at most a quarter of a second old. */
 Span server_date(HttpServer *server);
+/* How long a peer may take for so many bytes, in microseconds. */
+static inline int64_t server_time_for(const HttpServer *server, size_t bytes) {
+    return (int64_t)(bytes * 1000000 / server->options.rate_min);
+}
 /* Counts it, and tells the log once a second at most. */
 void server_defended(HttpServer *server, Defence defence, const char *peer);

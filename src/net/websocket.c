@@ -210,6 +210,7 @@ static bool ping_has_arrived(WebSocket *ws) {
 
 static void heartbeat(WebSocket *ws) {
     if (connection_stalled(ws->c)) {
+        server_defended(ws->c->server, DEFENCE_STALLED_READER, ws->c->peer);
         connection_kill(ws->c); /* a close frame (1013) could not get through either */
         return;
     }
