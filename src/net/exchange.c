@@ -155,8 +155,9 @@ bool exchange_trailers(HttpExchange *x, const HttpField *trailers, size_t count)
     HttpField *kept = count ? http_alloc(x, count * sizeof *kept) : NULL;
     if (!kept) return !count;
     for (size_t i = 0; i < count; i++) {
+        kept[i] = trailers[i];
         kept[i].name = exchange_keep(x, span_of(trailers[i].name));
-        kept[i].value = (Span){exchange_keep(x, trailers[i].value), trailers[i].value.len};
+        kept[i].value.at = exchange_keep(x, trailers[i].value);
         if (!kept[i].name || !kept[i].value.at) return false;
     }
     x->trailers = kept;

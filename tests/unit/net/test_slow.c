@@ -143,14 +143,14 @@ static size_t read_slowly(unsigned port, const char *request, size_t piece, int6
 }
 
 static void slow_readers(void) {
-    TestServer *s = test_server(&(HttpServerOptions){.stall_ms = 600, .rate_min = 2000000});
+    TestServer *s = test_server(&(HttpServerOptions){.stall_ms = 600, .rate_min = 500000});
     unsigned port = test_server_port(s);
     int64_t before = atomic_load(defence_counter(DEFENCE_STALLED_READER));
-    size_t sum = read_slowly(port, "GET /bytes?n=40000000 HTTP/1.1\r\n" HOST "\r\n", 100000, 150);
+    size_t sum = read_slowly(port, "GET /bytes?n=40000000 HTTP/1.1\r\n" HOST "\r\n", 20000, 150);
     CHECK(sum < 40000000); /* there was progress all the time, but not enough */
     CHECK(atomic_load(defence_counter(DEFENCE_STALLED_READER)) == before + 1);
     sum =
-        read_slowly(port, "GET /bytes?n=20000000 HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", 400000, 30);
+        read_slowly(port, "GET /bytes?n=20000000 HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", 400000, 10);
     CHECK(sum > 20000000);
     CHECK(atomic_load(defence_counter(DEFENCE_STALLED_READER)) == before + 1);
     CHECK(test_server_empties(s, 3000));
