@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { READERS = 4, READS_WAITING = 1024, LOGIN_THREADS = 2, LOGINS_WAITING = 64, USERS_WAITING = 1024 };
+enum { START_MS = 30000, READERS = 4, READS_WAITING = 1024, LOGIN_THREADS = 2, LOGINS_WAITING = 64, USERS_WAITING = 1024 };
 
 /* Everything that lives as long as the process, beside the Gateway that points to it. */
 typedef struct Program {
@@ -62,10 +62,17 @@ static void reader_close(void *context) {
     queries_free(context);
 }
 
+static bool stopping(void *service) {
+    return service_stopping(service);
+}
+
 static bool open_threads(Program *p, Err *err) {
     const char *users_url = config_text(p->config, "EVENTS_USERS_DB");
     Users *users;
-    if (!users_open(users_url, &users, err)) return false; /* makes the tables, once, before the threads */
+    AUTO(Db) there = NULL; /* a server may be starting, too */
+    if (!db_open_patiently(users_url, (DbOptions){0}, START_MS, stopping, p->service, &there, err) ||
+        !users_open(users_url, &users, err)) /* makes the tables, once, before the threads */
+        return false;
     users_free(users);
     PoolOptions readers = {"reader", READERS, READS_WAITING, reader_open, reader_close, &p->queries};
     PoolOptions logins = {.name = "logins", .threads = LOGIN_THREADS, .bound = LOGINS_WAITING};

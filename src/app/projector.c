@@ -324,12 +324,13 @@ static bool take_bad(Projector *p, const ProjectorItem *item, Err *err) {
 }
 
 static bool transact(Projector *p, ProjectorItem **items, size_t count, Err *err) {
+    int64_t before = p->head.head;
     size_t total = sort_events(p, items, count);
     if (!db_begin(p->db, err) || !take_events(p, total, err)) return false;
     for (size_t i = 0; i < count; i++)
         if (!take_bad(p, items[i], err)) return false;
     if (!write_pending(p, err)) return false;
-    if (p->applied && !replay_log_set_head(p->db, &p->head, err)) return false;
+    if (p->applied && !replay_log_set_head(p->db, &p->head, before, err)) return false;
     return commit_traced(p->db, &p->traces, err);
 }
 
@@ -391,7 +392,7 @@ static bool judge_epoch(Projector *p, Span epoch, Err *err) {
     ReplayHead head = p->head;
     if (!epoch.len || !span_copy(epoch, head.epoch, sizeof head.epoch))
         return err_set(err, &ERR_INVALID, "announcement: bad epoch");
-    if (!replay_log_set_head(p->db, &head, err)) return false;
+    if (!replay_log_set_head(p->db, &head, head.head, err)) return false;
     log_info("epoch learnt", LOG_TEXT("epoch", head.epoch));
     p->head = head;
     return true;

@@ -5,18 +5,17 @@
  * Crash:     numbered but unpublished events go out after the start; published but unmarked ones go out
  *            again, and the receivers drop them by number.
  * Latency:   ring -> read the new rows -> one commit that numbers them -> publish, from memory, in the same
- *            turn. That an event has been published is stored with the next numbering, or when it has
- *            become quiet.
+ *            turn.
+ * Source:    two files, or tables of a server that other relays use too: relay_files.c, relay_lanes.c.
  * Failures:  a topic that is down costs one request per back-off (full jitter, 100 ms to 30 s, at least
  *            Retry-After). A refused event (400, or 413 alone) is isolated by halving and gives its number
  *            to an EventSkipped.
  * Repairs:   asked-for ranges are merged, clipped to what has been published (the rest is on its way
- *            anyway), and sent in turns with new events, so that neither starves the other.
- * Restored:  a relay.db that is gone, or a write.db that is older than the numbers, publishes nothing. */
+ *            anyway), and sent in turns with new events, so that neither starves the other. */
 #include "app/relay.h"
 
 #include "app/event_trace.h"
-#include "app/relay_batch.h"
+#include "app/relay_source.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/uuid.h"
@@ -40,19 +39,16 @@ typedef struct Range {
 
 struct Relay {
     RelayOptions options;
-    NumbersState state;
+    RelaySource source;
     Numbering numbering;
     RelayBatch *batch;
     Range repairs[REPAIRS_MAX];
     size_t repair_count;
-    int64_t outbox_last; /* highest row when the state was read */
-    bool reload;         /* a transaction has failed: memory may be wrong about the database */
-    int64_t stored;      /* `published` as the database has it */
-    int64_t quiet_us;    /* when to store it; NEVER */
-    unsigned failures;   /* of the topic, in a row */
-    int64_t retry_us;    /* no request before that */
-    int64_t sure_us;     /* a turn is due when the start has waited long enough; NEVER after that */
-    size_t limit;        /* events per request while an answer has to be narrowed down; 0: no limit */
+    int64_t quiet_us;  /* when to store what has been published; NEVER */
+    unsigned failures; /* of the topic, in a row */
+    int64_t retry_us;  /* no request before that */
+    int64_t sure_us;   /* a turn is due when the start has waited long enough; NEVER after that */
+    size_t limit;      /* events per request while an answer has to be narrowed down; 0: no limit */
     Metric *published, *skipped, *repaired, *failed, *backlog, *last;
 };
 
@@ -65,38 +61,18 @@ static void make_metrics(Relay *r) {
     r->last = metric_gauge("events_relay_last_sequence", "Highest number given");
 }
 
-/* Rows that are new but have ids which were numbered before would never be seen: so it is said. */
-static bool check_outbox(Relay *r, const NumbersState *state, Err *err) {
-    if (!outbox_last_id(r->options.outbox, &r->outbox_last, err)) return false;
-    return r->outbox_last >= state->last_outbox_id ||
-           err_set(err, &ERR_CONFIG,
-                   "write.db is older than relay.db: its outbox ends at row %lld, and rows up to %lld have "
-                   "numbers",
-                   (long long)r->outbox_last, (long long)state->last_outbox_id);
-}
-
-static bool load_state(Relay *r, Err *err) {
-    NumbersState stored;
-    if (!numbers_load(r->options.numbers, &stored, err) || !check_outbox(r, &stored, err)) return false;
-    r->stored = stored.published;
-    if (r->state.published > stored.published) stored.published = r->state.published;
-    r->state = stored;
-    r->reload = false;
-    return true;
-}
-
 bool relay_open(const RelayOptions *options, int64_t now_us, Relay **ret, Err *err) {
     AUTO(Relay) r = must(calloc(1, sizeof *r));
     r->options = *options;
     r->batch = relay_batch_new();
     r->quiet_us = NEVER;
-    if (!load_state(r, err)) return false;
-    r->numbering = numbering_start(span_of(r->state.epoch), r->state.last, now_us);
+    if (!relay_source_open(options->numbers, options->outbox, options->owner, &r->source, err)) return false;
+    r->numbering = numbering_start(span_of(r->source.state.epoch), r->source.state.last, now_us);
     /* Rows but no number yet: relay.db may have been lost, and only the projection can tell. */
-    if (!r->state.last && r->outbox_last) r->numbering.sure_us = NUMBERING_NEVER;
+    if (!r->source.state.last && r->source.outbox_last) r->numbering.sure_us = NUMBERING_NEVER;
     r->sure_us = r->numbering.sure_us;
     make_metrics(r);
-    metric_set(r->last, r->state.last);
+    metric_set(r->last, r->source.state.last);
     *ret = r;
     r = NULL;
     return true;
@@ -137,8 +113,8 @@ static void add_repair(Relay *r, Range asked) {
 static void hear_repair(Relay *r, Span first, Span second) {
     uint64_t from, to;
     if (!span_to_u64(first, INT64_MAX, &from) || !span_to_u64(second, INT64_MAX, &to) || !from) return;
-    if (to > (uint64_t)r->state.published) to = (uint64_t)r->state.published;
     if (from > to) return;
+    if ((int64_t)to > r->source.state.last) r->source.reload = true; /* another relay may have given it */
     if (to - from >= REPAIR_SPAN_MAX) to = from + REPAIR_SPAN_MAX - 1;
     add_repair(r, (Range){(int64_t)from, (int64_t)to});
 }
@@ -148,12 +124,12 @@ static void hear_held(Relay *r, Span epoch, Span number, int64_t now_us) {
     if (!epoch.len || !span_to_u64(number, INT64_MAX, &held)) return;
     if (!numbering_held(&r->numbering, epoch, (int64_t)held, now_us)) return;
     if (relay_healthy(r))
-        log_info("projection agrees", LOG_TEXT("epoch", r->state.epoch), LOG_INT("last", r->state.last),
-                 LOG_INT("held", held));
+        log_info("projection agrees", LOG_TEXT("epoch", r->source.state.epoch),
+                 LOG_INT("last", r->source.state.last), LOG_INT("held", held));
     else
         log_error("epoch mismatch: nothing is published until an operator has decided",
-                  LOG_TEXT("epoch", r->state.epoch), LOG_SPAN("projectionEpoch", epoch),
-                  LOG_INT("last", r->state.last), LOG_INT("held", held));
+                  LOG_TEXT("epoch", r->source.state.epoch), LOG_SPAN("projectionEpoch", epoch),
+                  LOG_INT("last", r->source.state.last), LOG_INT("held", held));
 }
 
 void relay_hear(Relay *r, const char *ring, int64_t now_us) {
@@ -166,7 +142,7 @@ void relay_hear(Relay *r, const char *ring, int64_t now_us) {
 static void ring_last(Relay *r, int64_t now_us) {
     if (!numbering_due_ring(&r->numbering, now_us)) return;
     char ring[128];
-    snprintf(ring, sizeof ring, "last %s %lld", r->state.epoch, (long long)r->state.last);
+    snprintf(ring, sizeof ring, "last %s %lld", r->source.state.epoch, (long long)r->source.state.last);
     r->options.ring(r->options.user, ring);
 }
 
@@ -190,11 +166,11 @@ static void back_off(Relay *r, const GridAnswer *answer, int64_t now_us) {
 }
 
 static bool skip_event(Relay *r, const GridAnswer *answer, Err *err) {
-    int64_t number = relay_batch_next(r->batch);
+    int64_t number = r->batch->numbers[r->batch->done];
     char reason[80];
     snprintf(reason, sizeof reason, "the topic answered %d", answer->status);
     if (!numbers_skip(r->options.numbers, number, reason, clock_now_us(), err)) return false;
-    if (!relay_batch_skip(r->batch, r->batch->done, r->state.last, err)) return false;
+    if (!relay_batch_skip(r->batch, r->batch->done, r->source.state.last, err)) return false;
     metric_add(r->skipped, 1);
     log_error("event refused, its number is skipped", LOG_INT("sequence", number),
               LOG_INT("status", answer->status));
@@ -268,86 +244,62 @@ static bool send_batch(Relay *r, int64_t now_us, Err *err) {
 
 static bool publish_batch(Relay *r, int64_t now_us, Err *err) {
     bool sent = send_batch(r, now_us, err);
-    log_debug("events published", LOG_INT("first", r->batch->first), LOG_INT("events", r->batch->done));
+    log_debug("events published", LOG_INT("first", r->batch->numbers[0]), LOG_INT("events", r->batch->done));
     metric_add(r->published, (int64_t)r->batch->done);
-    if (relay_batch_next(r->batch) - 1 > r->state.published)
-        r->state.published = relay_batch_next(r->batch) - 1;
     r->quiet_us = now_us + QUIET_US;
-    return sent;
+    return relay_source_published(&r->source, r->batch, now_us, err) && sent;
 }
 
 /* ---- the three kinds of work ---- */
 
-static bool has_backlog(const Relay *r) {
-    return r->state.published < r->state.last;
-}
-
-/* Numbered earlier, but not yet published: after a start, and after the topic was down. */
-static bool publish_backlog(Relay *r, int64_t now_us, Err *err) {
-    int64_t from = r->state.published + 1;
-    relay_batch_clear(r->batch);
-    return relay_batch_load(r->batch, r->options.numbers, r->options.outbox, from, r->state.last,
-                            r->state.last, err) &&
-           publish_batch(r, now_us, err);
-}
-
-static bool give_numbers(Relay *r, const OutboxRow *rows, size_t count, int64_t now_us, Err *err) {
-    int64_t ids[RELAY_BATCH];
-    for (size_t i = 0; i < count; i++) ids[i] = rows[i].outbox_id;
-    if (!numbers_give(r->options.numbers, &r->state, ids, count, err)) return false;
-    r->stored = r->state.published;
-    numbering_given(&r->numbering, r->state.last, now_us);
-    metric_set(r->last, r->state.last);
-    return true;
-}
-
-static bool publish_new(Relay *r, int64_t now_us, bool *more, Err *err) {
-    OutboxRow *rows;
-    size_t count;
-    relay_batch_clear(r->batch);
-    if (!outbox_read(r->options.outbox, r->state.last_outbox_id, INT64_MAX, RELAY_BATCH, r->batch->arena,
-                     &rows, &count, err))
-        return false;
-    if (!count) return true;
-    int64_t first = r->state.last + 1;
-    if (!give_numbers(r, rows, count, now_us, err)) return false;
+/* What has just got a number is announced before it is published: the projection may then ask for it. */
+static void note_numbers(Relay *r, int64_t now_us) {
+    if (r->source.state.last == r->numbering.last) return;
+    numbering_given(&r->numbering, r->source.state.last, now_us);
+    metric_set(r->last, r->source.state.last);
     ring_last(r, now_us);
-    *more = count == RELAY_BATCH;
-    return relay_batch_fill(r->batch, rows, count, first, r->state.last, err) &&
-           publish_batch(r, now_us, err);
+}
+
+static bool publish_next(Relay *r, int64_t now_us, bool *more, Err *err) {
+    relay_batch_clear(r->batch);
+    if (!relay_source_next(&r->source, r->batch, now_us, more, err)) return false;
+    note_numbers(r, now_us);
+    return !r->batch->count || publish_batch(r, now_us, err);
+}
+
+/* What was never published is on its way anyway. */
+static bool clip_repair(Relay *r, Range *range) {
+    int64_t last = r->source.kind == &RELAY_FILES ? r->source.state.published : r->source.state.last;
+    if (range->to > last) range->to = last;
+    return range->from <= range->to;
 }
 
 static bool publish_repair(Relay *r, int64_t now_us, Err *err) {
     Range *range = &r->repairs[r->repair_count - 1];
+    if (!clip_repair(r, range)) {
+        r->repair_count--;
+        return true;
+    }
     relay_batch_clear(r->batch);
     int64_t upto = range->to - range->from < RELAY_BATCH ? range->to : range->from + RELAY_BATCH - 1;
-    if (!relay_batch_load(r->batch, r->options.numbers, r->options.outbox, range->from, upto, r->state.last,
-                          err)) {
+    if (!relay_source_read(&r->source, r->batch, range->from, upto, err)) {
         r->repair_count--; /* asked for again, should the database recover */
         return false;
     }
     bool sent = send_batch(r, now_us, err);
     metric_add(r->repaired, (int64_t)r->batch->done);
-    range->from = relay_batch_next(r->batch);
+    if (r->batch->done) range->from = relay_batch_done(r->batch) + 1;
     if (range->from > range->to) r->repair_count--;
     return sent;
 }
 
 static bool store_published(Relay *r, Err *err) {
     r->quiet_us = NEVER;
-    if (r->stored == r->state.published) return true;
-    if (!numbers_mark(r->options.numbers, &r->state, err)) return false;
-    r->stored = r->state.published;
-    return true;
+    return relay_source_store(&r->source, err);
 }
 
 static bool work(Relay *r, int64_t now_us, bool *more, Err *err) {
-    if (has_backlog(r)) {
-        if (!publish_backlog(r, now_us, err)) return false;
-        *more = now_us >= r->retry_us;
-    } else if (!publish_new(r, now_us, more, err)) {
-        return false;
-    }
+    if (!publish_next(r, now_us, more, err)) return false;
     if (r->repair_count && now_us >= r->retry_us) {
         if (!publish_repair(r, now_us, err)) return false;
         *more = *more || r->repair_count;
@@ -357,11 +309,11 @@ static bool work(Relay *r, int64_t now_us, bool *more, Err *err) {
 
 /* What memory holds is true again: after a failure, and where write.db is another file than was opened. */
 static bool read_again(Relay *r, Err *err) {
-    if (!db_is_current(r->options.outbox)) {
-        r->reload = true;
-        if (!db_recover(r->options.outbox, err)) return false;
+    if (!db_is_current(r->source.outbox)) {
+        r->source.reload = true;
+        if (!db_recover(r->source.outbox, err)) return false;
     }
-    return !r->reload || load_state(r, err);
+    return !r->source.reload || r->source.kind->load(&r->source, err);
 }
 
 bool relay_turn(Relay *r, int64_t now_us, bool *more, Err *err) {
@@ -371,15 +323,18 @@ bool relay_turn(Relay *r, int64_t now_us, bool *more, Err *err) {
     if (done && numbering_may_publish(&r->numbering, now_us) && now_us >= r->retry_us)
         done = work(r, now_us, more, err);
     if (done && now_us >= r->quiet_us) done = store_published(r, err);
-    metric_set(r->backlog, r->state.last - r->state.published);
+    metric_set(r->backlog, r->source.state.last - r->source.state.published);
     if (now_us < r->retry_us) *more = false;
     if (now_us >= r->sure_us) r->sure_us = NEVER;
-    r->reload = !done;
+    r->source.reload = !done;
     return done;
 }
 
 static int64_t earlier(int64_t a, int64_t b) {
     return a < b ? a : b;
+}
+static int64_t later(int64_t a, int64_t b) {
+    return a > b ? a : b;
 }
 
 int64_t relay_due_us(const Relay *r) {
@@ -387,10 +342,11 @@ int64_t relay_due_us(const Relay *r) {
     due = earlier(due, r->sure_us);
     bool waited = r->sure_us == NEVER && r->numbering.sure_us != NUMBERING_NEVER;
     bool may = r->numbering.state == NUMBERING_AGREED || (r->numbering.state == NUMBERING_UNSURE && waited);
-    if (may && (has_backlog(r) || r->repair_count)) due = earlier(due, r->retry_us);
+    if (may && r->repair_count) due = earlier(due, r->retry_us);
+    if (may) due = earlier(due, later(r->source.look_us, r->retry_us));
     return due;
 }
 
 bool relay_close(Relay *r, Err *err) {
-    return r->reload || store_published(r, err);
+    return r->source.reload || store_published(r, err);
 }

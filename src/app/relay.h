@@ -1,8 +1,9 @@
 /* Carries committed events from the outbox to the topic: numbers them, publishes them in order, publishes
  * again what the projection misses, and tells it the last number until it has acknowledged that.
  *
- * One relay per database, one thread. The relay never waits or sleeps: relay_turn() does one bounded piece of
- * work, and relay_due_us() says when the next turn is worth while without a ring. now_us is monotonic time.
+ * One relay per file, any number per server; one thread. The relay never waits or sleeps: relay_turn() does
+ * one bounded piece of work, and relay_due_us() says when the next turn is worth while without a ring. now_us
+ * is monotonic time.
  */
 #pragma once
 #include "base/auto.h"
@@ -12,8 +13,10 @@
 
 typedef struct Relay Relay;
 typedef struct RelayOptions {
-    Db *numbers; /* relay.db, migrated; borrowed */
-    Db *outbox;  /* write.db, read only; borrowed */
+    /* Borrowed. Files: relay.db, migrated, and write.db, read only. A server: two connections to the write
+     * database, migrated; the second may be relaxed, it notes what has been published. */
+    Db *numbers, *outbox;
+    const char *owner; /* a server: tells relays of one database apart, the same after a restart */
     /* As grid_publish(). */
     GridAnswer (*publish)(void *user, const Span *packed, size_t count);
     /* Rings the projection's bell. A ring may be lost. */

@@ -31,25 +31,11 @@ static bool too_large(Err *err) {
 }
 
 /* Spans into a growing buffer: lengths first, places at the end. */
-static bool place(RelayBatch *batch, Err *err) {
+bool relay_batch_place(RelayBatch *batch, Err *err) {
     if (batch->bytes.failed) return too_large(err);
     const char *at = batch->bytes.at;
     for (size_t i = 0; i < batch->count; at += batch->packed[i++].len) batch->packed[i].at = at;
     return true;
-}
-
-static void append(RelayBatch *batch, Span body, int64_t watermark) {
-    size_t before = batch->bytes.len;
-    buf_span(&batch->bytes, body);
-    envelope_append_numbers(&batch->bytes, batch->first + (int64_t)batch->count, watermark);
-    batch->packed[batch->count++] = (Span){NULL, batch->bytes.len - before};
-}
-
-bool relay_batch_fill(RelayBatch *batch, const OutboxRow *rows, size_t count, int64_t first,
-                      int64_t watermark, Err *err) {
-    batch->first = first;
-    for (size_t i = 0; i < count; i++) append(batch, rows[i].body, watermark);
-    return place(batch, err);
 }
 
 /* ---- skipped events ---- */
@@ -103,52 +89,21 @@ bool relay_batch_skip(RelayBatch *batch, size_t index, int64_t watermark, Err *e
     if (!skipped_body(batch->arena, batch->packed[index], &body, err)) return false;
     AUTO_BUF with_numbers = {0};
     buf_span(&with_numbers, body);
-    envelope_append_numbers(&with_numbers, batch->first + (int64_t)index, watermark);
+    envelope_append_numbers(&with_numbers, batch->numbers[index], watermark);
     char *copy = with_numbers.failed ? NULL : arena_copy(batch->arena, buf_view(&with_numbers));
     if (!copy) return too_large(err);
     batch->packed[index] = (Span){copy, with_numbers.len};
     return true;
 }
 
-/* ---- reading back ---- */
-
-static const OutboxRow *find_row(const OutboxRow *rows, size_t count, int64_t outbox_id) {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (rows[middle].outbox_id < outbox_id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < count && rows[low].outbox_id == outbox_id ? &rows[low] : NULL;
-}
-
-static bool append_numbered(RelayBatch *batch, const NumberedRow *numbered, const OutboxRow *row,
-                            int64_t watermark, Err *err) {
-    if (!row || numbered->sequence != batch->first + (int64_t)batch->count)
-        return err_set(err, &ERR_INTERNAL, "relay: the event of number %lld is not in the outbox",
-                       (long long)numbered->sequence);
+bool relay_batch_add(RelayBatch *batch, const LaneRow *row, int64_t watermark, Err *err) {
     Span body = row->body;
-    if (numbered->skipped && !skipped_body(batch->arena, body, &body, err)) return false;
-    append(batch, body, watermark);
+    size_t before = batch->bytes.len, at = batch->count++;
+    if (row->skipped && !skipped_body(batch->arena, body, &body, err)) return false;
+    buf_span(&batch->bytes, body);
+    envelope_append_numbers(&batch->bytes, row->sequence, watermark);
+    batch->numbers[at] = row->sequence;
+    batch->lanes[at] = row->lane;
+    batch->packed[at] = (Span){NULL, batch->bytes.len - before};
     return true;
-}
-
-bool relay_batch_load(RelayBatch *batch, Db *numbers, Db *outbox, int64_t from, int64_t to, int64_t watermark,
-                      Err *err) {
-    NumberedRow numbered[RELAY_BATCH];
-    OutboxRow *rows;
-    size_t count, row_count;
-    batch->first = from;
-    if (!numbers_read(numbers, from, to, numbered, RELAY_BATCH, &count, err)) return false;
-    if (!count) return err_set(err, &ERR_INTERNAL, "relay: number %lld was never given", (long long)from);
-    if (!outbox_read(outbox, numbered[0].outbox_id - 1, numbered[count - 1].outbox_id, RELAY_BATCH,
-                     batch->arena, &rows, &row_count, err))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (!append_numbered(batch, &numbered[i], find_row(rows, row_count, numbered[i].outbox_id), watermark,
-                             err))
-            return false;
-    return place(batch, err);
 }

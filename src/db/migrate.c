@@ -67,7 +67,8 @@ static bool take_step(Db *db, const char *part, const Migration *step, Err *err)
     stmt_bind_int(s, 1, step->number);
     stmt_bind_int(s, 2, clock_now_us());
     stmt_bind_text(s, 3, span_of(part));
-    return stmt_run(s, NULL, err) && run_statements(db, step->sql, err);
+    bool server = step->on_server && db_dialect(db) != DB_SQLITE;
+    return stmt_run(s, NULL, err) && run_statements(db, server ? step->on_server : step->sql, err);
 }
 
 static bool take_steps(Db *db, const char *part, const Migration *steps, size_t count, Err *err) {

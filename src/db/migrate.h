@@ -3,8 +3,10 @@
 #include "db/db.h"
 
 typedef struct Migration {
-    int number;      /* 1, 2, 3 ... */
-    const char *sql; /* statements, each ended by ";\n"; the words of words.c stand for what differs */
+    int number;            /* 1, 2, 3 ... */
+    const char *sql;       /* statements, each ended by ";\n"; the words of words.c stand for what differs */
+    const char *on_server; /* NULL: the same. A file has one writer, a server's tables have many: what keeps
+                              those apart is there alone */
 } Migration;
 
 /* Brings the tables of one part (such as "write") up to its last step, in one transaction that no two runners

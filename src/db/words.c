@@ -25,6 +25,16 @@ static const struct {
     {"text", {"TEXT", "TEXT COLLATE \"C\"", "VARCHAR(MAX)" BYTEWISE}},
     {"bytes", {"BLOB", "BYTEA", "VARBINARY(MAX)"}},
     {"keyed", {" WITHOUT ROWID", "", ""}}, /* rows lie in the index of their key */
+    /* rows that come and go: room for their next versions, and an early vacuum */
+    {"busy",
+     {"",
+      " WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000)",
+      ""}},
+    /* the server's clock, the one that all programs share: microseconds since 1970 */
+    {"now",
+     {"CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
+      "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
+      "DATEDIFF_BIG(microsecond, '1970-01-01', SYSUTCDATETIME())"}},
     {"limit", {"LIMIT ?", "LIMIT ?", "OFFSET 0 ROWS FETCH NEXT ? ROWS ONLY"}},
     {"lock", {"", " FOR UPDATE", ""}},
     {"free", {"", " FOR UPDATE SKIP LOCKED", ""}},

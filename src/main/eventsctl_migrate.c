@@ -1,21 +1,25 @@
 #include "db/db.h"
 #include "main/eventsctl.h"
-#include "queue/queue_files.h"
+#include "queue/queue_place.h"
 #include "store/migrations_grid.h"
 #include "store/migrations_read.h"
 #include "store/migrations_relay.h"
 #include "store/migrations_users.h"
 #include "store/migrations_write.h"
 
+enum { START_MS = 30000 }; /* a server may be starting */
+
 typedef struct Database {
-    const char *name, *url;
+    const char *name, *url; /* url NULL: this installation has none */
     bool (*migrate)(Db *db, Err *err);
 } Database;
 
 static bool migrate_one(const Database *database, Err *err) {
     AUTO(Db) db = NULL;
     Err why = {0};
-    if (db_open(database->url, (DbOptions){0}, &db, &why) && database->migrate(db, &why)) return true;
+    if (db_open_patiently(database->url, (DbOptions){0}, START_MS, NULL, NULL, &db, &why) &&
+        database->migrate(db, &why))
+        return true;
     return err_set(err, why.kind, "the database of %s: %s", database->name, why.why);
 }
 
@@ -25,20 +29,22 @@ static const char *own_file(Ctl *ctl, const char *relative) {
 }
 
 bool ctl_migrate(Ctl *ctl, Err *err) {
-    QueueFiles queue;
-    if (!queue_files(config_text(ctl->config, "EVENTS_QUEUE"), config_text(ctl->config, "EVENTS_HOME"),
+    QueuePlace queue;
+    const char *write = config_text(ctl->config, "EVENTS_WRITE_DB");
+    bool file = !strncmp(write, "sqlite:", 7);
+    if (!queue_place(config_text(ctl->config, "EVENTS_QUEUE"), config_text(ctl->config, "EVENTS_HOME"),
                      &queue, err))
         return false;
     const Database databases[] = {
         {"users", config_text(ctl->config, "EVENTS_USERS_DB"), users_migrate},
         {"commands", queue.queue, queue_migrate},
-        {"settled commands", queue.marks, queue_marks_migrate},
-        {"the write model", config_text(ctl->config, "EVENTS_WRITE_DB"), write_migrate},
-        {"the relay", own_file(ctl, "db/relay.db"), relay_migrate},
+        {"settled commands", queue.server ? NULL : queue.marks, queue_marks_migrate},
+        {"the write model", write, write_migrate},
+        {"the relay", file ? own_file(ctl, "db/relay.db") : write, relay_migrate},
         {"events-grid", own_file(ctl, "db/grid.db"), grid_migrate},
         {"the read model", config_text(ctl->config, "EVENTS_READ_DB"), read_migrate},
     };
     for (size_t i = 0; i < COUNT(databases); i++)
-        if (!migrate_one(&databases[i], err)) return false;
+        if (databases[i].url && !migrate_one(&databases[i], err)) return false;
     return true;
 }

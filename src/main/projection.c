@@ -17,9 +17,11 @@
 
 enum {
     BATCH = 256,
+    START_MS = 30000, /* for a server that is starting, too */
     WAITING_MAX = 1024,
     TRIES = 4, /* of a transaction, before the topic is told to come again (half a minute later) */
     TRY_AGAIN_MS = 50,
+    PATIENCE_MS = 15000, /* of the 30 s that the topic waits for an answer */
     REPAIRS_PER_RUN = 16, /* a bell holds few rings; the rest is still due in the next run */
     REPAIR_PAUSE_US = 20000,
     DRAIN_STEP_MS = 10,
@@ -81,8 +83,14 @@ static void apply_deliveries(Program *p, BatchItem **items, size_t count) {
         if (work->kind == WORK_DELIVERY) deliveries[found++] = &work->events;
     }
     if (!found) return;
-    for (int i = 1; !apply_once(p, deliveries, found) && projector_healthy(p->projector) && i < TRIES; i++)
-        clock_sleep_ms(TRY_AGAIN_MS);
+    /* a file that fails has been waited for already; a server that restarts is back within seconds */
+    bool server = db_dialect(p->db) != DB_SQLITE;
+    int64_t end = clock_mono_us() + (int64_t)PATIENCE_MS * 1000;
+    for (int i = 1; !apply_once(p, deliveries, found) && projector_healthy(p->projector); i++) {
+        bool again = server ? clock_mono_us() < end && !service_stopping(p->service) : i < TRIES;
+        if (!again) return;
+        clock_sleep_ms(i < TRIES ? TRY_AGAIN_MS : 5 * TRY_AGAIN_MS);
+    }
 }
 
 /* True where the relay wants an answer. */
@@ -236,10 +244,14 @@ static void on_stop(void *user) {
 
 /* ---- opening ---- */
 
+static bool stopping(void *service) {
+    return service_stopping(service);
+}
+
 static bool open_database(Program *p, Err *err) {
     const char *url = config_text(service_config(p->service), "EVENTS_READ_DB");
-    return db_open(url, (DbOptions){0}, &p->db, err) && read_migrate(p->db, err) &&
-           projector_open(p->db, clock_mono_us(), &p->projector, err);
+    return db_open_patiently(url, (DbOptions){0}, START_MS, stopping, p->service, &p->db, err) &&
+           read_migrate(p->db, err) && projector_open(p->db, clock_mono_us(), &p->projector, err);
 }
 
 static bool open_webhook(Program *p, Err *err) {

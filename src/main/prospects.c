@@ -45,9 +45,14 @@ static bool open_receiver(Prospects *p, Err *err) {
     }
 }
 
+static bool stopping(void *service) {
+    return service_stopping(service);
+}
+
 static bool open_engines(Prospects *p, Err *err) {
     const Config *config = service_config(p->service);
-    if (!db_open(config_text(config, "EVENTS_WRITE_DB"), (DbOptions){0}, &p->db, err) ||
+    if (!db_open_patiently(config_text(config, "EVENTS_WRITE_DB"), (DbOptions){0}, START_MS, stopping,
+                           p->service, &p->db, err) ||
         !write_migrate(p->db, err) || !doorbell_open(service_home(p->service), "prospects", &p->bell, err) ||
         !open_receiver(p, err))
         return false;

@@ -6,9 +6,11 @@
 #include "app/relay.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/place.h"
 #include "io/doorbell.h"
 #include "service/shell.h"
 #include "store/migrations_relay.h"
+#include "store/migrations_write.h"
 #include <stdio.h>
 
 enum { WAIT_AT_START_MS = 30000, LOOK_MS = 100, FAILURE_MS = 100, FAILURE_MAX_MS = 10000 };
@@ -20,6 +22,7 @@ typedef struct Program {
     Doorbell *bell;
     Relay *relay;
     int64_t poll_ms;
+    char owner[PLACE_NAME];
     bool ready; /* as told last */
 } Program;
 
@@ -41,22 +44,34 @@ static void on_stop(void *user) {
 
 /* ---- opening ---- */
 
-static bool open_numbers(Program *p, Err *err) {
-    const Config *config = service_config(p->service);
-    char url[600];
-    snprintf(url, sizeof url, "sqlite:%s", config_path(config, "db/relay.db"));
-    return db_open(url, (DbOptions){0}, &p->numbers, err) && relay_migrate(p->numbers, err);
+static bool stopping(void *service) {
+    return service_stopping(service);
 }
 
+/* Numbers beside the rows; where these are in a file of another program's, in a file of its own. */
+static bool open_numbers(Program *p, Err *err) {
+    const Config *config = service_config(p->service);
+    const char *url = config_text(config, "EVENTS_WRITE_DB");
+    char own[600];
+    if (!strncmp(url, "sqlite:", 7)) {
+        snprintf(own, sizeof own, "sqlite:%s", config_path(config, "db/relay.db"));
+        url = own;
+    }
+    return db_open_patiently(url, (DbOptions){0}, WAIT_AT_START_MS, stopping, p->service, &p->numbers, err) &&
+           relay_migrate(p->numbers, err) &&
+           (db_dialect(p->numbers) == DB_SQLITE || write_migrate(p->numbers, err));
+}
+
+/* A server's second connection notes what has been published: that need not be synced. */
 static bool try_outbox(Program *p, const char *url, Err *err) {
-    if (!db_open(url, (DbOptions){.read_only = true}, &p->outbox, err)) return false;
-    Stmt *s = db_statement(p->outbox, "SELECT outbox_id FROM outbox LIMIT 1");
-    if (stmt_run(s, NULL, err)) return true;
+    bool file = db_dialect(p->numbers) == DB_SQLITE;
+    if (!db_open(url, (DbOptions){.read_only = file, .relaxed = !file}, &p->outbox, err)) return false;
+    if (db_has_table(p->outbox, "outbox", err)) return true;
     p->outbox = db_free(p->outbox);
     return false;
 }
 
-/* The prospect service makes the tables; it may be starting at this moment. */
+/* In a file the prospect service makes the tables; it may be starting at this moment. */
 static bool open_outbox(Program *p, Err *err) {
     const char *url = config_text(service_config(p->service), "EVENTS_WRITE_DB");
     for (int64_t waited = 0; !try_outbox(p, url, err); waited += LOOK_MS) {
@@ -88,8 +103,13 @@ static bool open_all(Program *p, Err *err) {
         return false;
     service_on_stop(p->service, on_stop, p);
     if (!open_numbers(p, err) || !open_outbox(p, err)) return false;
-    const RelayOptions options = {
-        .numbers = p->numbers, .outbox = p->outbox, .publish = publish, .ring = ring, .user = p};
+    place_name(service_home(p->service), p->owner);
+    const RelayOptions options = {.numbers = p->numbers,
+                                  .outbox = p->outbox,
+                                  .owner = p->owner,
+                                  .publish = publish,
+                                  .ring = ring,
+                                  .user = p};
     return relay_open(&options, clock_mono_us(), &p->relay, err);
 }
 

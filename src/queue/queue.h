@@ -27,8 +27,9 @@ typedef struct QueueSend {
     void *reserved[8];
 } QueueSend;
 
-/* url: "sql:" (its own SQLite file <home>/db/queue.db) or "sql:DB". One sender per process, shared by its
- * loops. */
+/* url: "sql:" (its own SQLite file <home>/db/queue.db), "sql:sqlite:PATH" or "sql:postgresql://...". One
+ * sender per process, shared by its loops; on a server there may be many processes, for sending and for
+ * handling. */
 bool queue_sender_open(const char *url, const char *home, QueueSender **ret, Err *err);
 QueueSender *queue_sender_free(QueueSender *sender);
 AUTO_FREE(QueueSender, queue_sender_free)
@@ -50,6 +51,9 @@ typedef struct QueueMessage {
 enum { QUEUE_TRIES = 5, QUEUE_LANES = 64 };
 
 bool queue_receiver_open(const char *url, const char *home, QueueReceiver **ret, Err *err);
+/* One of several of this home, on a server; each has a number of its own, the same after a restart. */
+bool queue_receiver_open_worker(const char *url, const char *home, unsigned worker, QueueReceiver **ret,
+                                Err *err);
 QueueReceiver *queue_receiver_free(QueueReceiver *receiver);
 AUTO_FREE(QueueReceiver, queue_receiver_free)
 /* Locks up to `most` messages for lease_ms, in order within each ordering key (a key with a message waiting,

@@ -1,20 +1,20 @@
-/* queue_reader.c - looks into the queue without touching it. The marks are another program's file, which may
- * not be there yet: then nothing can be dead. */
+/* queue_reader.c - looks into the queue without touching it. In files the marks are another program's, which
+ * may not be there yet: then nothing can be dead. */
 #include "queue/queue.h"
 
-#include "queue/queue_files.h"
+#include "queue/queue_place.h"
 #include <stdio.h>
 
 struct QueueReader {
-    QueueFiles files;
+    QueuePlace place;
     Db *queue, *marks; /* marks: NULL until its file has tables */
 };
 
 bool queue_reader_open(const char *url, const char *home, QueueReader **ret, Err *err) {
     AUTO(QueueReader) reader = must(calloc(1, sizeof *reader));
-    if (!queue_files(url, home, &reader->files, err) ||
-        !db_open(reader->files.queue, (DbOptions){.read_only = true}, &reader->queue, err) ||
-        !queue_has_table(reader->queue, "command_queue", err))
+    if (!queue_place(url, home, &reader->place, err) ||
+        !db_open(reader->place.queue, (DbOptions){.read_only = true}, &reader->queue, err) ||
+        !db_has_table(reader->queue, "command_queue", err))
         return false;
     *ret = reader;
     reader = NULL;
@@ -32,18 +32,21 @@ QueueReader *queue_reader_free(QueueReader *reader) {
 static bool marks_ready(QueueReader *reader) {
     Err none = {0};
     if (reader->marks) return true;
-    if (!db_open(reader->files.marks, (DbOptions){.read_only = true}, &reader->marks, &none)) return false;
-    if (queue_has_table(reader->marks, "queue_mark", &none)) return true;
+    if (!db_open(reader->place.marks, (DbOptions){.read_only = true}, &reader->marks, &none)) return false;
+    if (db_has_table(reader->marks, "queue_mark", &none)) return true;
     reader->marks = db_free(reader->marks);
     return false;
 }
 
 static bool is_dead(QueueReader *reader, int64_t queue_id, bool *dead, Err *err) {
     *dead = false;
-    if (!marks_ready(reader)) return true;
-    Stmt *s = db_statement(reader->marks, "SELECT 1 FROM queue_mark WHERE queue_id = ? AND state = 2");
+    if (!reader->place.server && !marks_ready(reader)) return true;
+    Db *db = reader->place.server ? reader->queue : reader->marks;
+    Stmt *s =
+        db_statement(db, reader->place.server ? "SELECT 1 FROM queue_dead WHERE queue_id = ?"
+                                              : "SELECT 1 FROM queue_mark WHERE queue_id = ? AND state = 2");
     stmt_bind_int(s, 1, queue_id);
-    if (!stmt_run(s, NULL, err)) return db_recover(reader->marks, NULL), false;
+    if (!stmt_run(s, NULL, err)) return db_recover(db, NULL), false;
     *dead = stmt_row(s, err);
     stmt_done(s);
     return true;

@@ -14,10 +14,10 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "io/batcher.h"
-#include "queue/queue_files.h"
+#include "queue/queue_place.h"
 #include <stdio.h>
 
-enum { BATCH_MOST = 256, BATCH_BOUND = 16384, COLUMNS = 9, CHUNK_MOST = 32 };
+enum { BATCH_MOST = 256, BATCH_BOUND = 16384, COLUMNS = 9, BUSY_TRIES = 3, START_MS = 30000 };
 
 struct QueueSender {
     Db *db;
@@ -43,12 +43,25 @@ static QueueSend *send_of(BatchItem *item) {
     "INSERT INTO command_queue (tenant_id, issued_by, command_id, body_hash, ordering_key, lane, body,"      \
     " correlation_id, accepted_at) VALUES " rows                                                             \
     " ON CONFLICT (tenant_id, issued_by, command_id) DO NOTHING"
+/* Where others send too, the statement itself must tell which rows it has added; and it puts them in line.
+ * T-SQL: MERGE with OUTPUT. */
+#define INSERT_AND_TELL(rows)                                                                                \
+    "WITH added AS (" INSERT(                                                                                \
+        rows) " RETURNING queue_id, lane, tenant_id, issued_by, command_id, ordering_key),"                  \
+              " ready AS (INSERT INTO queue_ready (queue_id, lane, ordering_key, deliveries, locked, "       \
+              "delayed, visible_at)"                                                                         \
+              " SELECT queue_id, lane, tenant_id || chr(10) || ordering_key, 0, 0, 0, 0 FROM added)"         \
+              " SELECT tenant_id, issued_by, command_id FROM added"
 
 /* A few fixed sizes, so that each is prepared once; largest first. */
 static const struct {
     size_t rows;
-    const char *sql;
-} INSERTS[] = {{32, INSERT(ROWS_8 "," ROWS_8 "," ROWS_8 "," ROWS_8)}, {8, INSERT(ROWS_8)}, {1, INSERT(ROW)}};
+    SqlText sql;
+} INSERTS[] = {{32,
+                {.sqlite = INSERT(ROWS_8 "," ROWS_8 "," ROWS_8 "," ROWS_8),
+                 .postgresql = INSERT_AND_TELL(ROWS_8 "," ROWS_8 "," ROWS_8 "," ROWS_8)}},
+               {8, {.sqlite = INSERT(ROWS_8), .postgresql = INSERT_AND_TELL(ROWS_8)}},
+               {1, {.sqlite = INSERT(ROW), .postgresql = INSERT_AND_TELL(ROW)}}};
 
 static void bind_row(Stmt *s, size_t row, const QueueSend *send, int64_t now) {
     int at = (int)(row * COLUMNS);
@@ -76,31 +89,36 @@ static bool same_key(const QueueSend *a, const QueueSend *b) {
            span_equal(a->tenant_id, b->tenant_id);
 }
 
-/* Tells the verdict of sends[at] by the row that now holds its key. A row above `before` came from this
- * chunk: it is that of the first send with this key. */
-static bool judge(Db *db, QueueSend **sends, size_t at, int64_t before, Err *err) {
-    QueueSend *send = sends[at];
+/* Tells the verdict of a send by the row that has its key. *queue_id (may be NULL): of that row. */
+static bool look_up(Db *db, QueueSend *send, int64_t *queue_id, Err *err) {
     Stmt *s = db_statement(db, "SELECT queue_id, body_hash, correlation_id FROM command_queue"
                                " WHERE tenant_id = ? AND issued_by = ? AND command_id = ?");
     stmt_bind_text(s, 1, send->tenant_id);
     stmt_bind_text(s, 2, send->issued_by);
     stmt_bind_text(s, 3, send->command_id);
-    if (!stmt_run(s, NULL, err) || !stmt_row(s, err))
-        return err_set(err, &ERR_INTERNAL, "queue: a stored command was not found");
-    bool first = stmt_int(s, 0) > before;
-    for (size_t i = 0; first && i < at; i++) first = !same_key(sends[i], send);
-    if (first) return true;
+    if (!stmt_run(s, NULL, err)) return false;
+    if (!stmt_row(s, err)) return err_set(err, &ERR_INTERNAL, "queue: a stored command was not found");
+    int64_t id = stmt_int(s, 0);
+    if (queue_id) *queue_id = id;
     send->verdict = (uint64_t)stmt_int(s, 1) == send->body_hash ? QUEUE_REPEATED : QUEUE_CONFLICT;
     Span correlation = stmt_text(s, 2);
     snprintf(send->first_correlation_id, sizeof send->first_correlation_id, "%.*s", SPAN_ARGS(correlation));
+    stmt_done(s);
     return true;
 }
 
-static bool store_chunk(Db *db, const char *sql, QueueSend **sends, size_t count, Err *err) {
-    int64_t before, stored, now = clock_now_us();
-    if (!last_id(db, &before, err)) return false;
-    Stmt *s = db_statement(db, sql);
-    for (size_t i = 0; i < count; i++) bind_row(s, i, sends[i], now);
+/* A row above `before` came from this chunk: it is that of the first send with this key. */
+static bool judge(Db *db, QueueSend **sends, size_t at, int64_t before, Err *err) {
+    int64_t queue_id;
+    if (!look_up(db, sends[at], &queue_id, err)) return false;
+    bool first = queue_id > before;
+    for (size_t i = 0; first && i < at; i++) first = !same_key(sends[i], sends[at]);
+    if (first) sends[at]->verdict = QUEUE_ACCEPTED;
+    return true;
+}
+
+static bool store_in_file(Db *db, Stmt *s, QueueSend **sends, size_t count, int64_t before, Err *err) {
+    int64_t stored;
     if (!stmt_run(s, &stored, err)) return false;
     for (size_t i = 0; i < count; i++) sends[i]->verdict = QUEUE_ACCEPTED;
     if (stored == (int64_t)count) return true;
@@ -109,11 +127,43 @@ static bool store_chunk(Db *db, const char *sql, QueueSend **sends, size_t count
     return true;
 }
 
+static void accept_first(QueueSend **sends, size_t count, const QueueSend *added) {
+    size_t i = 0;
+    while (i < count && !same_key(sends[i], added)) i++;
+    if (i < count) sends[i]->verdict = QUEUE_ACCEPTED;
+}
+
+static bool store_on_server(Db *db, Stmt *s, QueueSend **sends, size_t count, Err *err) {
+    if (!stmt_run(s, NULL, err)) return false;
+    while (stmt_row(s, err)) {
+        QueueSend added = {
+            .tenant_id = stmt_text(s, 0), .issued_by = stmt_text(s, 1), .command_id = stmt_text(s, 2)};
+        accept_first(sends, count, &added);
+    }
+    if (err->kind) return false;
+    for (size_t i = 0; i < count; i++)
+        if (sends[i]->verdict != QUEUE_ACCEPTED && !look_up(db, sends[i], NULL, err)) return false;
+    return true;
+}
+
+static bool store_chunk(Db *db, const SqlText *sql, QueueSend **sends, size_t count, Err *err) {
+    int64_t before = 0, now = clock_now_us();
+    bool server = db_dialect(db) != DB_SQLITE;
+    if (!server && !last_id(db, &before, err)) return false;
+    Stmt *s = db_statement(db, db_text(db, sql));
+    for (size_t i = 0; i < count; i++) {
+        bind_row(s, i, sends[i], now);
+        sends[i]->verdict = QUEUE_FAILED;
+    }
+    return server ? store_on_server(db, s, sends, count, err)
+                  : store_in_file(db, s, sends, count, before, err);
+}
+
 static bool store(Db *db, QueueSend **sends, size_t count, Err *err) {
     if (!db_begin(db, err)) return false;
     for (size_t at = 0, size = 0; at < count;) {
         while (INSERTS[size].rows > count - at) size++;
-        if (!store_chunk(db, INSERTS[size].sql, sends + at, INSERTS[size].rows, err)) {
+        if (!store_chunk(db, &INSERTS[size].sql, sends + at, INSERTS[size].rows, err)) {
             db_rollback(db);
             return false;
         }
@@ -127,8 +177,13 @@ static void run_batch(void *user, BatchItem **items, size_t count) {
     QueueSend *sends[BATCH_MOST];
     Err err = {0};
     for (size_t i = 0; i < count; i++) sends[i] = send_of(items[i]);
-    bool stored = (!sender->broken || db_recover(sender->db, &err)) && store(sender->db, sends, count, &err);
-    sender->broken = !stored;
+    bool stored = false;
+    for (int tries = 0; !stored && tries < BUSY_TRIES; tries++) { /* two senders may meet in the same keys */
+        err_clear(&err);
+        stored = (!sender->broken || db_recover(sender->db, &err)) && store(sender->db, sends, count, &err);
+        sender->broken = !stored;
+        if (!err_is(&err, &ERR_DB_BUSY) || db_dialect(sender->db) == DB_SQLITE) break;
+    }
     if (stored) {
         if (sender->committed) sender->committed(sender->committed_user);
         return;
@@ -155,11 +210,11 @@ bool queue_send(QueueSender *sender, Loop *home, QueueSend *send, Err *err) {
 }
 
 bool queue_sender_open(const char *url, const char *home, QueueSender **ret, Err *err) {
-    QueueFiles files;
+    QueuePlace place;
     AUTO(QueueSender) sender = must(calloc(1, sizeof *sender));
     BatcherOptions options = {
         .name = "queue", .most = BATCH_MOST, .bound = BATCH_BOUND, .run = run_batch, .user = sender};
-    if (!queue_files(url, home, &files, err) || !db_open(files.queue, (DbOptions){0}, &sender->db, err) ||
+    if (!queue_place(url, home, &place, err) || !db_open_patiently(place.queue, (DbOptions){0}, START_MS, NULL, NULL, &sender->db, err) ||
         !queue_migrate(sender->db, err) || !batcher_open(&options, &sender->batcher, err))
         return false;
     *ret = sender;

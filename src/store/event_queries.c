@@ -5,7 +5,7 @@
 bool tenant_log_read(Db *db, Span tenant_id, int64_t after, int64_t upto, int64_t limit,
                      const ReplayVisitor *visitor, Err *err) {
     Stmt *s = db_statement(db, "select sequence, body from replay_log where tenant_id = ? and sequence > ?"
-                               " and sequence <= ? order by sequence limit ?");
+                               " and sequence <= ? order by sequence {limit}");
     stmt_bind_text(s, 1, tenant_id);
     stmt_bind_int(s, 2, after);
     stmt_bind_int(s, 3, upto);
@@ -17,7 +17,7 @@ bool subject_history(Db *db, Span tenant_id, Span subject, int64_t before, int64
                      const ReplayVisitor *visitor, Err *err) {
     Stmt *s = db_statement(db, "select sequence, body from replay_log where tenant_id = ? and subject = ?"
                                " and sequence < ? and event_type <> 'EventSkipped'"
-                               " order by sequence desc limit ?");
+                               " order by sequence desc {limit}");
     stmt_bind_text(s, 1, tenant_id);
     stmt_bind_text(s, 2, subject);
     stmt_bind_int(s, 3, before);

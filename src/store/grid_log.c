@@ -123,7 +123,7 @@ bool grid_log_buried(GridLog *log, int64_t *count, Err *err) {
 bool grid_log_read(GridLog *log, int64_t after, size_t most,
                    bool (*each)(void *user, int64_t position, Span body), void *user, Err *err) {
     Stmt *s = db_statement(log->db, "SELECT position, body FROM grid_event WHERE position > ?"
-                                    " ORDER BY position LIMIT ?");
+                                    " ORDER BY position {limit}");
     stmt_bind_int(s, 1, after);
     stmt_bind_int(s, 2, (int64_t)most);
     if (!stmt_run(s, NULL, err)) return false;

@@ -1,4 +1,5 @@
-/* relay.db: which number each outbox row has. Written by the relay alone. */
+/* Which number each outbox row has: relay.db, written by the relay alone; on a server tables of the write
+ * database, so that rows and numbers cannot part. */
 #pragma once
 #include "db/db.h"
 

@@ -7,19 +7,20 @@ enum { GROUP = 32 };
 static const char INSERT_GROUP[] = "INSERT INTO numbered (sequence, outbox_id) VALUES " ROWS32;
 static const char INSERT_ONE[] = "INSERT INTO numbered (sequence, outbox_id) VALUES (?, ?)";
 
+/* Another relay may do it at the same moment. */
 static bool first_state(Db *db, Err *err) {
     char epoch[UUID_TEXT];
     Uuid id = uuid_v7();
     uuid_format(&id, epoch);
     Stmt *s = db_statement(db, "INSERT INTO relay_state (id, epoch, last_sequence, last_outbox_id, published)"
-                               " VALUES (1, ?, 0, 0, 0)");
+                               " VALUES (1, ?, 0, 0, 0) ON CONFLICT (id) DO NOTHING");
     stmt_bind_text(s, 1, span_of(epoch));
     return stmt_run(s, NULL, err);
 }
 
-static bool read_state(Db *db, NumbersState *ret, bool *found, Err *err) {
-    Stmt *s = db_statement(
-        db, "SELECT epoch, last_sequence, last_outbox_id, published FROM relay_state WHERE id = 1");
+static bool read_state(Db *db, const char *sql, NumbersState *ret, bool *found, Err *err) {
+    Stmt *s = db_statement(db, sql);
+    *ret = (NumbersState){0};
     if (!stmt_run(s, NULL, err)) return false;
     *found = stmt_row(s, err);
     if (!*found) return !err->kind;
@@ -32,12 +33,20 @@ static bool read_state(Db *db, NumbersState *ret, bool *found, Err *err) {
     return true;
 }
 
+#define STATE(hint)                                                                                          \
+    "SELECT epoch, last_sequence, last_outbox_id, published FROM relay_state" hint " WHERE id = 1"
+
 bool numbers_load(Db *db, NumbersState *ret, Err *err) {
     bool found;
-    *ret = (NumbersState){0};
-    if (!read_state(db, ret, &found, err)) return false;
+    if (!read_state(db, STATE(""), ret, &found, err)) return false;
     if (found) return true;
-    if (!first_state(db, err) || !read_state(db, ret, &found, err)) return false;
+    if (!first_state(db, err) || !read_state(db, STATE(""), ret, &found, err)) return false;
+    return found || err_set(err, &ERR_INTERNAL, "relay_state is empty");
+}
+
+bool numbers_lock(Db *db, NumbersState *ret, Err *err) {
+    bool found;
+    if (!read_state(db, STATE("{locked}") "{lock}", ret, &found, err)) return false;
     return found || err_set(err, &ERR_INTERNAL, "relay_state is empty");
 }
 
@@ -84,7 +93,7 @@ bool numbers_mark(Db *db, const NumbersState *state, Err *err) {
 bool numbers_read(Db *db, int64_t from, int64_t to, NumberedRow *rows, size_t most, size_t *count, Err *err) {
     Stmt *s = db_statement(db, "SELECT n.sequence, n.outbox_id, s.sequence FROM numbered n"
                                " LEFT JOIN skipped s ON s.sequence = n.sequence"
-                               " WHERE n.sequence BETWEEN ? AND ? ORDER BY n.sequence LIMIT ?");
+                               " WHERE n.sequence BETWEEN ? AND ? ORDER BY n.sequence {limit}");
     stmt_bind_int(s, 1, from);
     stmt_bind_int(s, 2, to);
     stmt_bind_int(s, 3, (int64_t)most);

@@ -1,7 +1,7 @@
-/* The numbers of events, given to outbox rows in relay.db: dense, in the order of the rows, each once and for
- * ever.
+/* The numbers of events, given to outbox rows: dense, in the order of the rows, each once and for ever.
  *
- * The database is written by one relay alone. All by the thread that owns the connection. */
+ * relay.db is written by one relay alone; on a server numbers are given by store/lanes.h. All by the thread
+ * that owns the connection. */
 #pragma once
 #include "base/uuid.h"
 #include "db/db.h"
@@ -15,10 +15,12 @@ typedef struct NumbersState {
 
 /* The stored state; makes the epoch where there is none yet. */
 bool numbers_load(Db *db, NumbersState *ret, Err *err);
+/* The same inside a transaction, which then is the only one that numbers: until it ends. */
+bool numbers_lock(Db *db, NumbersState *ret, Err *err);
 /* Gives the next numbers to these rows (ascending, above last_outbox_id), in one durable transaction, and
  * stores the whole state with it. On failure nothing has changed. */
 bool numbers_give(Db *db, NumbersState *state, const int64_t *outbox_ids, size_t count, Err *err);
-/* Stores `published`. */
+/* Stores all but the epoch. */
 bool numbers_mark(Db *db, const NumbersState *state, Err *err);
 
 typedef struct NumberedRow {

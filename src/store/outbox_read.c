@@ -27,7 +27,7 @@ bool outbox_read(Db *db, int64_t after, int64_t upto, size_t most, Arena *arena,
     *rows = arena_alloc(arena, most * sizeof **rows);
     if (!*rows) return err_set(err, &ERR_TOO_LARGE, "outbox: %zu rows do not fit in memory", most);
     Stmt *s = db_statement(db, "SELECT outbox_id, body FROM outbox WHERE outbox_id > ? AND outbox_id <= ?"
-                               " ORDER BY outbox_id LIMIT ?");
+                               " ORDER BY outbox_id {limit}");
     stmt_bind_int(s, 1, after);
     stmt_bind_int(s, 2, upto);
     stmt_bind_int(s, 3, (int64_t)most);

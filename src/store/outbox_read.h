@@ -8,7 +8,7 @@ typedef struct OutboxRow {
     Span body; /* packed Envelope without numbers, in memory of the arena */
 } OutboxRow;
 
-/* The highest id ever given to a row, whether it is still there or not; 0 where none was. SQLite only. */
+/* The highest id ever given to a row, whether it is still there or not; 0 where none was. Files only. */
 bool outbox_last_id(Db *db, int64_t *ret, Err *err);
 /* Rows with after < outbox_id <= upto, ascending, at most `most`. Rows and bodies live in the arena.
  * On an engine with a single writer (SQLite) rows appear in the order of their ids, so that reading on from

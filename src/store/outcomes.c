@@ -11,6 +11,7 @@ const RowShape OUTCOME_ROWS = {
         " errors = excluded.errors, correlation_id = excluded.correlation_id, sequence = excluded.sequence"
         " WHERE command_outcome.status = 4",
     .columns = 10,
+    .key = 3,
 };
 
 void outcome_add(Rows *rows, const OutcomeRow *row) {

@@ -8,11 +8,10 @@
 #include "wire/envelope.h"
 
 bool read_begin(Db *db, Err *err) {
-    return db_execute(db, "BEGIN", err);
+    return db_begin_read(db, err);
 }
 void read_end(Db *db) {
-    Err ignored = {0};
-    db_execute(db, "COMMIT", &ignored);
+    db_rollback(db); /* it has written nothing */
 }
 
 static const struct {
@@ -34,7 +33,7 @@ static void page_sql(const ProspectQuery *q, Buf *sql) {
     if (q->has_after)
         buf_printf(sql, " and %s %s= ? and (%s %s ? or prospect_id %s ?)", column, than, column, than, than);
     const char *order = q->descending ? "desc" : "asc";
-    buf_printf(sql, " order by %s %s, prospect_id %s limit ?", column, order, order);
+    buf_printf(sql, " order by %s %s, prospect_id %s {limit}", column, order, order);
     buf_byte(sql, 0);
 }
 

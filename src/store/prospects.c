@@ -47,10 +47,15 @@ bool prospects_email_owner(Db *db, Span tenant_id, Span email_key, int64_t *owne
     return one_number(s, owner, err);
 }
 
+/* Of a file's only writer the next one, of a server's sequence one that nobody else gets. */
+static const SqlText NEXT_ID = {
+    .sqlite = "SELECT seq + 1 FROM sqlite_sequence WHERE name = 'prospect'",
+    .postgresql = "SELECT nextval(pg_get_serial_sequence('prospect', 'prospect_id'))",
+    .sqlserver = "SELECT NEXT VALUE FOR prospect_ids"};
+
 bool prospects_next_id(Db *db, int64_t *ret, Err *err) {
     *ret = 1;
-    return one_number(db_statement(db, "SELECT seq + 1 FROM sqlite_sequence WHERE name = 'prospect'"), ret,
-                      err);
+    return one_number(db_statement(db, db_text(db, &NEXT_ID)), ret, err);
 }
 
 static bool take_email(Db *db, const Prospect *p, Span email_key, Err *err) {

@@ -13,6 +13,7 @@ const RowShape PROSPECT_ROWS = {
         " WHERE excluded.version > prospect_summary.version"
         " AND excluded.tenant_id = prospect_summary.tenant_id",
     .columns = 14,
+    .key = 1,
 };
 
 void read_model_prospect(Rows *rows, const ProspectSummary *row) {

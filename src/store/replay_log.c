@@ -33,11 +33,15 @@ bool replay_log_head(Db *db, ReplayHead *ret, Err *err) {
     return fits || err_set(err, &ERR_INTERNAL, "projection_state has an epoch that is too long");
 }
 
-bool replay_log_set_head(Db *db, const ReplayHead *head, Err *err) {
-    Stmt *s = db_statement(db, "UPDATE projection_state SET epoch = ?, prefix = ? WHERE id = 1");
+bool replay_log_set_head(Db *db, const ReplayHead *head, int64_t before, Err *err) {
+    int64_t changed = 0;
+    Stmt *s =
+        db_statement(db, "UPDATE projection_state SET epoch = ?, prefix = ? WHERE id = 1 AND prefix = ?");
     stmt_bind_text(s, 1, span_of(head->epoch));
     stmt_bind_int(s, 2, head->head);
-    return stmt_run(s, NULL, err);
+    stmt_bind_int(s, 3, before);
+    if (!stmt_run(s, &changed, err)) return false;
+    return changed || err_set(err, &ERR_CONFLICT, "another projection has moved the log's head");
 }
 
 bool replay_log_oldest(Db *db, int64_t *ret, Err *err) {
@@ -77,7 +81,7 @@ bool replay_log_visit(Stmt *s, const ReplayVisitor *visitor, Err *err) {
 bool replay_log_read(Db *db, int64_t after, int64_t upto, int64_t limit, const ReplayVisitor *visitor,
                      Err *err) {
     Stmt *s = db_statement(db, "SELECT sequence, body FROM replay_log WHERE sequence > ? AND sequence <= ?"
-                               " ORDER BY sequence LIMIT ?");
+                               " ORDER BY sequence {limit}");
     stmt_bind_int(s, 1, after);
     stmt_bind_int(s, 2, upto);
     stmt_bind_int(s, 3, limit);

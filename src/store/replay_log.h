@@ -19,8 +19,8 @@ typedef struct ReplayHead {
     int64_t head;
 } ReplayHead;
 bool replay_log_head(Db *db, ReplayHead *ret, Err *err);
-/* Only the projection: stores both. */
-bool replay_log_set_head(Db *db, const ReplayHead *head, Err *err);
+/* Only the projection: stores both. before: the head that it knows; ERR_CONFLICT where that is another one by now. */
+bool replay_log_set_head(Db *db, const ReplayHead *head, int64_t before, Err *err);
 /* The lowest number kept; head + 1 where the log is empty. */
 bool replay_log_oldest(Db *db, int64_t *ret, Err *err);
 

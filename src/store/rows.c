@@ -1,6 +1,7 @@
 #include "store/rows.h"
 
 #include "base/buf.h"
+#include "base/map.h"
 
 /* A batch is cut into these, so that a handful of statement texts serve every count. */
 static const size_t GROUPS[] = {32, 8, 1};
@@ -87,14 +88,50 @@ static bool insert_group(Rows *rows, size_t group, const Cell *cells, Db *db, Er
     return stmt_run(s, NULL, err);
 }
 
-bool rows_flush(Rows *rows, Db *db, Err *err) {
-    size_t columns = (size_t)rows->shape->columns, done = 0, count = rows->count / columns;
+static bool insert_all(Rows *rows, const Cell *cells, size_t count, Db *db, Err *err) {
+    size_t columns = (size_t)rows->shape->columns, done = 0;
     for (size_t group = 0; group < COUNT(GROUPS); group++)
         for (; count - done >= GROUPS[group]; done += GROUPS[group])
-            if (!insert_group(rows, group, rows->cells + done * columns, db, err)) {
-                rows_clear(rows);
-                return false;
-            }
-    rows_clear(rows);
+            if (!insert_group(rows, group, cells + done * columns, db, err)) return false;
     return true;
+}
+
+static Span key_of(const Rows *rows, const Cell *cells, Buf *key) {
+    buf_clear(key);
+    for (int i = 0; i < rows->shape->key; i++) {
+        buf_append(key, &cells[i].number, sizeof cells[i].number);
+        buf_append(key, &cells[i].bytes.len, sizeof cells[i].bytes.len);
+        buf_span(key, cells[i].bytes);
+    }
+    return buf_view(key);
+}
+
+/* PostgreSQL refuses a statement that would change one row twice. So the first row of each key goes in first, then
+ * the second of each that has one, and so on; the order within a key is kept. */
+static bool insert_in_turns(Rows *rows, size_t count, Db *db, Err *err) {
+    size_t columns = (size_t)rows->shape->columns, size = columns * sizeof(Cell), left = count;
+    Cell *now = must(calloc(count + 1, size));
+    AUTO_BUF key = {0};
+    bool ok = true;
+    while (ok && left) {
+        AUTO(Map) seen = map_new();
+        size_t taken = 0, kept = 0;
+        for (size_t i = 0; i < left; i++) {
+            Cell *row = rows->cells + i * columns;
+            bool again = map_put(seen, key_of(rows, row, &key), rows);
+            memmove(again ? rows->cells + kept++ * columns : now + taken++ * columns, row, size);
+        }
+        ok = insert_all(rows, now, taken, db, err);
+        left = kept;
+    }
+    free(now);
+    return ok;
+}
+
+bool rows_flush(Rows *rows, Db *db, Err *err) {
+    size_t count = rows_count(rows);
+    bool ok = rows->shape->key && db_dialect(db) != DB_SQLITE ? insert_in_turns(rows, count, db, err)
+                                                              : insert_all(rows, rows->cells, count, db, err);
+    rows_clear(rows);
+    return ok;
 }

@@ -1,4 +1,5 @@
-/* Rows of one table that are inserted together: many rows per statement.
+/* Rows of one table that are inserted together: many rows per statement. (T-SQL has no ON CONFLICT: there the same
+ * rows are the source of a MERGE, of at most 2,100 parameters.)
  *
  * libsqliteodbc prepares a statement anew at each execution, whatever the application does, so that a row of
  * its own statement costs more in parsing than in writing. Cells borrow their bytes until rows_flush() or
@@ -11,6 +12,7 @@ typedef struct RowShape {
     const char *insert;   /* "INSERT INTO t (a, b) VALUES " */
     const char *conflict; /* behind the rows: " ON CONFLICT ...", or "" */
     int columns;
+    int key; /* how many of them, from the first, are the key that conflict changes rows by; 0: it changes none */
 } RowShape;
 
 Rows *rows_new(const RowShape *shape); /* the shape must outlive it */

@@ -2,8 +2,8 @@
  *
  * Rotation (RFC 9700, section 4.14.2): each refresh token works once and gives the next one of its family.
  * When a used one comes again, either the user or a thief is late, and nobody can tell who: the family ends
- * and the user signs in again. Expired rows are taken away as new ones come, a few at a time, so that no job
- * is needed for it. */
+ * and the user signs in again. Two gateways that are shown one token at the same moment are kept apart by the lock
+ * of its row. Expired rows are taken away as new ones come, a few at a time, so that no job is needed for it. */
 #include "store/user_sessions.h"
 
 #include "base/uuid.h"
@@ -17,7 +17,7 @@ static void make_secret(char out[SECRET_TEXT]) {
     out[SECRET_TEXT - 1] = 0;
 }
 
-enum { HASH_TEXT = 65 };
+enum { HASH_TEXT = 65, EXPIRED_AT_ONCE = 100 };
 static void hash_secret(Span secret, char out[HASH_TEXT]) {
     static const char HEX[] = "0123456789abcdef";
     unsigned char digest[32];
@@ -34,11 +34,16 @@ static bool settle(Users *users, bool ok, Err *err) {
     return false;
 }
 
+/* On a server another gateway may be at it: it takes the rows that this one leaves out. */
 static bool delete_expired(Users *users, const char *sql, int64_t now, Err *err) {
     Stmt *s = db_statement(users_db(users), sql);
     stmt_bind_int(s, 1, now);
+    stmt_bind_int(s, 2, EXPIRED_AT_ONCE);
     return stmt_run(s, NULL, err);
 }
+#define DELETE_EXPIRED(table, key)                                                                           \
+    "delete from " table " where " key " in (select " key " from " table                                    \
+    "{skipped} where expires_at < ? order by expires_at {limit}{free})"
 
 static bool insert_token(Users *users, Span family, int64_t expires, char token[SECRET_TEXT], Err *err) {
     char hash[HASH_TEXT];
@@ -69,8 +74,8 @@ bool refresh_issue(Users *users, const User *user, int64_t now, int64_t life_us,
     Uuid id = uuid_v4();
     uuid_format(&id, family);
     if (!db_begin(users_db(users), err)) return false;
-    bool ok = delete_expired(users, "delete from refresh_token where expires_at < ?", now, err) &&
-              delete_expired(users, "delete from refresh_family where expires_at < ?", now, err) &&
+    bool ok = delete_expired(users, DELETE_EXPIRED("refresh_token", "token_hash"), now, err) &&
+              delete_expired(users, DELETE_EXPIRED("refresh_family", "family_id"), now, err) &&
               insert_family(users, user, span_of(family), now + life_us, err) &&
               insert_token(users, span_of(family), now + life_us, token, err);
     return settle(users, ok, err);
@@ -84,8 +89,8 @@ typedef struct Held {
 
 static bool find_token(Users *users, const char *hash, Held *ret, Err *err) {
     Stmt *s = db_statement(
-        users_db(users), "select f.family_id, f.user_id, t.used, f.revoked, t.expires_at from refresh_token t"
-                         " join refresh_family f on f.family_id = t.family_id where t.token_hash = ?");
+        users_db(users), "select f.family_id, f.user_id, t.used, f.revoked, t.expires_at from refresh_token t{locked}"
+                         " join refresh_family f on f.family_id = t.family_id where t.token_hash = ?{lock}");
     stmt_bind_text(s, 1, span_of(hash));
     if (!stmt_run(s, NULL, err)) return false;
     if (!stmt_row(s, err)) return err_set(err, &ERR_UNAUTHENTICATED, "unknown refresh token");
@@ -150,7 +155,7 @@ bool ticket_issue(Users *users, const TicketGrant *grant, int64_t now, char tick
     make_secret(ticket);
     hash_secret(span_of(ticket), hash);
     if (!db_begin(users_db(users), err)) return false;
-    bool ok = delete_expired(users, "delete from ticket where expires_at < ?", now, err);
+    bool ok = delete_expired(users, DELETE_EXPIRED("ticket", "ticket_hash"), now, err);
     Stmt *s =
         db_statement(users_db(users), "insert into ticket (ticket_hash, user_id, tenant_id, scopes, origin,"
                                       " session_expires_at, expires_at) values (?, ?, ?, ?, ?, ?, ?)");
@@ -167,7 +172,7 @@ bool ticket_issue(Users *users, const TicketGrant *grant, int64_t now, char tick
 static bool read_ticket(Users *users, Span hash, TicketGrant *ret, int64_t *expires_at, Err *err) {
     Stmt *s = db_statement(users_db(users),
                            "select user_id, tenant_id, scopes, origin, session_expires_at, expires_at"
-                           " from ticket where ticket_hash = ?");
+                           " from ticket{locked} where ticket_hash = ?{lock}");
     stmt_bind_text(s, 1, hash);
     if (!stmt_run(s, NULL, err)) return false;
     if (!stmt_row(s, err)) return err_set(err, &ERR_UNAUTHENTICATED, "unknown ticket");

@@ -10,63 +10,12 @@ import { after, before, test } from 'node:test';
 import { Client } from './kit/client.mjs';
 import { Installation, PROGRAMS } from './kit/installation.mjs';
 import { decode } from './kit/protobuf.mjs';
+import { Subscriber } from './kit/subscriber.mjs';
 import { SHORT, eventually, sleep } from './kit/wait.mjs';
-import { EventSocket } from './kit/websocket.mjs';
 
 const ROWS = SHORT ? 300 : 3000;
 const HEADER = 'firstName,lastName,email,phone,notes\n';
 const it = { accepted: 0 };
-
-/** A subscriber as a good client is: resumes after its position, drops what it has by event id, survives everything. */
-class Subscriber {
-  events = [];
-  ids = new Set();
-  position;
-  resyncs = [];
-  running = true;
-
-  constructor(client) {
-    this.client = client;
-    this.done = this.#run();
-  }
-
-  async #run() {
-    while (this.running) {
-      try {
-        await this.#connect();
-      } catch {
-        await sleep(50);
-      }
-    }
-  }
-
-  async #connect() {
-    const socket = await EventSocket.open(this.client);
-    this.socket = socket;
-    socket.ws.on('message', (bytes) => this.#take(decode('ServerFrame', bytes)));
-    socket.send({ subscribe: { id: 1, after: this.position ?? 0, epoch: this.epoch ?? '' } });
-    this.epoch = socket.epoch;
-    await new Promise((done) => (socket.ws.closed ? done() : socket.ws.once('close', done)));
-  }
-
-  #take({ events, resyncRequired }) {
-    if (resyncRequired) this.resyncs.push(resyncRequired);
-    if (!events) return;
-    for (const event of events.events) {
-      if (this.ids.has(event.eventId)) continue;
-      this.ids.add(event.eventId);
-      this.events.push(event);
-      this.onEvent?.(event);
-    }
-    this.position = Math.max(this.position ?? 0, events.position);
-  }
-
-  async stop() {
-    this.running = false;
-    this.socket?.close();
-    await this.done;
-  }
-}
 
 /** Rows with known faults: every 50th repeats the e-mail of the one before in capitals, every 70th has no last name. */
 function makeFile(round) {

@@ -111,7 +111,7 @@ void test_postgres_again(TestPostgres *p) {
                     (char *)"-cunix_socket_directories=",
                     (char *)"-cfsync=off",
                     (char *)"-cfull_page_writes=off",
-                    (char *)"-cmax_connections=120",
+                    (char *)"-cmax_connections=150",
                     (char *)"-cshared_buffers=64MB",
                     NULL};
     p->server = start(p, "postgres", args);

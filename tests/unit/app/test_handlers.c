@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "events/v1/prospect.pb-c.h"
-#include "queue/queue_files.h"
+#include "queue/queue_place.h"
 #include "store/migrations_write.h"
 #include "wire/envelope.h"
 #include "wire/message.h"
@@ -49,9 +49,9 @@ static void close_service(World *w) {
 static World world_open(void) {
     World w = {.home = test_folder()};
     Err err = {0};
-    QueueFiles files;
+    QueuePlace files;
     log_start("test", LOG_ERROR + 1);
-    REQUIRE(CHECK_OK(queue_files("sql:", w.home, &files, &err) &&
+    REQUIRE(CHECK_OK(queue_place("sql:", w.home, &files, &err) &&
                          db_open(files.queue, (DbOptions){.relaxed = true}, &w.queue, &err) &&
                          queue_migrate(w.queue, &err),
                      &err));

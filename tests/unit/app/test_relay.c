@@ -2,8 +2,10 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "kit/test.h"
+#include "kit/engine.h"
 #include "store/migrations_relay.h"
+#include "store/migrations_write.h"
+#include "store/outbox.h"
 #include "wire/envelope.h"
 #include <stdio.h>
 
@@ -74,27 +76,26 @@ static void ring(void *user, const char *text) {
 
 static void start(World *w) {
     Err err = {0};
-    const RelayOptions options = {
-        .numbers = w->numbers, .outbox = w->outbox, .publish = publish, .ring = ring, .user = w};
+    const RelayOptions options = {.numbers = w->numbers,
+                                  .outbox = w->outbox,
+                                  .owner = "a",
+                                  .publish = publish,
+                                  .ring = ring,
+                                  .user = w};
     w->relay = relay_free(w->relay);
     REQUIRE(CHECK_OK(relay_open(&options, w->now, &w->relay, &err), &err));
     w->now += 4 * S; /* nobody contradicts */
 }
 
-static World *world_new(const char *name) {
+/* Two files, or two connections to one database. */
+static World *world_new(void) {
     World *w = must(calloc(1, sizeof *w));
     Err err = {0};
-    char url[300];
     w->now = 1000 * S;
-    snprintf(url, sizeof url, "sqlite:%s/%s-relay.db", test_folder(), name);
-    REQUIRE(CHECK_OK(db_open(url, (DbOptions){0}, &w->numbers, &err), &err));
-    REQUIRE(CHECK_OK(relay_migrate(w->numbers, &err), &err));
-    snprintf(url, sizeof url, "sqlite:%s/%s-write.db", test_folder(), name);
-    REQUIRE(CHECK_OK(db_open(url, (DbOptions){0}, &w->outbox, &err), &err));
-    REQUIRE(CHECK_OK(
-        db_execute(w->outbox, "CREATE TABLE outbox (outbox_id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB)",
-                   &err),
-        &err));
+    const char *url = test_database();
+    w->outbox = test_db_open(url, (DbOptions){0});
+    w->numbers = test_db_open(test_engine() == DB_SQLITE ? test_database() : url, (DbOptions){0});
+    REQUIRE(CHECK_OK(write_migrate(w->outbox, &err) && relay_migrate(w->numbers, &err), &err));
     start(w);
     return w;
 }
@@ -112,18 +113,16 @@ static void commit(World *w, int count) {
     Err err = {0};
     REQUIRE(db_begin(w->outbox, &err));
     for (int i = 0; i < count; i++) {
-        char id[32];
-        uint8_t packed[256];
+        char id[32], subject[32];
         Events__V1__Envelope e = EVENTS__V1__ENVELOPE__INIT;
         snprintf(id, sizeof id, "event-%d", i);
         e.event_id = id;
         e.event_type = (char *)"ProspectCreated";
         e.tenant_id = (char *)"t";
-        e.subject = (char *)"prospect/1";
+        snprintf(subject, sizeof subject, "prospect/%d", i % 37);
+        e.subject = subject;
         e.subject_version = 3;
-        Stmt *s = db_statement(w->outbox, "INSERT INTO outbox (body) VALUES (?)");
-        stmt_bind_blob(s, 1, span_bytes(packed, events__v1__envelope__pack(&e, packed)));
-        REQUIRE(CHECK_OK(stmt_run(s, NULL, &err), &err));
+        REQUIRE(CHECK_OK(outbox_append(w->outbox, &e, 1, &err), &err));
     }
     REQUIRE(CHECK_OK(db_commit(w->outbox, &err), &err));
 }
@@ -154,7 +153,7 @@ static void hear_held(World *w, int64_t held) {
 }
 
 static void publishes_in_order_and_announces(void) {
-    AUTO(World) w = world_new("order");
+    AUTO(World) w = world_new();
     commit(w, 3);
     turn(w);
     check_seen(w, 1, 3);
@@ -175,7 +174,7 @@ static void publishes_in_order_and_announces(void) {
 }
 
 static void a_topic_that_is_down_loses_nothing(void) {
-    AUTO(World) w = world_new("down");
+    AUTO(World) w = world_new();
     w->down = 12;
     commit(w, 5);
     int64_t begun = w->now;
@@ -193,7 +192,7 @@ static void a_topic_that_is_down_loses_nothing(void) {
 }
 
 static void unpublished_events_go_out_after_a_crash(void) {
-    AUTO(World) w = world_new("crash");
+    AUTO(World) w = world_new();
     commit(w, 4);
     turn(w);
     check_seen(w, 1, 4);
@@ -203,9 +202,11 @@ static void unpublished_events_go_out_after_a_crash(void) {
     start(w);
     turn(w);
     check_seen(w, 5, 7);
-    start(w); /* not marked: again, the receivers know them */
+    start(
+        w); /* files are marked when it is quiet: again, the receivers know them; a server after each batch */
     turn(w);
-    check_seen(w, 5, 7);
+    if (test_engine() == DB_SQLITE) check_seen(w, 5, 7);
+    CHECK(w->seen_count == 0);
     Err err = {0};
     CHECK_OK(relay_close(w->relay, &err), &err);
     start(w);
@@ -214,7 +215,7 @@ static void unpublished_events_go_out_after_a_crash(void) {
 }
 
 static void what_is_published_is_stored_when_it_gets_quiet(void) {
-    AUTO(World) w = world_new("quiet");
+    AUTO(World) w = world_new();
     commit(w, 2);
     turn(w);
     check_seen(w, 1, 2);
@@ -230,9 +231,7 @@ static void what_is_published_is_stored_when_it_gets_quiet(void) {
 static void a_refused_event_gives_its_number_away(void) {
     static const int64_t BAD[] = {1, 2, 50, 99, 100};
     for (size_t i = 0; i < COUNT(BAD); i++) {
-        char name[32];
-        snprintf(name, sizeof name, "bad%zu", i);
-        AUTO(World) w = world_new(name);
+        AUTO(World) w = world_new();
         w->bad = BAD[i];
         commit(w, 100);
         turn(w);
@@ -249,7 +248,7 @@ static void a_refused_event_gives_its_number_away(void) {
 }
 
 static void big_batches_are_split(void) {
-    AUTO(World) w = world_new("split");
+    AUTO(World) w = world_new();
     w->most = 7;
     commit(w, 100);
     turn(w);
@@ -273,7 +272,7 @@ static const struct {
 };
 
 static void repairs_are_merged_and_clipped(void) {
-    AUTO(World) w = world_new("repair");
+    AUTO(World) w = world_new();
     commit(w, 10);
     turn(w);
     check_seen(w, 1, 10);
@@ -295,7 +294,7 @@ static void repairs_are_merged_and_clipped(void) {
 }
 
 static void a_contradiction_stops_publishing(void) {
-    AUTO(World) w = world_new("mismatch");
+    AUTO(World) w = world_new();
     commit(w, 2);
     turn(w);
     check_seen(w, 1, 2);
@@ -316,7 +315,7 @@ static void a_contradiction_stops_publishing(void) {
 }
 
 static void a_start_waits_for_the_projection(void) {
-    AUTO(World) w = world_new("start");
+    AUTO(World) w = world_new();
     turn(w);
     w->now += 100 * S;
     start(w);
@@ -332,7 +331,9 @@ static void a_start_waits_for_the_projection(void) {
 
 /* relay.db was lost while the projection is down: only the projection can say that these rows had numbers. */
 static void a_lost_numbering_waits_for_the_projection(void) {
-    AUTO(World) w = world_new("lost");
+    if (test_engine() != DB_SQLITE)
+        return; /* where numbers and rows are in one database neither is lost alone */
+    AUTO(World) w = world_new();
     commit(w, 3);
     start(w);
     w->now += 1000 * S;
@@ -350,7 +351,8 @@ static void a_lost_numbering_waits_for_the_projection(void) {
 }
 
 static void an_outbox_that_is_older_than_the_numbers_is_refused(void) {
-    AUTO(World) w = world_new("older");
+    if (test_engine() != DB_SQLITE) return;
+    AUTO(World) w = world_new();
     Err err = {0};
     commit(w, 3);
     turn(w);
@@ -365,9 +367,10 @@ static void an_outbox_that_is_older_than_the_numbers_is_refused(void) {
     CHECK(!relay_open(&options, w->now, &relay, &err) && err_is(&err, &ERR_CONFIG));
 }
 
-SUITE("relay", TEST(publishes_in_order_and_announces), TEST(a_topic_that_is_down_loses_nothing),
-      TEST(unpublished_events_go_out_after_a_crash), TEST(what_is_published_is_stored_when_it_gets_quiet),
-      TEST(a_refused_event_gives_its_number_away), TEST(big_batches_are_split),
-      TEST(repairs_are_merged_and_clipped), TEST(a_contradiction_stops_publishing),
-      TEST(a_start_waits_for_the_projection), TEST(a_lost_numbering_waits_for_the_projection),
-      TEST(an_outbox_that_is_older_than_the_numbers_is_refused));
+SUITE_ON_ENGINES("relay", TEST(publishes_in_order_and_announces), TEST(a_topic_that_is_down_loses_nothing),
+                 TEST(unpublished_events_go_out_after_a_crash),
+                 TEST(what_is_published_is_stored_when_it_gets_quiet),
+                 TEST(a_refused_event_gives_its_number_away), TEST(big_batches_are_split),
+                 TEST(repairs_are_merged_and_clipped), TEST(a_contradiction_stops_publishing),
+                 TEST(a_start_waits_for_the_projection), TEST(a_lost_numbering_waits_for_the_projection),
+                 TEST(an_outbox_that_is_older_than_the_numbers_is_refused));

@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "base/text.h"
-#include "kit/test.h"
+#include "kit/engine.h"
 #include "store/event_queries.h"
 #include "store/migrations_read.h"
 #include <stdio.h>
@@ -53,11 +53,8 @@ static void insert(Db *db, size_t i) {
 }
 
 static Db *open_filled(void) {
-    char url[128];
-    Db *db = NULL;
+    Db *db = test_db_open(test_database(), (DbOptions){0});
     Err err = {0};
-    snprintf(url, sizeof url, "sqlite:%s/read.db", test_folder());
-    REQUIRE(CHECK_OK(db_open(url, (DbOptions){0}, &db, &err), &err));
     REQUIRE(CHECK_OK(read_migrate(db, &err), &err));
     for (size_t i = 0; i < COUNT(ROWS); i++) insert(db, i);
     return db;
@@ -200,4 +197,4 @@ static void outcomes(void) {
     CHECK(err_is(&foreign, &ERR_NOT_FOUND));
 }
 
-SUITE("prospect_queries", TEST(pages), TEST(words), TEST(one), TEST(log_reads), TEST(outcomes));
+SUITE_ON_ENGINES("prospect_queries", TEST(pages), TEST(words), TEST(one), TEST(log_reads), TEST(outcomes));

@@ -1,17 +1,13 @@
-#include "kit/test.h"
+#include "kit/engine.h"
 #include "store/command_done.h"
 #include "store/migrations_write.h"
 #include "store/outbox.h"
 #include "store/prospects.h"
 
-#include <stdio.h>
-
 static Db *open_write(void) {
-    char url[256];
-    Db *db = NULL;
+    Db *db = test_db_open(test_database(), (DbOptions){0});
     Err err = {0};
-    snprintf(url, sizeof url, "sqlite:%s/write.db", test_folder());
-    REQUIRE(CHECK_OK(db_open(url, (DbOptions){0}, &db, &err) && write_migrate(db, &err), &err));
+    REQUIRE(CHECK_OK(write_migrate(db, &err), &err));
     return db;
 }
 
@@ -125,4 +121,4 @@ static void outbox(void) {
     CHECK(stmt_int(s, 6) == 77);
 }
 
-SUITE("prospects", TEST(insert_and_load), TEST(updates), TEST(done_commands), TEST(outbox));
+SUITE_ON_ENGINES("prospects", TEST(insert_and_load), TEST(updates), TEST(done_commands), TEST(outbox));

@@ -1,23 +1,19 @@
-/* Users, refresh families and tickets on a real file. */
+/* Users, refresh families and tickets on real engines. */
 #include "store/user_sessions.h"
 #include "store/users.h"
 
-#include "kit/test.h"
+#include "kit/engine.h"
 #include "store/password.h"
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define NOW  ((int64_t)1800000000 * 1000000)
 #define LIFE ((int64_t)3600 * 1000000)
 
-static void url_in(const char *folder, char url[128]) {
-    snprintf(url, 128, "sqlite:%s/users.db", folder);
-}
-
-static Users *open_with_ada(void) {
-    char url[128];
+static Users *open_with_ada_at(const char *url) {
     Users *users = NULL;
     Err err = {0};
-    url_in(test_folder(), url);
     REQUIRE(CHECK_OK(users_open(url, &users, &err), &err));
     CHECK_OK(tenant_add(users, SPAN("demo"), &err), &err);
     CHECK_OK(tenant_add(users, SPAN("demo"), &err), &err); /* again is fine */
@@ -25,6 +21,10 @@ static Users *open_with_ada(void) {
                       SPAN("correct horse"), &err),
              &err);
     return users;
+}
+
+static Users *open_with_ada(void) {
+    return open_with_ada_at(test_database());
 }
 
 static void adding(void) {
@@ -160,5 +160,62 @@ static void passwords(void) {
     CHECK(!password_verify(NULL, SPAN("the password of nobody")));
 }
 
-SUITE("users", TEST(adding), TEST(login), TEST(reuse_revokes_the_family), TEST(refresh_ends), TEST(tickets),
-      TEST(passwords));
+/* Gateways that are shown one secret at the same moment: how many of them take it. */
+enum { GATEWAYS = 6 };
+static int takers(const char *url, const char *secret, bool (*take)(Users *users, const char *secret)) {
+    pid_t pids[GATEWAYS];
+    int taken = 0;
+    for (int i = 0; i < GATEWAYS; i++) {
+        if ((pids[i] = fork())) continue;
+        Users *users = NULL;
+        Err err = {0};
+        _exit(users_open(url, &users, &err) ? !take(users, secret) : 2);
+    }
+    for (int i = 0; i < GATEWAYS; i++) {
+        int status = -1;
+        CHECK(waitpid(pids[i], &status, 0) == pids[i] && WIFEXITED(status) && WEXITSTATUS(status) < 2);
+        taken += status == 0;
+    }
+    return taken;
+}
+
+static bool take_ticket(Users *users, const char *ticket) {
+    return takes(users, ticket, "https://a", NOW);
+}
+static bool rotate(Users *users, const char *token) {
+    char next[SECRET_TEXT];
+    User user;
+    Err err = {0};
+    return refresh_rotate(users, span_of(token), NOW, LIFE, &user, next, &err);
+}
+
+static void one_secret_at_many_gateways(void) {
+    const char *url = test_database();
+    AUTO(Users) users = open_with_ada_at(url);
+    TicketGrant grant = {.user_id = "u", .tenant_id = "demo", .scopes = "operator", .origin = "https://a"};
+    char secret[SECRET_TEXT];
+    User ada;
+    Err err = {0};
+    REQUIRE(CHECK_OK(ticket_issue(users, &grant, NOW, secret, &err), &err));
+    CHECK(takers(url, secret, take_ticket) == 1);
+    REQUIRE(user_login(users, SPAN("ada"), SPAN("correct horse"), &ada, &err));
+    REQUIRE(CHECK_OK(refresh_issue(users, &ada, NOW, LIFE, secret, &err), &err));
+    CHECK(takers(url, secret, rotate) == 1);
+}
+
+/* What has expired goes as new comes, a hundred at a time. */
+static void expired_rows_go(void) {
+    AUTO(Users) users = open_with_ada();
+    TicketGrant grant = {.user_id = "u", .tenant_id = "demo", .scopes = "operator", .origin = "https://a"};
+    char secret[SECRET_TEXT];
+    Err err = {0};
+    for (int i = 0; i < 150; i++) REQUIRE(CHECK_OK(ticket_issue(users, &grant, NOW, secret, &err), &err));
+    static const int LEFT[] = {51, 2, 3};
+    for (size_t i = 0; i < COUNT(LEFT); i++) {
+        REQUIRE(CHECK_OK(ticket_issue(users, &grant, NOW + LIFE, secret, &err), &err));
+        CHECK(test_db_number(users_db(users), "select count(*) from ticket") == LEFT[i]);
+    }
+}
+
+SUITE_ON_ENGINES("users", TEST(adding), TEST(login), TEST(reuse_revokes_the_family), TEST(refresh_ends),
+                 TEST(tickets), TEST(one_secret_at_many_gateways), TEST(expired_rows_go), TEST(passwords));

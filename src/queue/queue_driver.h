@@ -1,0 +1,22 @@
+/* What an engine does for the handling side. Inside queue/ only. */
+#pragma once
+#include "queue/queue.h"
+#include "queue/queue_place.h"
+
+typedef struct QueueDriver {
+    void *(*free)(void *receiver);
+    bool (*claim)(void *receiver, size_t most, int64_t lease_ms, QueueMessage **ret, size_t *count, Err *err);
+    bool (*complete)(void *receiver, const int64_t *queue_ids, size_t count, Err *err);
+    bool (*release)(void *receiver, int64_t queue_id, int64_t delay_ms, bool counts, Err *err);
+    bool (*dead_letter)(void *receiver, int64_t queue_id, const char *reason, Err *err);
+    int64_t (*next_due_ms)(void *receiver);
+} QueueDriver;
+
+/* First member of each engine's own. */
+struct QueueReceiver {
+    const QueueDriver *driver;
+};
+
+/* False: *ret is half made (or NULL) and is to be freed. */
+bool queue_files_receiver_open(const QueuePlace *place, QueueReceiver **ret, Err *err);
+bool queue_tables_receiver_open(const QueuePlace *place, const char *owner, QueueReceiver **ret, Err *err);

@@ -1,0 +1,72 @@
+// A PostgreSQL of its own: a data folder in a temporary place, a free port of loopback. Debian's package postgresql has
+// the programs; as root it runs as the user postgres. It does not sync: no test here cuts the power.
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { eventually } from './wait.mjs';
+
+const HOME = '/usr/lib/postgresql';
+const BIN = existsSync(HOME) ? path.join(HOME, readdirSync(HOME).sort().at(-1), 'bin') : '';
+
+function serverUser() {
+  if (process.getuid() !== 0) return {};
+  const [, , uid, gid] = readFileSync('/etc/passwd', 'utf8').split('\n').find((line) => line.startsWith('postgres:')).split(':');
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+export class Postgres {
+  folder = mkdtempSync(path.join(tmpdir(), 'events-postgres-'));
+  user = serverUser();
+
+  static async start(...databases) {
+    const it = new Postgres();
+    if (it.user.uid) chownSync(it.folder, it.user.uid, it.user.gid);
+    it.data = path.join(it.folder, 'data');
+    execFileSync(path.join(BIN, 'initdb'), ['-D', it.data, '-A', 'trust', '-U', 'postgres', '--no-sync', '--no-locale', '-E', 'UTF8'],
+      { ...it.user, cwd: '/', stdio: 'ignore' });
+    const probe = net.createServer().listen(0, '127.0.0.1');
+    await once(probe, 'listening');
+    it.port = probe.address().port;
+    await new Promise((done) => probe.close(done));
+    await it.up();
+    for (const name of databases) it.sql('postgres', `CREATE DATABASE ${name}`);
+    return it;
+  }
+
+  async up() {
+    const log = openSync(path.join(this.folder, 'log'), 'a');
+    const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'full_page_writes=off'];
+    this.server = spawn(path.join(BIN, 'postgres'), ['-D', this.data, '-p', this.port, ...settings.flatMap((s) => ['-c', s])],
+      { ...this.user, cwd: '/', stdio: ['ignore', log, log] });
+    this.exited = once(this.server, 'exit');
+    await eventually('PostgreSQL', () => this.sql('postgres', 'SELECT 1') === '1', 30000);
+  }
+
+  /** As a crash of the server: every connection breaks at once; what was committed stays. */
+  async down() {
+    this.server.kill('SIGQUIT');
+    await this.exited;
+  }
+
+  async restart() {
+    await this.down();
+    await this.up();
+  }
+
+  sql(database, text) {
+    return execFileSync(path.join(BIN, 'psql'), ['-h', '127.0.0.1', '-p', this.port, '-U', 'postgres', '-d', database, '-Atqc', text],
+      { stdio: ['ignore', 'pipe', 'pipe'] }).toString().trim();
+  }
+
+  url(database) {
+    return `postgresql://postgres@127.0.0.1:${this.port}/${database}`;
+  }
+
+  async stop() {
+    await this.down();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
