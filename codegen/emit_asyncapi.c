@@ -8,8 +8,6 @@
 #define CLIENT_FRAME ".events.v1.ClientFrame"
 #define SERVER_FRAME ".events.v1.ServerFrame"
 
-enum { PARTS_MAX = 64 };
-
 static void ref(JsonWriter *w, const char *pattern, const char *name) {
     json_object(w);
     member_ref(w, pattern, name);
@@ -205,17 +203,18 @@ static void write_schema(const Contract *c, const Message *m, const SchemaStyle 
 
 /* Events and their parts as JSON; parts of frames ("EnvelopeFrame") as protobuf. */
 static void write_schemas(const Contract *c, JsonWriter *w) {
-    const Message *parts[PARTS_MAX], *frame = contract_message(c, SERVER_FRAME);
+    const Message **parts = schema_parts_room(c), *frame = contract_message(c, SERVER_FRAME);
     size_t count = 0;
     json_name(w, "schemas");
     json_object(w);
     for (size_t i = 0; i < c->message_count; i++) {
         if (!is_event(&c->messages[i])) continue;
         write_schema(c, &c->messages[i], &(SchemaStyle){.refs = REFS}, w);
-        count = schema_parts(&c->messages[i], parts, count, PARTS_MAX);
+        count = schema_parts(&c->messages[i], parts, count, c->message_count);
     }
-    for (size_t i = 0; i < count; i++) write_schema(c, parts[i], &(SchemaStyle){.refs = REFS}, w);
-    count = frame ? schema_parts(frame, parts, 0, PARTS_MAX) : 0;
+    for (size_t i = 0; i < count; i++)
+        if (!is_event(parts[i])) write_schema(c, parts[i], &(SchemaStyle){.refs = REFS}, w);
+    count = frame ? schema_parts(frame, parts, 0, c->message_count) : 0;
     for (size_t i = 0; i < count; i++)
         if (parts[i]->has_json)
             write_schema(c, parts[i], &(SchemaStyle){.refs = "#/components/schemas/*Frame", .frames = true},

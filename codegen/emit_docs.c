@@ -224,7 +224,7 @@ static void write_problems(Buf *out) {
     section("problems", "Problems",
             "Errors are <code>application/problem+json</code> (RFC 9457). <code>type</code> is "
             "<code>/problems/</code> and a code; where fields are at fault, <code>errors</code> names each "
-            "of them once, "
+            "of them once, by its path (<code>place.street</code>, <code>guests[2]</code>), "
             "with a code and words for people.",
             out);
     html_table(out, "Codes of problems", "Code|Status|The same call may succeed later");

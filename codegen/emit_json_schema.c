@@ -7,8 +7,6 @@
 
 #define SCHEMA_FILES "/schemas/*.json"
 
-enum { PARTS_MAX = 64 };
-
 static void write_head(const char *name, JsonWriter *w) {
     AUTO_BUF id = {0};
     buf_printf(&id, "/schemas/%s.json", name);
@@ -19,8 +17,8 @@ static void write_head(const char *name, JsonWriter *w) {
 }
 
 static void write_parts(const Contract *c, const Message *m, const SchemaStyle *style, JsonWriter *w) {
-    const Message *parts[PARTS_MAX];
-    size_t count = schema_parts(m, parts, 0, PARTS_MAX);
+    const Message **parts = schema_parts_room(c);
+    size_t count = schema_parts(m, parts, 0, c->message_count);
     if (!count) return;
     json_name(w, "$defs");
     json_object(w);

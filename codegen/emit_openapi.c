@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REFS "#/components/schemas/*"
+#define REFS       "#/components/schemas/*"
+#define INPUT_REFS "#/components/schemas/*Input"
 
 enum { FAULTS_MAX = 24 };
 
@@ -261,23 +262,50 @@ static void write_paths(const Contract *c, JsonWriter *w) {
 
 /* --- components --- */
 
+static bool is_input(const Message *m) {
+    return m->wanted && m->has_json && (is_command(m) || rest_call_takes(m->name));
+}
+
+static const SchemaStyle OUTPUT = {.refs = REFS}, INPUT = {.refs = INPUT_REFS, .input = true};
+
+/* What callers send is checked more strictly than what we answer with, also where both hold the same part:
+ * "Place" is ours, "PlaceInput" theirs. */
+static void write_input_parts(const Contract *c, JsonWriter *w) {
+    const Message **parts = schema_parts_room(c);
+    size_t count = 0;
+    for (size_t i = 0; i < c->message_count; i++)
+        if (is_input(&c->messages[i])) count = schema_parts(&c->messages[i], parts, count, c->message_count);
+    for (size_t i = 0; i < count; i++) {
+        AUTO_BUF name = {0};
+        buf_printf(&name, "%sInput", parts[i]->name);
+        buf_byte(&name, 0);
+        json_name(w, name.at);
+        schema_object(c, parts[i], &INPUT, w);
+    }
+}
+
+static void write_messages(const Contract *c, JsonWriter *w) {
+    for (size_t i = 0; i < c->message_count; i++) {
+        const Message *m = &c->messages[i];
+        if (!m->wanted || !m->has_json) continue;
+        json_name(w, m->name);
+        schema_object(c, m, is_input(m) ? &INPUT : &OUTPUT, w);
+    }
+    write_input_parts(c, w);
+}
+
 static void write_schemas(const Contract *c, JsonWriter *w) {
     size_t count;
     const RestCall *calls = rest_calls(&count);
     json_name(w, "schemas");
     json_object(w);
-    for (size_t i = 0; i < c->message_count; i++) {
-        const Message *m = &c->messages[i];
-        if (!m->wanted || !m->has_json) continue;
-        json_name(w, m->name);
-        schema_object(c, m, &(SchemaStyle){.refs = REFS, .input = is_command(m) || rest_call_takes(m->name)},
-                      w);
-    }
+    write_messages(c, w);
     for (size_t i = 0; i < count; i++) {
         if (!calls[i].elsewhere || !short_name(c, calls[i].body)) continue;
+        SchemaStyle style = INPUT;
+        style.without = calls[i].elsewhere;
         json_name(w, body_schema_name(&calls[i]));
-        schema_object(c, short_name(c, calls[i].body),
-                      &(SchemaStyle){.refs = REFS, .input = true, .without = calls[i].elsewhere}, w);
+        schema_object(c, short_name(c, calls[i].body), &style, w);
     }
     json_name(w, "CloudEvent");
     json_object(w);

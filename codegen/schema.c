@@ -246,6 +246,10 @@ void schema_object(const Contract *c, const Message *m, const SchemaStyle *style
     json_object_end(w);
 }
 
+const Message **schema_parts_room(const Contract *c) {
+    return must(arena_alloc(c->arena, (c->message_count + 1) * sizeof(const Message *)));
+}
+
 size_t schema_parts(const Message *m, const Message **parts, size_t count, size_t room) {
     for (size_t i = 0; i < m->field_count; i++) {
         const Message *part = m->fields[i].message;

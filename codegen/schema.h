@@ -20,6 +20,8 @@ void schema_object(const Contract *c, const Message *m, const SchemaStyle *style
 /* Adds each message that m refers to, directly or not, to the `count` parts there are, unless it is among
  * them; how many there are then, at most `room`. No message refers to itself. */
 size_t schema_parts(const Message *m, const Message **parts, size_t count, size_t room);
+/* Room for all that there can be; it is c->message_count. */
+const Message **schema_parts_room(const Contract *c);
 
 /* Is `name` one of the names in the list, which has commas between them? list may be NULL. */
 bool name_listed(const char *list, const char *name);

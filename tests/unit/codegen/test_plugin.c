@@ -258,6 +258,7 @@ static void documents(void) {
         "  uint32 legs = 3;\n"
         "  Kind kind = 4 [(field) = {required: true}];\n"
         "  google.protobuf.Timestamp born_at = 5 [(field) = {required: true}];\n"
+        "  Home home = 6;\n"
         "}\n"
         "enum Kind { KIND_UNSPECIFIED = 0; KIND_DOG = 1; }\n"
         "message Home { string street = 1; }\n"
@@ -271,6 +272,9 @@ static void documents(void) {
     } WANTED[] = {
         {"openapi.json", "\"/api/commands/AddPet\":{\"post\":{\"operationId\":\"commandAddPet\""},
         {"openapi.json", "\"x-causes\":[\"PetAdded\"]"},
+        {"openapi.json", "\"title\":\"Home\",\"$ref\":\"#/components/schemas/HomeInput\"}"},
+        {"openapi.json", "\"HomeInput\":{\"title\":\"Home\",\"type\":\"object\",\"properties\":{"},
+        {"openapi.json", "\"Home\":{\"title\":\"Home\",\"type\":\"object\",\"required\":[\"street\"],"},
         {"asyncapi.json", "\"t\":{\"address\":\"t\""},
         {"asyncapi.json", "\"subject\":\"pet/12345\""},
         {"schemas/AddPet.json", "\"description\":\"Takes a pet in.\""},
@@ -287,7 +291,8 @@ static void documents(void) {
         {"schemas/PetAdded.json", "\"anyOf\":[{\"$ref\":\"#/$defs/Home\"},{\"type\":\"null\"}]"},
         {"schemas/PetAdded.json", "\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/Home\"}"},
         {"schemas/AddPet.json", "\"description\":\"as called\",\"x-personal-data\":true"},
-        {"schemas/AddPet.json", "\"additionalProperties\":false,\"examples\":[{\"petName\":\"Rex\","},
+        {"schemas/AddPet.json", "\"additionalProperties\":false,\"$defs\":{\"Home\":{\"title\":\"Home\","},
+        {"schemas/AddPet.json", "\"examples\":[{\"petName\":\"Rex\","},
         {"schemas/PetAdded.json", "\"maximum\":9007199254740991"},
         {"docs.html", "<section class=\"message\" id=\"AddPet\""},
         {"docs.html", "<code>Watch</code><br><span class=\"quiet\">Tells of pets.</span>"},
