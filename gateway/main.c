@@ -44,6 +44,7 @@ static bool read_settings(Program *p, Err *err) {
     g->allowed_origins = config_text(c, "EVENTS_ALLOWED_ORIGINS");
     if (!proxies_read(config_text(c, "EVENTS_TRUSTED_PROXIES"), &g->proxies, err)) return false;
     g->test_endpoints = config_flag(c, "EVENTS_TEST_ENDPOINTS");
+    g->ws_deflate = config_flag(c, "EVENTS_WS_DEFLATE");
     p->queries = (QueriesOptions){config_text(c, "EVENTS_READ_DB"), config_text(c, "EVENTS_QUEUE"),
                                   service_home(p->service)};
     bool loopback =

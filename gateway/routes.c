@@ -40,14 +40,14 @@ static const Route ROUTES[] = {
     {"GET", "/docs", ACCESS_PUBLIC, BODY_NONE, 0, rest_document},
     {"GET", "/docs.css", ACCESS_PUBLIC, BODY_NONE, 0, rest_document},
     {"GET", "/ws/events", ACCESS_PUBLIC, BODY_NONE, 0, ws_events, NULL,
-     ROUTE_NO_HEAD}, /* carries a token its own way */
+     ROUTE_NO_HEAD | ROUTE_WEBSOCKET}, /* carries a token its own way */
 };
 
 /* method "*": any */
 static const Route TEST_ROUTES[] = {
     {"*", "/test/echo", ACCESS_PUBLIC, BODY_NONE, 0, test_echo, NULL, ROUTE_STREAMS},
     {"*", "/test/bytes", ACCESS_OPTIONAL, BODY_ANY, COMMAND, test_bytes},
-    {"GET", "/ws/echo", ACCESS_PUBLIC, BODY_NONE, 0, test_ws_echo},
+    {"GET", "/ws/echo", ACCESS_PUBLIC, BODY_NONE, 0, test_ws_echo, NULL, ROUTE_NO_HEAD | ROUTE_WEBSOCKET},
 };
 
 static const Route STATIC_ROUTE = {"GET", "/", ACCESS_PUBLIC, BODY_NONE, 0, rest_static};
@@ -69,6 +69,7 @@ static bool has_head(const Route *route) {
 }
 
 static bool method_fits(const Route *route, Span method) {
+    if (span_is(method, "CONNECT")) return route->flags & ROUTE_WEBSOCKET;
     if (span_is(method, route->method) || !strcmp(route->method, "*")) return true;
     return span_is(method, "HEAD") && has_head(route);
 }

@@ -11,6 +11,8 @@
 enum {
     BYTES_WHOLE = 64 << 10, /* answered like any other call up to here */
     MESSAGE_MAX = 16 << 20,
+    WS_WAITING = 64 << 10, /* bytes; above, it pauses */
+    WS_HEAD = 16,
 };
 static const uint64_t BYTES_MAX = (uint64_t)1 << 40;
 
@@ -119,12 +121,19 @@ void test_bytes(Request *r) {
 
 /* --- /ws/echo --- */
 
-static void echo_message(WebSocket *ws, void *user, bool text, Span bytes) {
+/* Who does not read the echo is not read from either. */
+static void ws_echo_message(WebSocket *ws, void *user, bool text, Span bytes) {
     (void)user;
-    if (!websocket_send(ws, text ? 1 : 2, bytes)) websocket_close(ws, 1013, "read more often");
+    websocket_send(ws, text ? 1 : 2, bytes);
+    if (websocket_queued(ws) > WS_WAITING) websocket_pause(ws, true);
 }
 
-static void echo_closed(WebSocket *ws, void *user) {
+static void ws_echo_drained(WebSocket *ws, void *user) {
+    (void)user;
+    websocket_pause(ws, false);
+}
+
+static void ws_echo_closed(WebSocket *ws, void *user) {
     (void)ws, (void)user;
 }
 
@@ -134,7 +143,13 @@ void test_ws_echo(Request *r) {
         websocket_refuse(r->x, &err);
         return;
     }
-    WebSocketEvents events = {.message = echo_message, .closed = echo_closed, .message_limit = MESSAGE_MAX};
-    events.queue_limit = (size_t)2 * MESSAGE_MAX + (1 << 20);
+    WebSocketEvents events = {
+        .message = ws_echo_message,
+        .drained = ws_echo_drained,
+        .closed = ws_echo_closed,
+        .message_limit = MESSAGE_MAX,
+        .queue_limit = WS_WAITING + MESSAGE_MAX + WS_HEAD,
+        .deflate = true,
+    };
     websocket_accept(r->x, NULL, &events);
 }

@@ -18,8 +18,8 @@ typedef enum BodyKind { BODY_NONE, BODY_MESSAGE /* JSON or protobuf */, BODY_ANY
 enum {
     ROUTE_COMPRESSES = 1 << 0, /* its answers may come in gzip or brotli */
     ROUTE_NO_HEAD = 1 << 1,    /* there is nothing that HEAD could tell */
-    ROUTE_STREAMS =
-        1 << 2, /* handled when the head is here: it takes the body in pieces, whatever its length */
+    ROUTE_STREAMS = 1 << 2,    /* handled with its head: it takes the body in pieces, whatever its length */
+    ROUTE_WEBSOCKET = 1 << 3,  /* HTTP/2 says CONNECT where HTTP/1.1 says GET (RFC 8441) */
 };
 
 typedef struct Route {

@@ -9,6 +9,11 @@ Blob *socket_frame(Span message, const char *epoch) {
     return websocket_frame(BINARY, message);
 }
 
+static Blob *socket_frame_deflated(Span message, const char *epoch) {
+    (void)epoch;
+    return websocket_frame_deflated(BINARY, message);
+}
+
 static bool send_frame(void *to, Blob *frame) {
     return websocket_send_frame(to, frame);
 }
@@ -22,8 +27,14 @@ static void close_socket(void *to, int code, const char *reason) {
     websocket_close(to, code, reason);
 }
 
-const SessionWire SOCKET_WIRE = {
+static const SessionWire PLAIN = {
     .form = socket_frame, .send = send_frame, .queued = queued, .close = close_socket};
+static const SessionWire DEFLATED = {
+    .form = socket_frame_deflated, .send = send_frame, .queued = queued, .close = close_socket};
+
+const SessionWire *socket_wire(const WebSocket *ws) {
+    return websocket_deflates(ws) ? &DEFLATED : &PLAIN;
+}
 
 static void message(WebSocket *ws, void *user, bool text, Span bytes) {
     (void)ws;
@@ -49,5 +60,6 @@ WebSocketEvents socket_events(Session *session) {
         .message_limit = MESSAGE_MAX,
         .queue_limit = SESSION_QUEUE,
         .heartbeat_ms = SESSION_HEARTBEAT_S * 1000,
+        .deflate = session->worker->gateway->ws_deflate,
     };
 }

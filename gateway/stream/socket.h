@@ -3,7 +3,8 @@
 #include "gateway/stream/session.h"
 #include "net/websocket.h"
 
-/* For websocket_accept(); then session_open(session, &SOCKET_WIRE, ws). */
+/* For websocket_accept(); then session_open(session, socket_wire(ws), ws). */
 WebSocketEvents socket_events(Session *session);
-extern const SessionWire SOCKET_WIRE;
+/* Two forms: as it is, and compressed, which is done once for all clients that have agreed to it. */
+const SessionWire *socket_wire(const WebSocket *ws);
 Blob *socket_frame(Span message, const char *epoch); /* its form */

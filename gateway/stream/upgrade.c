@@ -1,5 +1,5 @@
-/* upgrade.c - how a client gets from a GET to a stream: upgrade, origin, subprotocol, token; each refusal is
- * an HTTP answer, before there is a WebSocket.
+/* upgrade.c - how a client gets from a GET, or on HTTP/2 from an extended CONNECT, to a stream: upgrade,
+ * origin, subprotocol, token; each refusal is an HTTP answer, before there is a WebSocket.
  *
  * A browser cannot set a header on a WebSocket. So the token may come as a second subprotocol (never echoed:
  * it would end up in logs of proxies), or as a ticket, which is worth nothing a moment later and may thus
@@ -35,10 +35,10 @@ static void open_stream(Request *r, const Claims *claims, bool protocol) {
     Worker *worker = r->worker;
     Session *session = session_new(worker, claims);
     WebSocketEvents events = socket_events(session);
-    tracing_answered(r, 101);
+    tracing_answered(r, http_is_h2(r->x) ? 200 : 101);
     WebSocket *ws = websocket_accept(r->x, protocol ? PROTOCOL : NULL, &events);
     if (ws)
-        session_open(session, &SOCKET_WIRE, ws);
+        session_open(session, socket_wire(ws), ws);
     else
         session_discard(session);
 }

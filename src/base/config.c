@@ -36,6 +36,7 @@ static const Setting SETTINGS[] = {
     {"EVENTS_STREAM_MAX_SECONDS", "0", "streams are rolled over before a proxy cuts them; 0: never", false},
     {"EVENTS_TLS_CLIENT_CA", "", "PEM file: the gateway asks clients for a certificate that one of these has signed", false},
     {"EVENTS_TLS_CLIENT_VERIFY", "required", "required: nobody connects without one; optional: none will do", false},
+    {"EVENTS_WS_DEFLATE", "off", "on: WebSockets may be compressed (permessage-deflate), where the client offers it", false},
     {"EVENTS_DEMO_PASSWORD", "", "password of the demo user; replaces the stored one", true},
     {"EVENTS_TEST_ENDPOINTS", "off", "on: /test/echo, /test/bytes and /ws/echo, on loopback only", false},
     {"EVENTS_WEB_ROOT", "", "folder of the built web client", false},

@@ -21,6 +21,31 @@ bool text_is_utf8(Span s) {
     return true;
 }
 
+/* The first byte of a character of several (RFC 3629 section 4). */
+static bool utf8_begin(Utf8 *u, unsigned char c) {
+    if (c < 0xc2 || c > 0xf4) return false;
+    u->missing = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+    u->low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+    u->high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+    return true;
+}
+
+bool text_utf8_feed(Utf8 *u, Span part) {
+    for (size_t at = 0; at < part.len; at++) {
+        unsigned char c = (unsigned char)part.at[at];
+        if (u->missing) {
+            if (c < u->low || c > u->high) return false;
+            u->missing--;
+            u->low = 0x80, u->high = 0xbf;
+        } else if (c < 0x80) {
+            at += bytes_ascii_run((Span){part.at + at, part.len - at}) - 1;
+        } else if (!utf8_begin(u, c)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 size_t text_code_points(Span s) {
     size_t count = 0;
     for (size_t i = 0; i < s.len; i++) count += ((unsigned char)s.at[i] & 0xc0) != 0x80;

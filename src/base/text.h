@@ -5,6 +5,14 @@
 
 /* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool text_is_utf8(Span s);
+/* The same for text that comes in pieces, cut anywhere: false with the first byte that cannot be right. Zeroed at the
+ * start; whole where the pieces so far end with a character. */
+typedef struct Utf8 {
+    uint8_t missing;   /* bytes of the character in progress */
+    uint8_t low, high; /* what the next one may be */
+} Utf8;
+bool text_utf8_feed(Utf8 *u, Span part);
+static inline bool text_utf8_whole(const Utf8 *u) { return !u->missing; }
 size_t text_code_points(Span s);
 /* Category Cc; with_breaks lets tab, line feed and carriage return pass. */
 bool text_has_controls(Span s, bool with_breaks);

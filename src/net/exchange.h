@@ -47,7 +47,9 @@ struct HttpExchange {
     HttpExchange *next, *previous; /* among the server's live ones, or the spare ones (next) */
     uint8_t part;
     bool handler_holds, protocol_holds, tls, h2, head_only, http10;
+    bool tunnel; /* HTTP/2: an extended CONNECT, see `protocol` (RFC 8441) */
     Span method, path, query, authority, body;
+    Span protocol; /* :protocol */
     Header *headers;
     uint32_t header_count, header_size;
     uint64_t names;      /* bits of the fields' names, see exchange.c */

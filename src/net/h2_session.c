@@ -53,6 +53,8 @@ static void pseudo_field(HttpExchange *x, Span name, Span value) {
         if (!web) x->stream.refuse = 400;
     } else if (span_is(name, ":authority"))
         x->authority = value;
+    else if (span_is(name, ":protocol"))
+        x->protocol = value;
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
@@ -102,6 +104,15 @@ static void expect_continue(H2 *h, HttpExchange *x) {
     nghttp2_submit_headers(h->session, NGHTTP2_FLAG_NONE, x->stream.id, NULL, &status, 1, NULL);
 }
 
+/* An extended CONNECT is handled with its head: the rest of the stream is the tunnel. What comes of it before
+ * the answer is kept, up to the stream's window. */
+static void tunnel(H2 *h, HttpExchange *x) {
+    x->body_limit = H2_STREAM_WINDOW;
+    h2_stream_deadline(h, x, 0);
+    exchange_head_done(x);
+    if (x->part == EXCHANGE_READING) exchange_dispatch(x);
+}
+
 static void head_is_fine(H2 *h, HttpExchange *x, uint64_t length, bool end) {
     h2_stream_deadline(h, x, 0);
     exchange_head_done(x);
@@ -132,8 +143,11 @@ static int head_fault(HttpExchange *x, const char **why) {
     if (x->stream.refuse) return x->stream.refuse;
     *why = "The authority is malformed, or the Host field names another one.";
     if (!takes_authority(x)) return 400;
-    *why = "This method is not implemented.";
-    if (span_is(x->method, "CONNECT")) return 501;
+    *why = "This method, or this protocol of it, is not implemented.";
+    x->tunnel = span_is(x->method, "CONNECT");
+    if (x->tunnel && !span_is(x->protocol, "websocket")) return 501;
+    *why = "The stream has ended already.";
+    if (x->tunnel && x->stream.remote_done) return 400;
     *why = "The request target is too long.";
     if (x->path.len + x->query.len > H1_TARGET_MAX) return 414;
     *why = "This expectation cannot be met.";
@@ -151,6 +165,8 @@ static void head_done(H2 *h, HttpExchange *x, bool end) {
     int fault = head_fault(x, &why);
     if (fault)
         h2_refuse(h, x, fault, why);
+    else if (x->tunnel)
+        tunnel(h, x);
     else
         head_is_fine(h, x, length, end);
 }
@@ -164,6 +180,24 @@ static void read_away(nghttp2_session *session, HttpExchange *x, size_t len) {
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, x->stream.id, NGHTTP2_NO_ERROR);
 }
 
+static void collect(H2 *h, HttpExchange *x, Span bytes, bool early) {
+    const char *why;
+    int status = exchange_body(x, bytes, &why);
+    if (!status) {
+        h->buffered += bytes.len;
+        h->withheld += bytes.len;
+        if (x->stream.limit_us) x->stream.limit_us += server_time_for(x->server, bytes.len);
+        if (!early) nghttp2_session_consume_stream(h->session, x->stream.id, bytes.len);
+        h2_body_released(h, NULL);
+        return;
+    }
+    nghttp2_session_consume(h->session, x->stream.id, bytes.len);
+    if (early)
+        nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, x->stream.id, NGHTTP2_ENHANCE_YOUR_CALM);
+    else
+        h2_refuse(h, x, status, why);
+}
+
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes, size_t len,
                    void *user) {
     (void)flags;
@@ -173,23 +207,13 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
         h2_stream_data(h, x, span_bytes(bytes, len));
         return 0;
     }
-    if (!x || x->part != EXCHANGE_READING) {
+    bool early = x && x->tunnel && x->part == EXCHANGE_HANDLING;
+    if (!x || (x->part != EXCHANGE_READING && !early)) {
         nghttp2_session_consume(session, id, len);
         if (x) read_away(session, x, len);
         return 0;
     }
-    const char *why;
-    int status = exchange_body(x, span_bytes(bytes, len), &why);
-    if (status) {
-        nghttp2_session_consume(session, id, len);
-        h2_refuse(h, x, status, why);
-        return 0;
-    }
-    h->buffered += len;
-    h->withheld += len;
-    if (x->stream.limit_us) x->stream.limit_us += server_time_for(x->server, len);
-    nghttp2_session_consume_stream(session, id, len);
-    h2_body_released(h, NULL);
+    collect(h, x, span_bytes(bytes, len), early);
     return 0;
 }
 

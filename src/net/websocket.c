@@ -1,50 +1,36 @@
-/* websocket.c - a WebSocket on a connection (RFC 6455), the server's side.
+/* websocket.c - a WebSocket (RFC 6455), the server's side, on whatever carries it (ws_socket.h).
  *
- *     OPEN -> CLOSING (our close frame is queued; the peer's is awaited) -> CLOSED (the connection ends)
+ *     OPEN -> CLOSING (our close frame is queued; the peer's is awaited) -> CLOSED (the wire ends)
  *
  * Sending is queuing: a frame is a Blob, encoded once for all its receivers, and the turn's frames leave in
- * one system call. Control frames are queued like any others, so they stand between whole frames. Only the
- * last of several pings is answered while a pong still waits (section 5.5.3), so a peer cannot make the queue
- * grow.
+ * one system call. Control frames are queued like any others, so they stand between whole frames. Every ping
+ * is answered; a peer that sends many and reads no pong is not read from until it does, so it cannot make the
+ * queue grow.
  *
  * Heartbeat: a ping counts as unanswered only once the peer's kernel has acknowledged it: it stands behind
  * everything else, and a slow reader is not a dead one. What is dead, that is acknowledges nothing for the
- * server's stall time while bytes wait, is closed too. */
+ * server's stall time while bytes wait, is closed too. Whom we do not read from owes no answer. */
 #include "net/websocket.h"
 
-#include "net/h1.h"
-#include "net/ws_frame.h"
 #include "net/ws_handshake.h"
-#include <sys/socket.h>
+#include "net/ws_socket.h"
 
 enum {
-    SEND_BUFFER = 128 << 10, /* what the kernel may hold of a slow reader's events */
-    CLOSE_MS = 5000,         /* for the peer's close frame */
+    CLOSE_MS = 5000, /* for the peer's close frame */
     REASON_MAX = WS_CONTROL_MAX - 2,
     PINGS_UNANSWERED = 2,
-    CONTROL_RESERVE = 1 << 10, /* room for control frames above the queue's limit */
+    PONGS_MAX = 64 << 10, /* what waiting pongs may cost, PONG_COST and their bytes each */
+    PONG_COST = 64,
+    DEFLATE_LEAST = 64, /* bytes; shorter messages do not become shorter enough */
 };
 
 typedef enum WsState { WS_OPEN, WS_CLOSING, WS_CLOSED } WsState;
 
-struct WebSocket {
-    Connection *c;
-    WebSocketEvents events;
-    WsReader reader;
-    Buf early;          /* came before the handler of the upgrade had returned */
-    uint64_t ping;      /* position in the output behind the ping that is not answered yet; 0: none */
-    uint64_t ping_wire; /* bytes on the wire by when it had certainly left; 0: not yet known */
-    uint64_t pong;      /* position behind the last pong */
-    uint8_t state, unanswered;
-    bool accepting; /* the handler of the upgrade is still running */
-    bool refused;   /* a send was: drained() is owed */
-};
-
 static uint64_t position(const WebSocket *ws) {
-    return ws->c->out.sent + ws->c->out.bytes;
+    return ws->out->sent + ws->out->bytes;
 }
 static bool can_send(const WebSocket *ws) {
-    return ws->state == WS_OPEN && connection_alive(ws->c);
+    return ws->state == WS_OPEN && ws->wire->alive(ws);
 }
 
 /* --- sending --- */
@@ -59,28 +45,52 @@ Blob *websocket_frame(int opcode, Span payload) {
     return frame;
 }
 
+static Blob *deflated_frame(int opcode, Span payload, unsigned window) {
+    AUTO_BUF packed = {0};
+    if (payload.len < DEFLATE_LEAST || !ws_deflate(payload, window, &packed))
+        return websocket_frame(opcode, payload);
+    return websocket_frame(opcode | WS_COMPRESSED, buf_view(&packed));
+}
+
+Blob *websocket_frame_deflated(int opcode, Span payload) {
+    return deflated_frame(opcode, payload, WS_WINDOW_MOST);
+}
+
+bool websocket_deflates(const WebSocket *ws) {
+    return ws->deflate.on && ws->deflate.window == WS_WINDOW_MOST;
+}
+
+static void owe_drained(WebSocket *ws) {
+    if (!ws->owed) ws->wire->want_empty(ws);
+    ws->owed = true;
+}
+
 static bool has_room(WebSocket *ws, size_t len) {
     if (!can_send(ws)) return false;
-    if (ws->c->out.bytes + len <= ws->events.queue_limit) return true;
-    ws->refused = true;
+    if (ws->out->bytes + len <= ws->events.queue_limit) return true;
+    owe_drained(ws);
     return false;
 }
 
 bool websocket_send_frame(WebSocket *ws, Blob *frame) {
     if (!has_room(ws, frame->len)) return false;
-    connection_write_blob(ws->c, frame);
+    ws->wire->write(ws, frame);
     return true;
 }
 
-static void queue_frame(WebSocket *ws, int opcode, Span payload) {
-    char head[WS_HEADER_MAX];
-    connection_write(ws->c, (Span){head, ws_header(head, opcode, payload.len)});
-    connection_write(ws->c, payload);
+/* Takes over the reference; NULL: memory has ended. */
+static void queue(WebSocket *ws, Blob *frame) {
+    if (frame)
+        ws->wire->write(ws, frame);
+    else
+        ws->wire->kill(ws);
+    blob_unref(frame);
 }
 
 bool websocket_send(WebSocket *ws, int opcode, Span payload) {
     if (!has_room(ws, payload.len + WS_HEADER_MAX)) return false;
-    queue_frame(ws, opcode, payload);
+    queue(ws, ws->deflate.on ? deflated_frame(opcode, payload, ws->deflate.window)
+                             : websocket_frame(opcode, payload));
     return true;
 }
 
@@ -93,60 +103,83 @@ static void queue_close(WebSocket *ws, int code, const char *reason) {
         memcpy(payload + 2, text.at, text.len);
         len += text.len;
     }
-    queue_frame(ws, WS_CLOSE, (Span){payload, len});
+    queue(ws, websocket_frame(WS_CLOSE, (Span){payload, len}));
 }
 
+/* What the peer says is read again: its close frame is among it. */
 void websocket_close(WebSocket *ws, int code, const char *reason) {
     if (!can_send(ws)) return;
     queue_close(ws, code, reason);
     ws->state = WS_CLOSING;
-    connection_deadline(ws->c, CLOSE_MS);
+    ws->wire->deadline(ws, CLOSE_MS);
+    websocket_pause(ws, false);
+}
+
+static void finish(WebSocket *ws) {
+    ws->state = WS_CLOSED;
+    ws->wire->finish(ws);
 }
 
 /* The peer has broken the protocol: a close frame goes out, and nothing it says is read any more. */
 static void fail(WebSocket *ws, int code) {
     if (ws->state == WS_OPEN) queue_close(ws, code, NULL);
-    ws->state = WS_CLOSED;
-    connection_finish(ws->c);
+    finish(ws);
 }
 
 void websocket_abort(WebSocket *ws) {
-    connection_kill(ws->c);
+    ws->wire->kill(ws);
+}
+
+static void forget_ping(WebSocket *ws) {
+    ws->ping = ws->ping_queue = ws->ping_wire = 0;
 }
 
 void websocket_drop_queue(WebSocket *ws) {
     if (!can_send(ws)) return;
-    Output *out = &ws->c->out;
-    size_t keep = ws->c->tls ? tls_pending_write(ws->c->tls) : 0;
-    output_drop(out, keep ? keep : out->bytes ? 1 : 0); /* the first frame may have begun to leave */
-    if (ws->ping > position(ws)) ws->ping = ws->ping_wire = 0;
+    output_drop(ws->out, ws->wire->begun(ws));
+    if (ws->ping > position(ws)) forget_ping(ws);
     if (ws->pong > position(ws)) ws->pong = 0;
-    ws->refused = true;
-    connection_wake(ws->c);
+    owe_drained(ws);
 }
 
 size_t websocket_queued(const WebSocket *ws) {
-    return ws->c->out.bytes;
+    return ws->out->bytes;
 }
 Loop *websocket_loop(const WebSocket *ws) {
-    return ws->c->server->loop;
+    return ws->loop;
 }
 
 /* --- what comes in --- */
 
+static void stop_reading(WebSocket *ws) {
+    ws->reader.paused = true;
+    ws->resuming = false;
+    ws->wire->pause(ws, true);
+    ws->wire->want_empty(ws);
+}
+
+static void read_on(WebSocket *ws) {
+    if (!ws->reader.paused || ws->held || ws->choked) return;
+    ws->resuming = true;
+    ws->wire->wake(ws);
+}
+
 static void on_ping(WebSocket *ws, Span payload) {
-    bool waiting = ws->pong > ws->c->out.sent;
-    if (waiting || !can_send(ws) || ws->c->out.bytes > ws->events.queue_limit + CONTROL_RESERVE) return;
-    queue_frame(ws, WS_PONG, payload);
+    if (!can_send(ws)) return;
+    if (ws->pong <= ws->out->sent) ws->pongs = 0;
+    queue(ws, websocket_frame(WS_PONG, payload));
     ws->pong = position(ws);
+    ws->pongs += PONG_COST + (uint32_t)payload.len;
+    if (ws->pongs < PONGS_MAX) return;
+    ws->choked = true;
+    stop_reading(ws);
 }
 
 static void on_close(WebSocket *ws, Span payload) {
     int code;
     bool valid = ws_close_parse(payload, &code);
     if (ws->state == WS_OPEN) queue_close(ws, valid ? code : 1002, NULL);
-    ws->state = WS_CLOSED;
-    connection_finish(ws->c); /* the server is the first to close the connection (section 7.1.1) */
+    finish(ws); /* the server is the first to close the connection (section 7.1.1) */
 }
 
 /* False: the connection has ended, the reader must not go on. */
@@ -154,118 +187,81 @@ static bool on_message(void *user, int opcode, Span payload) {
     WebSocket *ws = user;
     switch (opcode) {
     case WS_PING: on_ping(ws, payload); break;
-    case WS_PONG: ws->ping = ws->ping_wire = 0, ws->unanswered = 0; break;
+    case WS_PONG: forget_ping(ws), ws->unanswered = 0; break;
     case WS_CLOSE: on_close(ws, payload); break;
     default:
         if (ws->state == WS_OPEN) ws->events.message(ws, ws->events.user, opcode == WS_TEXT, payload);
     }
-    return connection_alive(ws->c);
+    return ws->wire->alive(ws);
 }
 
-static void feed(WebSocket *ws, Span bytes) {
+void ws_input(WebSocket *ws, Span bytes) {
     int code = ws_reader_feed(&ws->reader, bytes, on_message, ws);
     if (code) fail(ws, code);
 }
 
-static void input(Connection *c, Span bytes) {
-    WebSocket *ws = c->state;
-    if (!ws->accepting) {
-        feed(ws, bytes);
+void websocket_pause(WebSocket *ws, bool paused) {
+    ws->held = paused && ws->state == WS_OPEN;
+    if (!ws->held) {
+        read_on(ws);
         return;
     }
-    buf_span(&ws->early, bytes);
-    if (ws->early.failed)
-        connection_kill(c);
-    else
-        connection_wake(c);
+    ws->owed = true;
+    stop_reading(ws);
 }
 
-static void eof(Connection *c) {
-    connection_kill(c);
+void ws_turn(WebSocket *ws) {
+    while (ws->resuming && ws->wire->alive(ws)) {
+        ws->resuming = ws->reader.paused = false;
+        ws->wire->pause(ws, false);
+        ws_input(ws, SPAN_NONE);
+    }
 }
 
-/* The end of the turn in which the upgrade was accepted, and of every one after it. */
-static void produce(Connection *c) {
-    WebSocket *ws = c->state;
-    if (!ws->accepting) return;
-    ws->accepting = false;
-    if (ws->early.len) feed(ws, buf_view(&ws->early));
-    buf_free(&ws->early);
-}
-
-static void written(Connection *c) {
-    WebSocket *ws = c->state;
-    if (!ws->refused || c->out.bytes) return;
-    ws->refused = false;
-    if (ws->events.drained && ws->state == WS_OPEN) ws->events.drained(ws, ws->events.user);
+void ws_emptied(WebSocket *ws) {
+    if (!ws_wants_empty(ws) || ws->out->bytes) return;
+    bool owed = ws->owed;
+    ws->owed = ws->choked = false;
+    read_on(ws);
+    if (owed && ws->events.drained && ws->state == WS_OPEN) ws->events.drained(ws, ws->events.user);
 }
 
 /* --- time --- */
 
-static bool ping_has_arrived(WebSocket *ws) {
-    if (ws->c->out.sent < ws->ping) return false;
-    if (!ws->ping_wire) ws->ping_wire = ws->c->wire_sent;
-    return connection_acked(ws->c) >= ws->ping_wire;
-}
-
 static void heartbeat(WebSocket *ws) {
-    if (connection_stalled(ws->c)) {
-        server_defended(ws->c->server, DEFENCE_STALLED_READER, ws->c->peer);
-        connection_kill(ws->c); /* a close frame (1013) could not get through either */
+    if (ws->wire->stalled(ws)) {
+        ws->wire->kill(ws); /* a close frame (1013) could not get through either */
         return;
     }
-    if (ws->ping && ping_has_arrived(ws)) {
-        ws->ping = ws->ping_wire = 0;
+    if (ws->reader.paused) {
+        forget_ping(ws);
+    } else if (ws->ping && ws->wire->ping_arrived(ws)) {
+        forget_ping(ws);
         if (++ws->unanswered >= PINGS_UNANSWERED) {
             fail(ws, 1011);
             return;
         }
     }
     if (!ws->ping) {
-        queue_frame(ws, WS_PING, SPAN(""));
+        queue(ws, websocket_frame(WS_PING, SPAN("")));
         ws->ping = position(ws);
     }
-    connection_deadline(ws->c, ws->events.heartbeat_ms);
+    ws->wire->deadline(ws, ws->events.heartbeat_ms);
 }
 
-static void expired(Connection *c) {
-    WebSocket *ws = c->state;
+void ws_expired(WebSocket *ws) {
     if (ws->state == WS_OPEN)
         heartbeat(ws);
     else
-        connection_kill(c); /* the peer does not answer our close frame */
+        ws->wire->kill(ws); /* the peer does not answer our close frame */
 }
 
-/* WebSockets are closed by their owner, who has something to say first. */
-static void drain(Connection *c) {
-    (void)c;
-}
-
-static void gone(Connection *c) {
-    WebSocket *ws = c->state;
+void ws_gone(WebSocket *ws) {
     ws->events.closed(ws, ws->events.user);
     ws_reader_clear(&ws->reader);
-    buf_free(&ws->early);
-    free(ws);
 }
-
-static const Protocol WEBSOCKET_PROTOCOL = {input, eof, produce, written, expired, drain, gone};
 
 /* --- opening --- */
-
-static void answer_101(Connection *c, Span key, const char *protocol) {
-    char accept[WS_ACCEPT_TEXT];
-    ws_accept_key(key, accept);
-    connection_write(c,
-                     SPAN("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
-                          "sec-websocket-accept: "));
-    connection_write(c, span_of(accept));
-    if (protocol) {
-        connection_write(c, SPAN("\r\nsec-websocket-protocol: "));
-        connection_write(c, span_of(protocol));
-    }
-    connection_write(c, SPAN("\r\n\r\n"));
-}
 
 static WebSocket *refuse_accept(HttpExchange *x) {
     static const HttpAnswer UNAVAILABLE = {.status = 503};
@@ -273,20 +269,29 @@ static WebSocket *refuse_accept(HttpExchange *x) {
     return NULL;
 }
 
+static bool can_accept(const HttpExchange *x) {
+    if (!x->connection || !connection_alive(x->connection)) return false;
+    return !x->h2 || (x->tunnel && !x->stream.closed && !x->stream.remote_done);
+}
+
+/* Its events begin with the next turn: until then it is as if it were paused. */
 WebSocket *websocket_accept(HttpExchange *x, const char *protocol, const WebSocketEvents *events) {
-    Connection *c = x->connection;
-    WebSocket *ws = c && connection_alive(c) && !x->h2 ? calloc(1, sizeof *ws) : NULL;
+    WebSocket *ws = !can_accept(x) ? NULL : x->h2 ? ws_h2_new(x) : ws_h1_new(x);
     if (!ws) return refuse_accept(x);
-    int send_buffer = SEND_BUFFER;
-    setsockopt(c->watch.fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
-    ws->c = c;
+    char extension[WS_DEFLATE_TEXT];
+    HttpField fields[2];
+    size_t count = 0;
+    ws->loop = x->loop;
     ws->events = *events;
-    ws->accepting = true;
-    ws->early.limit = 1 << 20;
-    ws_reader_init(&ws->reader, &c->server->ws_pool, events->message_limit);
-    answer_101(c, http_header(x, "sec-websocket-key"), protocol);
-    h1_upgrade(x, &WEBSOCKET_PROTOCOL, ws);
-    connection_deadline(c, events->heartbeat_ms);
-    connection_pause(c, false);
+    if (events->deflate) ws->deflate = ws_deflate_choose(http_header_list(x, "sec-websocket-extensions"));
+    if (ws->deflate.on) ws_deflate_answer(&ws->deflate, extension);
+    if (ws->deflate.on) fields[count++] = (HttpField){"sec-websocket-extensions", span_of(extension)};
+    if (protocol) fields[count++] = (HttpField){"sec-websocket-protocol", span_of(protocol)};
+    ws_reader_init(&ws->reader, &x->server->ws_pool, events->message_limit);
+    ws->reader.deflates = ws->deflate.on;
+    ws->reader.paused = ws->resuming = true;
+    ws->wire->start(ws, x, fields, count);
+    ws->wire->deadline(ws, events->heartbeat_ms);
+    ws->wire->wake(ws);
     return ws;
 }

@@ -3,17 +3,18 @@
  * Only wslay's frame layer is used. Its event layer would keep another 4 KiB for each connection, copy every
  * message into lists, and answer control frames from a queue of its own that our shared, once-encoded frames
  * must bypass. The frame layer checks lengths (minimal form, control frames whole and short) and unmasks;
- * what is left is here: masks are a must from clients, no extension is negotiated so the reserved bits are 0,
- * messages may come in pieces with control frames between them, text is UTF-8.
+ * what is left is here: masks are a must from clients, of the reserved bits only RSV1 may be set and only
+ * where permessage-deflate was negotiated, messages may come in pieces with control frames between them, text
+ * is UTF-8.
  *
  * A message that arrives in one piece, as nearly all do, is handed on from the parser's buffer without a
  * copy. */
 #include "net/ws_frame.h"
 
-#include "base/text.h"
+#include "net/ws_deflate.h"
 #include <wslay/wslay.h>
 
-enum { POOL_MAX = 32 };
+enum { POOL_MAX = 32, WAITING_MAX = 2 << 20 };
 
 struct WsParser {
     wslay_frame_context_ptr frame;
@@ -80,14 +81,22 @@ void ws_pool_clear(WsPool *pool) {
     pool->count = 0;
 }
 
+/* Data that cannot be compressed grow by five bytes a block. */
+static size_t packed_limit(size_t message_limit) {
+    return message_limit + message_limit / 1024 + 64;
+}
+
 void ws_reader_init(WsReader *r, WsPool *pool, size_t message_limit) {
-    *r = (WsReader){.pool = pool, .message_limit = message_limit, .message.limit = message_limit};
+    *r = (WsReader){
+        .pool = pool, .message_limit = message_limit, .message.limit = packed_limit(message_limit)};
+    r->waiting.limit = WAITING_MAX;
 }
 
 void ws_reader_clear(WsReader *r) {
     give_back(r->pool, r->parser);
     r->parser = NULL;
     buf_free(&r->message);
+    buf_free(&r->waiting);
 }
 
 static bool is_control(unsigned opcode) {
@@ -98,17 +107,29 @@ static size_t header_len(uint64_t payload) {
     return 2 + (payload < 126 ? 0 : payload < 65536 ? 2 : 8) + 4;
 }
 
+static int data_begin(WsReader *r, const struct wslay_frame_iocb *io) {
+    bool continues = io->opcode == WS_CONTINUATION;
+    if (io->opcode > WS_BINARY || continues != (r->opcode != 0)) return WSLAY_CODE_PROTOCOL_ERROR;
+    if (continues && io->rsv) return WSLAY_CODE_PROTOCOL_ERROR;
+    if (!continues) {
+        r->opcode = io->opcode;
+        r->compressed = io->rsv;
+        r->utf8 = (Utf8){0};
+    }
+    size_t limit = r->compressed ? packed_limit(r->message_limit) : r->message_limit;
+    return io->payload_length > limit - r->message.len ? WSLAY_CODE_MESSAGE_TOO_BIG : 0;
+}
+
 /* The first we see of a frame: 0 or the close code. */
 static int frame_begin(WsReader *r, const struct wslay_frame_iocb *io) {
-    if (io->rsv || !io->mask) return WSLAY_CODE_PROTOCOL_ERROR;
+    if (!io->mask || (io->rsv && !(r->deflates && io->rsv == WSLAY_RSV1_BIT)))
+        return WSLAY_CODE_PROTOCOL_ERROR;
     if (is_control(io->opcode)) {
-        if (io->opcode > WS_PONG) return WSLAY_CODE_PROTOCOL_ERROR;
+        if (io->opcode > WS_PONG || io->rsv) return WSLAY_CODE_PROTOCOL_ERROR;
         r->parser->control_len = 0;
     } else {
-        bool continues = io->opcode == WS_CONTINUATION;
-        if (io->opcode > WS_BINARY || continues != (r->opcode != 0)) return WSLAY_CODE_PROTOCOL_ERROR;
-        if (io->payload_length > r->message_limit - r->message.len) return WSLAY_CODE_MESSAGE_TOO_BIG;
-        if (!continues) r->opcode = io->opcode;
+        int code = data_begin(r, io);
+        if (code) return code;
     }
     r->in_frame = true;
     r->final = io->fin;
@@ -119,9 +140,17 @@ static int frame_begin(WsReader *r, const struct wslay_frame_iocb *io) {
 }
 
 static int message_end(WsReader *r, Span whole, WsOnMessage *on_message, void *user, bool *go_on) {
+    AUTO_BUF inflated = {0};
     int opcode = r->opcode;
     r->opcode = 0;
-    if (opcode == WS_TEXT && !text_is_utf8(whole)) return WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA;
+    if (r->compressed) {
+        int code = ws_inflate(whole, r->message_limit, &inflated);
+        if (code) return code;
+        whole = buf_view(&inflated);
+        if (opcode == WS_TEXT && !text_is_utf8(whole)) return WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA;
+    } else if (opcode == WS_TEXT && !text_utf8_whole(&r->utf8)) {
+        return WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA;
+    }
     *go_on = on_message(user, opcode, whole);
     if (*go_on) buf_free(&r->message); /* otherwise the reader may be gone */
     return 0;
@@ -138,38 +167,67 @@ static int frame_part(WsReader *r, Span part, WsOnMessage *on_message, void *use
         if (whole_frame) *go_on = on_message(user, r->frame_opcode, (Span){p->control, p->control_len});
         return 0;
     }
+    if (r->opcode == WS_TEXT && !r->compressed && !text_utf8_feed(&r->utf8, part))
+        return WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA;
     if (whole_frame && r->final && !r->message.len) return message_end(r, part, on_message, user, go_on);
     buf_append(&r->message, part.at, part.len);
     if (r->message.failed) return WSLAY_CODE_INTERNAL_SERVER_ERROR;
     return whole_frame && r->final ? message_end(r, buf_view(&r->message), on_message, user, go_on) : 0;
 }
 
-int ws_reader_feed(WsReader *r, Span bytes, WsOnMessage *on_message, void *user) {
-    if (!bytes.len) return 0;
-    if (!r->parser) r->parser = borrow(r->pool);
-    if (!r->parser) return WSLAY_CODE_INTERNAL_SERVER_ERROR;
-    WsParser *p = r->parser;
-    p->feed = bytes;
-    for (bool go_on = true; go_on;) {
+/* Until the bytes, or the patience of the receiver, are used up. *go_on: the reader is still there. */
+static int parse(WsReader *r, WsOnMessage *on_message, void *user, bool *go_on) {
+    while (!r->paused) {
         struct wslay_frame_iocb io = {0};
-        ssize_t got = wslay_frame_recv(p->frame, &io);
+        ssize_t got = wslay_frame_recv(r->parser->frame, &io);
         if (got == WSLAY_ERR_WANT_READ) break;
         if (got < 0) return WSLAY_CODE_PROTOCOL_ERROR;
         int code = r->in_frame ? 0 : frame_begin(r, &io);
         if (code) return code;
         r->frame_left -= io.data_length;
-        code = frame_part(r, span_bytes(io.data, io.data_length), on_message, user, &go_on);
-        if (code || !go_on) return code;
-    }
-    if (p->fed == p->parsed) {
-        give_back(r->pool, p);
-        r->parser = NULL;
+        code = frame_part(r, span_bytes(io.data, io.data_length), on_message, user, go_on);
+        if (code || !*go_on) return code;
     }
     return 0;
 }
 
+/* What the parser has not taken waits; behind what had waited already, if that is where it stands. */
+static int keep_rest(WsReader *r, Span rest, bool of_waiting) {
+    if (!of_waiting)
+        buf_span(&r->waiting, rest);
+    else if (rest.len)
+        buf_consume(&r->waiting, r->waiting.len - rest.len);
+    else
+        buf_free(&r->waiting);
+    return r->waiting.failed ? WSLAY_CODE_INTERNAL_SERVER_ERROR : 0;
+}
+
+int ws_reader_feed(WsReader *r, Span bytes, WsOnMessage *on_message, void *user) {
+    bool of_waiting = r->waiting.len;
+    if (r->paused || of_waiting) {
+        buf_span(&r->waiting, bytes);
+        if (r->waiting.failed) return WSLAY_CODE_INTERNAL_SERVER_ERROR;
+        if (r->paused) return 0;
+        bytes = buf_view(&r->waiting);
+    }
+    if (!r->parser && bytes.len) r->parser = borrow(r->pool);
+    if (!r->parser) return bytes.len ? WSLAY_CODE_INTERNAL_SERVER_ERROR : 0;
+    WsParser *p = r->parser;
+    p->feed = bytes;
+    bool go_on = true;
+    int code = parse(r, on_message, user, &go_on);
+    if (code || !go_on) return code;
+    if (p->feed.len || of_waiting) code = keep_rest(r, p->feed, of_waiting);
+    p->feed = SPAN_NONE;
+    if (p->fed == p->parsed) {
+        give_back(r->pool, p);
+        r->parser = NULL;
+    }
+    return code;
+}
+
 size_t ws_header(char out[WS_HEADER_MAX], int opcode, size_t payload_len) {
-    out[0] = (char)(0x80 | opcode);
+    out[0] = (char)(0x80 | opcode); /* FIN */
     if (payload_len < 126) {
         out[1] = (char)payload_len;
         return 2;

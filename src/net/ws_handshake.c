@@ -36,7 +36,9 @@ static bool key_is_valid(Span key) {
 }
 
 bool websocket_wanted(const HttpExchange *x, Err *err) {
-    if (x->h2) return err_set(err, &ERR_INVALID, "a WebSocket needs HTTP/1.1 here");
+    if (x->h2 && !x->tunnel)
+        return err_set(err, &ERR_INVALID, "a WebSocket over HTTP/2 is an extended CONNECT");
+    if (x->h2) return version_is_13(x) || err_set(err, &ERR_INVALID, "Sec-WebSocket-Version has to be 13");
     if (!span_is(x->method, "GET") || x->http10)
         return err_set(err, &ERR_INVALID, "an upgrade is a GET of HTTP/1.1");
     if (!header_has(x, "upgrade", SPAN("websocket")) || !header_has(x, "connection", SPAN("upgrade")))
@@ -48,7 +50,7 @@ bool websocket_wanted(const HttpExchange *x, Err *err) {
 }
 
 void websocket_refuse(HttpExchange *x, const Err *err) {
-    bool version = header_has(x, "upgrade", SPAN("websocket")) && !version_is_13(x);
+    bool version = (x->tunnel || header_has(x, "upgrade", SPAN("websocket"))) && !version_is_13(x);
     Refusal r;
     refusal_make(&r, version ? 426 : 400, err->why);
     HttpField fields[] = {r.field, {"sec-websocket-version", SPAN("13")}, {"upgrade", SPAN("websocket")}};

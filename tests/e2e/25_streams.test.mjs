@@ -8,14 +8,16 @@ import http2 from 'node:http2';
 import https from 'node:https';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { call, callHttp2 } from './kit/client.mjs';
+import { call, callHttp2, Client } from './kit/client.mjs';
 import { Installation } from './kit/installation.mjs';
 import { eventually } from './kit/wait.mjs';
+import { EventSocket, PROTOCOL, WebSocketClient } from './kit/websocket.mjs';
 
 const MIB = 2 ** 20;
 const it = {};
 before(async () => {
-  it.installation = await Installation.start({ env: { EVENTS_TEST_ENDPOINTS: 'on' } });
+  it.installation = await Installation.start({ env: { EVENTS_TEST_ENDPOINTS: 'on', EVENTS_WS_DEFLATE: 'on', EVENTS_ALLOWED_ORIGINS: 'https://app.example' } });
+  it.demo = await Client.demo(it.installation);
   it.plain = it.installation.plainUrl;
   it.tls = { ca: readFileSync(path.join(it.installation.home, 'tls.crt')) };
 });
@@ -121,4 +123,97 @@ test('exact lengths, HEAD, and what is out of range', async () => {
       if (status === 200) assert.deepEqual([reply.body.length, reply.headers['content-length']], [length, told], `${method} ${at}`);
     }
   }
+});
+
+// --- WebSockets over either protocol
+
+const SOCKETS = [
+  ['HTTP/1.1', () => [it.plain, {}]],
+  ['HTTP/1.1 over TLS', () => [it.installation.url, { tls: it.tls }]],
+  ['HTTP/2', () => [it.plain, { overHttp2: true }]],
+  ['HTTP/2 over TLS', () => [it.installation.url, { overHttp2: true, tls: it.tls }]],
+];
+
+test('/ws/echo: messages of any length, compressed where both sides want it', async () => {
+  for (const [name, way] of SOCKETS) {
+    const [base, options] = way();
+    for (const deflate of [false, true]) {
+      const ws = await WebSocketClient.open(`${base}/ws/echo`, { ...options, deflate, protocols: [] });
+      for (const length of [0, 1, 125, 126, 65535, 65536, 3 * MIB]) {
+        const sent = Buffer.alloc(length, 'ein Text, der sich wiederholt; ');
+        const came = once(ws, 'message');
+        ws.send(sent, true);
+        const [got, isText] = await came;
+        assert.ok(isText && got.equals(sent), `${name}: ${length} bytes`);
+      }
+      assert.equal(ws.compressed, deflate ? 5 : 0, name);
+      const closed = once(ws, 'close');
+      ws.close(4000);
+      assert.equal((await closed)[0], 4000, name);
+    }
+  }
+});
+
+test('/ws/echo: who does not read is not read from', async () => {
+  const before = residentBytes();
+  for (const [name, way] of SOCKETS) {
+    const [base, options] = way();
+    const ws = await WebSocketClient.open(`${base}/ws/echo`, { ...options, protocols: [] });
+    ws.socket.pause();
+    const message = Buffer.alloc(100_000);
+    const settles = () => new Promise((done) => setTimeout(done, 300, false));
+    let sent = 0;
+    while (sent < 5000 && (await Promise.race([new Promise((done) => { ws.send(message); ws.socket.write('', () => done(true)); }), settles()]))) sent++;
+    assert.ok(sent < 1000, `${name}: ${sent} messages were taken`);
+    let came = 0;
+    ws.on('message', () => came++);
+    ws.socket.resume();
+    await eventually(`${name}: the rest of the echo`, () => came > sent, 20000, 20);
+    ws.close();
+  }
+  assert.ok(residentBytes() - before < 32 * MIB, `${((residentBytes() - before) / MIB).toFixed()} MiB more`);
+});
+
+test('/ws/events over HTTP/2 has the rules of HTTP/1.1: token, ticket, origin, subprotocol', async () => {
+  const bearer = { authorization: `Bearer ${it.demo.token}` };
+  const ticket = async () => (await it.demo.send('POST', '/api/auth/ticket', '')).json.ticket;
+  const CASES = [
+    ['a token in the header', { headers: bearer }, 0],
+    ['a token as a subprotocol', { protocols: [PROTOCOL, `bearer.${it.demo.token}`] }, 0],
+    ['a ticket', { query: `?ticket=${await ticket()}` }, 0],
+    ['an allowed origin', { headers: { ...bearer, origin: 'https://app.example' } }, 0],
+    ['no token', {}, 401],
+    ['a bad token', { headers: { authorization: 'Bearer x.y.z' } }, 401],
+    ['a bad ticket', { query: '?ticket=nonsense' }, 401],
+    ['another origin', { headers: { ...bearer, origin: 'https://evil.example' } }, 403],
+    ['another subprotocol', { headers: bearer, protocols: ['chat'] }, 400],
+    ['another version', { headers: { ...bearer, 'sec-websocket-version': '8' } }, 426],
+    ['another path', { headers: bearer, path: '/api/prospects' }, 405],
+    ['another protocol', { headers: { ...bearer, ':protocol': 'connect-udp' } }, 501],
+  ];
+  for (const [name, { query = '', path: at = '/ws/events', ...options }, status] of CASES) {
+    const opening = WebSocketClient.open(it.installation.url + at + query, { ...options, overHttp2: true, tls: it.tls });
+    if (status) await assert.rejects(opening, { status }, name);
+    else (await opening).close();
+  }
+});
+
+test('events come over HTTP/2 and compressed as they come over HTTP/1.1', async () => {
+  const sockets = [];
+  for (const [, way] of SOCKETS) {
+    const [url, options] = way();
+    for (const deflate of [false, true]) {
+      const socket = await EventSocket.open(Object.assign(Object.create(it.demo), { url }), { ...options, deflate });
+      socket.send({ subscribe: { id: 1 } });
+      await socket.frame('subscribed', (s) => s.caughtUp);
+      sockets.push(socket);
+    }
+  }
+  const notes = 'was sich wiederholt, wird kürzer; '.repeat(20);
+  const outcome = await it.demo.create({ firstName: 'Ada', lastName: 'Lovelace', email: 'h2@example.org', notes });
+  assert.equal(outcome.status, 'succeeded');
+  const seen = await Promise.all(sockets.map((socket) => socket.event((e) => e.type === 'ProspectRegistered' || e.subject?.startsWith('prospect/'))));
+  assert.equal(new Set(seen.map((e) => JSON.stringify(e, (k, v) => (typeof v === 'bigint' ? `${v}` : v)))).size, 1, 'all got the same event');
+  sockets.forEach((socket, i) => assert.equal(socket.ws.compressed > 0, i % 2 === 1, `socket ${i}`));
+  sockets.forEach((socket) => socket.close());
 });

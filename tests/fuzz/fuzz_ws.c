@@ -20,6 +20,7 @@ static int feed(Span in, size_t step, Buf *log) {
     WsReader reader;
     int code = 0;
     ws_reader_init(&reader, &pool, MESSAGE_LIMIT);
+    reader.deflates = in.len % 2; /* both ways, and the same for the same bytes */
     for (size_t at = 0; !code && at < in.len; at += step)
         code = ws_reader_feed(&reader, (Span){in.at + at, step < in.len - at ? step : in.len - at},
                               on_message, log);

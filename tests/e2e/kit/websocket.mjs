@@ -1,8 +1,10 @@
-// A WebSocket client (RFC 6455) on Node's sockets: enough for tests, and it checks what a browser would check.
+// A WebSocket client (RFC 6455, 7692, 8441) on Node's sockets: enough for tests, and it checks what a browser would check.
 import { createHash, randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import http from 'node:http';
+import http2 from 'node:http2';
 import https from 'node:https';
+import { inflateRawSync } from 'node:zlib';
 import { decode, encode } from './protobuf.mjs';
 import { eventually } from './wait.mjs';
 
@@ -15,10 +17,13 @@ export class WebSocketClient extends EventEmitter {
   #parts = [];
   #opcode = 0;
   closed = null;
+  compressed = 0; // messages that came so
 
-  /** tls: options of tls.connect(), for https: and wss: addresses. */
-  static open(url, { headers = {}, protocols = [PROTOCOL], tls = {} } = {}) {
+  /** tls: options of tls.connect(), for https: and wss: addresses. overHttp2: by an extended CONNECT. deflate: offered. */
+  static open(url, { headers = {}, protocols = [PROTOCOL], tls = {}, overHttp2 = false, deflate = false } = {}) {
     const key = randomBytes(16).toString('base64');
+    if (deflate) headers = { 'sec-websocket-extensions': 'permessage-deflate; client_max_window_bits', ...headers };
+    if (overHttp2) return WebSocketClient.#openHttp2(url, headers, protocols, tls);
     const address = url.replace(/^ws/, 'http');
     return new Promise((done, fail) => {
       const request = (address.startsWith('https') ? https : http).request(address, {
@@ -40,6 +45,7 @@ export class WebSocketClient extends EventEmitter {
         if (reply.headers['sec-websocket-accept'] !== accept) return fail(new Error('wrong Sec-WebSocket-Accept'));
         const ws = new WebSocketClient(socket);
         ws.protocol = reply.headers['sec-websocket-protocol'];
+        ws.extensions = reply.headers['sec-websocket-extensions'];
         done(ws);
         if (head.length) setImmediate(() => ws.#feed(head));
       });
@@ -47,9 +53,38 @@ export class WebSocketClient extends EventEmitter {
     });
   }
 
+  static #openHttp2(url, headers, protocols, tls) {
+    const { origin, pathname, search } = new URL(url);
+    const session = http2.connect(origin, tls);
+    return new Promise((done, fail) => {
+      session.on('error', fail);
+      session.on('remoteSettings', (settings) => {
+        if (!settings.enableConnectProtocol) return fail(new Error('no SETTINGS_ENABLE_CONNECT_PROTOCOL'));
+        const stream = session.request({
+          ':method': 'CONNECT', ':protocol': 'websocket', ':path': pathname + search, 'sec-websocket-version': '13',
+          ...(protocols.length ? { 'sec-websocket-protocol': protocols.join(', ') } : {}),
+          ...headers,
+        });
+        stream.on('error', fail);
+        stream.on('close', () => session.close());
+        stream.on('response', (fields) => {
+          if (fields[':status'] !== 200) {
+            stream.close();
+            return fail(Object.assign(new Error(`the CONNECT got HTTP ${fields[':status']}`), { status: fields[':status'] }));
+          }
+          const ws = new WebSocketClient(stream);
+          ws.protocol = fields['sec-websocket-protocol'];
+          ws.extensions = fields['sec-websocket-extensions'];
+          done(ws);
+        });
+      });
+    });
+  }
+
   constructor(socket) {
     super();
-    this.socket = socket.setNoDelay();
+    this.socket = socket;
+    socket.setNoDelay?.();
     socket.on('data', (bytes) => this.#feed(bytes));
     socket.on('error', () => {});
     socket.on('close', () => this.#end(1006, 'the connection was cut'));
@@ -89,9 +124,16 @@ export class WebSocketClient extends EventEmitter {
       this.#end(code, payload.subarray(2).toString());
       return this.socket.end();
     }
-    if (opcode) this.#opcode = opcode;
+    if (opcode) this.#opcode = first & 0x4f;
     this.#parts.push(payload);
-    if (first & 0x80) this.emit('message', Buffer.concat(this.#parts.splice(0)), this.#opcode === 1);
+    if (!(first & 0x80)) return;
+    let message = Buffer.concat(this.#parts.splice(0));
+    if (this.#opcode & 0x40) {
+      if (!this.extensions) throw new Error('compressed, but that was not agreed upon');
+      message = inflateRawSync(message, { finishFlush: 2 });
+      this.compressed++;
+    }
+    this.emit('message', message, (this.#opcode & 0x0f) === 1);
   }
 
   #write(opcode, payload) {

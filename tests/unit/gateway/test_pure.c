@@ -27,6 +27,9 @@ static void routes(void) {
         {"GET", "/test/bytes", NULL, NULL, ""},
         {"GET", "/ws/events", "/ws/events", "", NULL},
         {"HEAD", "/ws/events", NULL, NULL, "OPTIONS, GET"},
+        {"CONNECT", "/ws/events", "/ws/events", "", NULL},
+        {"CONNECT", "/api/prospects", NULL, NULL, "OPTIONS, GET, HEAD, POST"},
+        {"CONNECT", "/", NULL, NULL, "OPTIONS, GET, HEAD"},
         {"OPTIONS", "*", NULL, NULL, "OPTIONS, GET, HEAD, POST, PUT"},
         {"GET", "/.well-known/jwks.json", "/.well-known/jwks.json", "", NULL},
         {"GET", "/", "/", "", NULL},
@@ -42,6 +45,8 @@ static void routes(void) {
         if (CASES[i].allow) CHECK_SPAN(span_of(m.allow), CASES[i].allow);
     }
     CHECK(routes_match(SPAN("BREW"), SPAN("/test/echo"), true).route);
+    CHECK(!routes_match(SPAN("CONNECT"), SPAN("/test/echo"), true).route);
+    CHECK(routes_match(SPAN("CONNECT"), SPAN("/ws/echo"), true).route);
 }
 
 static void cursors(void) {

@@ -104,6 +104,17 @@ static void ws_drained(WebSocket *ws, void *user) {
     websocket_send(ws, 1, SPAN("drained"));
 }
 
+static void big_message(WebSocket *ws, void *user, bool text, Span message) {
+    (void)user;
+    CHECK(websocket_send(ws, text ? 1 : 2, message));
+    if (websocket_queued(ws) > 64 << 10) websocket_pause(ws, true);
+}
+
+static void big_drained(WebSocket *ws, void *user) {
+    (void)user;
+    websocket_pause(ws, false);
+}
+
 static bool take_protocol(void *user, Span protocol) {
     bool *found = user;
     *found = span_is(protocol, "events.v1.protobuf");
@@ -118,18 +129,21 @@ static void ws_accept(TestServer *s, HttpExchange *x) {
     }
     bool found = false;
     websocket_protocols(x, take_protocol, &found);
-    Span beat = SPAN("0");
+    Span beat = SPAN("0"), deflate = SPAN("");
     uint64_t beat_ms = 0;
+    bool big = span_is(http_path(x), "/ws-big");
     http_query_value(x, "beat", &beat);
+    http_query_value(x, "deflate", &deflate);
     span_to_u64(beat, 100000, &beat_ms);
     atomic_store(&s->ws_end, "");
-    WebSocketEvents events = {.message = ws_message,
+    WebSocketEvents events = {.message = big ? big_message : ws_message,
                               .closed = ws_closed,
-                              .drained = ws_drained,
+                              .drained = big ? big_drained : ws_drained,
                               .user = s,
-                              .message_limit = 1000,
-                              .queue_limit = 64 << 10,
-                              .heartbeat_ms = (int64_t)beat_ms};
+                              .message_limit = big ? 16 << 20 : 1000,
+                              .queue_limit = big ? 40 << 20 : 64 << 10,
+                              .heartbeat_ms = (int64_t)beat_ms,
+                              .deflate = deflate.len};
     CHECK(websocket_accept(x, found ? "events.v1.protobuf" : NULL, &events) != NULL);
 }
 
@@ -163,7 +177,7 @@ static void on_request(void *user, HttpExchange *x) {
         answer_after(x, 400, no_content);
     else if (span_is(path, "/bytes") || span_is(path, "/copied"))
         bytes(x, span_is(path, "/bytes"));
-    else if (span_is(path, "/ws"))
+    else if (span_is(path, "/ws") || span_is(path, "/ws-big"))
         ws_accept(user, x);
     else if (span_is(path, "/ws-later"))
         answer_after(x, 50, ws_later);

@@ -60,20 +60,6 @@ static void handshakes(void) {
     test_server_stop(s);
 }
 
-static int ws_open(TestServer *s, const char *path) {
-    char request[512];
-    snprintf(request, sizeof request,
-             "GET %s HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-             path);
-    int fd = client_open(test_server_port(s));
-    client_send(fd, span_of(request));
-    AUTO_BUF got = {0};
-    client_read(fd, "\r\n\r\n", 3000, &got);
-    CHECK(span_starts(buf_view(&got), SPAN("HTTP/1.1 101")));
-    return fd;
-}
-
 #define B(literal)                                                                                           \
     { (literal), sizeof(literal) - 1 }
 static const struct {
@@ -101,23 +87,26 @@ static const struct {
     {"reserved bit", B("\xc1\x81" KEY0 "a"), B("\x88\x02\x03\xea")},
 };
 
+/* Each over HTTP/1.1 and over HTTP/2, whole and byte by byte, and with the answer only after the first bytes.
+ */
 static void talks(void) {
     TestServer *s = test_server(NULL);
     for (size_t i = 0; i < COUNT(TALKS); i++) {
-        for (int pieces = 0; pieces < 2; pieces++) {
-            int fd = ws_open(s, pieces ? "/ws-later" : "/ws");
+        for (int way = 0; way < 4; way++) {
+            WsClient c = ws_client_open(s, way & 1, way & 2 ? "/ws-later" : "/ws", NULL);
+            CHECK_SPAN(span_of(c.status), way & 1 ? "200" : "101");
             Span out = TALKS[i].send;
-            for (size_t at = 0; pieces && at + 1 < out.len; out.at++, out.len--) {
-                client_send(fd, (Span){out.at, 1});
+            for (size_t at = 0; way & 2 && at + 1 < out.len; out.at++, out.len--) {
+                ws_client_send(&c, (Span){out.at, 1});
                 clock_sleep_ms(1);
             }
-            client_send(fd, out);
-            AUTO_BUF got = {0};
-            Span answer = client_read(fd, NULL, 3000, &got);
-            bool ok = span_equal(answer, TALKS[i].want);
-            if (!ok) printf("\n    %s: %zu bytes, %.*s", TALKS[i].name, answer.len, SPAN_ARGS(answer));
+            ws_client_send(&c, out);
+            Span answer = ws_client_read(&c, 0, 3000);
+            bool ok = span_equal(answer, TALKS[i].want) && c.ended && !c.reset;
+            if (!ok)
+                printf("\n    %s, %d: %zu bytes, %.*s", TALKS[i].name, way, answer.len, SPAN_ARGS(answer));
             CHECK(ok);
-            close(fd);
+            ws_client_close(&c);
         }
     }
     CHECK(test_server_empties(s, 3000));
@@ -143,69 +132,132 @@ static void early_frames(void) {
 /* A reader that is too slow: sends are refused above the limit, and it is told when all has gone. */
 static void slow_reader(void) {
     TestServer *s = test_server(NULL);
-    int fd = ws_open(s, "/ws");
-    client_send(fd, SPAN("\x81\x85" KEY0 "flood"));
-    AUTO_BUF got = {0};
-    clock_sleep_ms(50);
-    client_read(fd,
-                "\x81\x07"
-                "drained",
-                3000, &got);
-    CHECK(span_ends(buf_view(&got), SPAN("\x81\x07"
-                                         "drained")));
-    CHECK(span_count(buf_view(&got), "\x81\x7e\x03\xe8xxx") == (64 << 10) / 1004);
-    got.len = 0;
-    client_send(fd, SPAN("\x81\x84" KEY0 "drop"));
-    client_read(fd,
-                "\x81\x07"
-                "drained",
-                3000, &got);
-    CHECK(span_count(buf_view(&got), "\x81\x7e\x03\xe8xxx") == 1);
-    CHECK(got.len == 1004 + 9);
-    close(fd);
+    for (int h2 = 0; h2 < 2; h2++) {
+        WsClient c = ws_client_open(s, h2, "/ws", NULL);
+        const size_t flood = (64 << 10) / 1004;
+        ws_client_send(&c, SPAN("\x81\x85" KEY0 "flood"));
+        clock_sleep_ms(50);
+        Span got = ws_client_read(&c, flood * 1004 + 9, 3000);
+        CHECK(span_ends(got, SPAN("\x81\x07"
+                                  "drained")));
+        CHECK(got.len == flood * 1004 + 9 && span_count(got, "\x81\x7e\x03\xe8xxx") == flood);
+        buf_clear(&c.got);
+        ws_client_send(&c, SPAN("\x81\x84" KEY0 "drop"));
+        got = ws_client_read(&c, 1004 + 9, 3000);
+        CHECK(span_count(got, "\x81\x7e\x03\xe8xxx") == 1 && got.len == 1004 + 9);
+        ws_client_close(&c);
+    }
+    CHECK(test_server_empties(s, 3000));
+    test_server_stop(s);
+}
+
+/* A message of ours into a window that is shut: whatever is dropped, what comes out is whole frames. */
+static void drop_behind_a_shut_window(void) {
+    TestServer *s = test_server(NULL);
+    WsClient c = ws_client_open(s, true, "/ws", NULL);
+    AUTO_BUF out = {0};
+    h2_frame(&out, 4, 0, 0, SPAN("\0\4\0\0\0\0")); /* the stream's window is 65535 below zero now */
+    client_send(c.fd, buf_view(&out));
+    ws_client_send(&c, SPAN("\x81\x85" KEY0 "flood\x81\x84" KEY0 "drop\x81\x82" KEY0 "hi"));
+    CHECK(ws_client_read(&c, 1, 100).len == 0);
+    buf_clear(&out);
+    h2_frame(&out, 8, 0, 1, SPAN("\0\1\0\0"));
+    client_send(c.fd, buf_view(&out));
+    Span got = ws_client_read(&c, 1004 + 4 + 9, 3000);
+    CHECK(span_count(got, "\x81\x7e\x03\xe8xxx") == 1 && span_has(got, "\x81\x02hi"));
+    ws_client_close(&c);
     CHECK(test_server_empties(s, 3000));
     test_server_stop(s);
 }
 
 static void heartbeat(void) {
     TestServer *s = test_server(NULL);
-    int silent = ws_open(s, "/ws?beat=100"), alive = ws_open(s, "/ws?beat=100");
-    AUTO_BUF got = {0};
-    AUTO_BUF pings = {0};
-    int64_t until = clock_mono_us() + 600000;
-    while (clock_mono_us() < until) {
-        size_t before = pings.len;
-        client_read(alive, NULL, 20, &pings);
-        if (pings.len > before) client_send(alive, SPAN("\x8a\x80" KEY0));
+    for (int h2 = 0; h2 < 2; h2++) {
+        WsClient silent = ws_client_open(s, h2, "/ws?beat=100", NULL),
+                 alive = ws_client_open(s, h2, "/ws?beat=100", NULL);
+        int64_t until = clock_mono_us() + 600000;
+        while (clock_mono_us() < until) {
+            size_t before = alive.got.len;
+            if (ws_client_read(&alive, before + 1, 20).len > before)
+                ws_client_send(&alive, SPAN("\x8a\x80" KEY0));
+        }
+        CHECK(span_count(buf_view(&alive.got), "\x89") >= 4);
+        ws_client_send(&alive, SPAN("\x81\x85" KEY0 "there"));
+        for (int i = 0; i < 100 && !span_has(buf_view(&alive.got), "there"); i++)
+            ws_client_read(&alive, 0, 10);
+        CHECK(span_has(buf_view(&alive.got), "\x81\x05"
+                                             "there"));
+        CHECK(span_equal(ws_client_read(&silent, 0, 1000), (Span)B("\x89\x00\x89\x00\x88\x02\x03\xf3")));
+        CHECK(silent.ended);
+        ws_client_close(&silent);
+        ws_client_close(&alive);
     }
-    CHECK(span_count(buf_view(&pings), "\x89") >= 4);
-    client_send(alive, SPAN("\x81\x85" KEY0 "there"));
-    client_read(alive,
-                "\x81\x05"
-                "there",
-                1000, &pings);
-    CHECK(span_has(buf_view(&pings), "\x81\x05"
-                                     "there"));
-    client_read(silent, NULL, 1000, &got);
-    CHECK(span_equal(buf_view(&got), (Span)B("\x89\x00\x89\x00\x88\x02\x03\xf3")));
-    close(silent);
-    close(alive);
     CHECK(test_server_empties(s, 3000));
     test_server_stop(s);
 }
 
-/* A peer that never answers our close frame, and one that is just gone. */
+/* A peer that never answers our close frame, one that is just gone, one that goes half, and one that cancels.
+ */
 static void rude_ends(void) {
     TestServer *s = test_server(NULL);
-    int fd = ws_open(s, "/ws");
-    client_send(fd, SPAN("\x81\x85" KEY0 "hello"));
-    close(fd);
-    CHECK(test_server_empties(s, 3000));
-    CHECK(strcmp(test_server_ws_end(s), "closed") == 0);
-    fd = ws_open(s, "/ws");
-    test_server_stop(s); /* with a WebSocket open */
-    close(fd);
+    for (int way = 0; way < 6; way++) {
+        bool h2 = way & 1;
+        WsClient c = ws_client_open(s, h2, "/ws", NULL);
+        ws_client_send(&c, SPAN("\x81\x85" KEY0 "hello"));
+        AUTO_BUF out = {0};
+        h2_frame(&out, 3, 0, 1, SPAN("\0\0\0\x08"));
+        if (way / 2 == 1) ws_client_end(&c);
+        if (way / 2 == 2 && h2) client_send(c.fd, buf_view(&out));
+        if (way / 2 > 0 && !(way / 2 == 2 && !h2)) {
+            for (int i = 0; i < 200 && !*test_server_ws_end(s); i++) clock_sleep_ms(5);
+            CHECK(strcmp(test_server_ws_end(s), "closed") == 0);
+        }
+        ws_client_close(&c);
+        CHECK(test_server_empties(s, 3000));
+        CHECK(strcmp(test_server_ws_end(s), "closed") == 0);
+    }
+    WsClient h1 = ws_client_open(s, false, "/ws", NULL), h2 = ws_client_open(s, true, "/ws", NULL);
+    test_server_stop(s); /* with WebSockets open */
+    ws_client_close(&h1);
+    ws_client_close(&h2);
 }
 
-SUITE("websocket", TEST(handshakes), TEST(talks), TEST(early_frames), TEST(slow_reader), TEST(heartbeat),
-      TEST(rude_ends));
+#define TUNNEL(path) ":method", "CONNECT", ":scheme", "http", ":path", path, ":authority", "a"
+#define SOCKET       ":protocol", "websocket"
+static const struct {
+    const char *name, *fields[20], *status, *protocol;
+    unsigned flags;
+} CONNECTS[] = {
+    {"fine", {TUNNEL("/ws"), SOCKET, "sec-websocket-version", "13"}, "200", "", 4},
+    {"with a subprotocol",
+     {TUNNEL("/ws"), SOCKET, "sec-websocket-version", "13", "sec-websocket-protocol",
+      "x, events.v1.protobuf"},
+     "200",
+     "events.v1.protobuf",
+     4},
+    {"answered later", {TUNNEL("/ws-later"), SOCKET, "sec-websocket-version", "13"}, "200", "", 4},
+    {"old version", {TUNNEL("/ws"), SOCKET, "sec-websocket-version", "8"}, "426", "", 4},
+    {"no version", {TUNNEL("/ws"), SOCKET}, "426", "", 4},
+    {"ended already", {TUNNEL("/ws"), SOCKET, "sec-websocket-version", "13"}, "400", "", 5},
+    {"nothing there", {TUNNEL("/none"), SOCKET, "sec-websocket-version", "13"}, "404", "", 4},
+    {"another protocol", {TUNNEL("/ws"), ":protocol", "connect-udp"}, "501", "", 4},
+    {"plain CONNECT", {":method", "CONNECT", ":authority", "a:443"}, "501", "", 4},
+    {"GET", {":method", "GET", ":scheme", "http", ":path", "/ws", ":authority", "a"}, "400", "", 5},
+};
+
+static void extended_connect(void) {
+    TestServer *s = test_server(NULL);
+    for (size_t i = 0; i < COUNT(CONNECTS); i++) {
+        WsClient c = ws_client_connect(s, CONNECTS[i].fields, CONNECTS[i].flags);
+        bool ok = span_is(span_of(c.status), CONNECTS[i].status) &&
+                  span_is(span_of(c.protocol), CONNECTS[i].protocol);
+        if (!ok) printf("\n    %s: %s %s", CONNECTS[i].name, c.status, c.protocol);
+        CHECK(ok);
+        ws_client_close(&c);
+    }
+    CHECK(test_server_empties(s, 3000));
+    test_server_stop(s);
+}
+
+SUITE("websocket", TEST(handshakes), TEST(talks), TEST(early_frames), TEST(slow_reader),
+      TEST(drop_behind_a_shut_window), TEST(heartbeat), TEST(rude_ends), TEST(extended_connect));
