@@ -7,6 +7,7 @@
 #include "gateway/auth/token.h"
 #include "gateway/auth/token_cache.h"
 #include "gateway/counts.h"
+#include "gateway/memory.h"
 #include "gateway/rest/documents.h"
 #include "gateway/rest/static.h"
 #include "gateway/stream/hub.h"
@@ -33,6 +34,7 @@ typedef struct Gateway {
     Documents *documents;
     GridWebhook *webhook;
     Server *server;
+    Memory *memory;
     const char *allowed_origins;
     Proxies *proxies;
     int64_t access_us, refresh_us; /* lives of tokens */

@@ -19,7 +19,7 @@ typedef struct Program {
     Doorbell *bell;
     Keeper *keeper;
     QueriesOptions queries;
-    int64_t threads, poll_seconds;
+    int64_t threads, poll_seconds, memory_mib;
 } Program;
 
 static bool is_loopback(const char *address) {
@@ -34,6 +34,7 @@ static bool read_settings(Program *p, Err *err) {
     int64_t access, refresh, stream;
     if (!config_number(c, "EVENTS_THREADS", 0, 64, &p->threads, err) ||
         !config_number(c, "EVENTS_POLL_SECONDS", 1, 3600, &p->poll_seconds, err) ||
+        !config_number(c, "EVENTS_MEMORY_LIMIT", 0, 1 << 24, &p->memory_mib, err) ||
         !config_number(c, "EVENTS_ACCESS_TOKEN_SECONDS", 1, 86400, &access, err) ||
         !config_number(c, "EVENTS_REFRESH_TOKEN_SECONDS", 1, 366 * 86400, &refresh, err) ||
         !config_number(c, "EVENTS_STREAM_MAX_SECONDS", 0, 86400, &stream, err))
@@ -121,6 +122,7 @@ static bool open_parts(Program *p, Err *err) {
         return false;
     queue_on_commit(g->queue, committed, p);
     g->attempts = attempts_new();
+    g->memory = memory_new((size_t)p->memory_mib << 20, g->readers);
     g->documents = documents_new();
     g->hub = hub_new(repair_needed, p);
     g->webhook = webhook_new(g, secrets);
@@ -166,6 +168,7 @@ static void close_parts(Program *p) {
     g->webhook = grid_webhook_free(g->webhook);
     g->hub = hub_free(g->hub);
     g->attempts = attempts_free(g->attempts);
+    g->memory = memory_free(g->memory);
     g->proxies = proxies_free(g->proxies);
     g->files = static_files_free(g->files);
     g->documents = documents_free(g->documents);

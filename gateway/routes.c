@@ -184,6 +184,24 @@ static void dispatch(Worker *worker, HttpExchange *x) {
         m->route->handle(r);
 }
 
+/* Above the memory's limit nothing new is begun. Who looks whether the gateway lives is answered, and
+ * deliveries come in: their sender would wait half a minute, and the queue behind it grow. */
+static bool is_shed(Worker *worker, HttpExchange *x) {
+    if (!memory_is_short(worker->gateway->memory, worker->loop)) return false;
+    return !span_starts(http_path(x), SPAN("/health/")) && !span_is(http_path(x), GRID_WEBHOOK_PATH);
+}
+
+static void shed(Worker *worker, HttpExchange *x, const RouteMatch *m) {
+    Request *r = request_new(worker, x);
+    memory_shed(worker->gateway->memory);
+    if (!r) {
+        http_respond(x, &(HttpAnswer){.status = 503});
+        return;
+    }
+    r->route = m->route;
+    answer_problem(r, &ERR_UNAVAILABLE, "the gateway is short of memory; try again");
+}
+
 void routes_on_head(void *user, HttpExchange *x) {
     Worker *worker = user;
     if (rpc_concerns(x)) {
@@ -194,7 +212,10 @@ void routes_on_head(void *user, HttpExchange *x) {
     if (!m) return;
     *m = routes_match(http_method(x), http_path(x), worker->gateway->test_endpoints);
     http_set_user(x, m);
-    if (m->route && m->route->flags & ROUTE_STREAMS) dispatch(worker, x);
+    if (is_shed(worker, x))
+        shed(worker, x, m);
+    else if (m->route && m->route->flags & ROUTE_STREAMS)
+        dispatch(worker, x);
 }
 
 void routes_on_request(void *user, HttpExchange *x) {

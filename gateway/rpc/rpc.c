@@ -45,7 +45,13 @@ void rpc_head(Worker *worker, HttpExchange *x) {
     if (!call_begin(c)) return;
     c->match.call = c;
     http_set_user(x, &c->match);
-    if (c->method->client_streaming) run(c);
+    bool exempt = span_starts(http_path(x), SPAN("/grpc.health."));
+    if (!exempt && memory_is_short(worker->gateway->memory, worker->loop)) {
+        memory_shed(worker->gateway->memory);
+        call_fail_with(c, RPC_RESOURCE_EXHAUSTED, "the gateway is short of memory; try again");
+    } else if (c->method->client_streaming) {
+        run(c);
+    }
 }
 
 void rpc_request(Call *c) {

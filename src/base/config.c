@@ -19,6 +19,7 @@ static const Setting SETTINGS[] = {
     {"EVENTS_PROJECTION_LISTEN", "127.0.0.1:8082", "the projection's webhook", false},
     {"EVENTS_ADMIN_LISTEN", "", "health, metrics, doorbell; default 127.0.0.1:8090 to 8094 by program", false},
     {"EVENTS_THREADS", "0", "gateway event loops; 0: one per processor", false},
+    {"EVENTS_MEMORY_LIMIT", "0", "MiB that the gateway may hold before it sheds requests; 0: half of the machine or container", false},
     {"EVENTS_POLL_SECONDS", "5", "fall-back polling interval", false},
     {"EVENTS_WRITE_DB", "", "write model: sqlite:PATH or postgresql://user:password@host/name; default <home>/db/write.db", false},
     {"EVENTS_READ_DB", "", "read model; default sqlite:<home>/db/read.db", false},
