@@ -14,7 +14,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = LOOPS_MAX, DRAIN_MS = 15000, DRAIN_LOOK_MS = 20, SPARE_FILES = 256 };
+enum {
+    THREADS_MAX = LOOPS_MAX,
+    DRAIN_MS = 15000,
+    DRAIN_LOOK_MS = 20,
+    SPARE_FILES = 256,
+    CONNECTIONS_MAX = 100000
+};
 
 typedef struct WorkerThread {
     Worker worker;
@@ -28,6 +34,7 @@ typedef struct WorkerThread {
 
 struct Server {
     size_t count;
+    atomic_size_t connections; /* of all loops and both ports */
     WorkerThread threads[THREADS_MAX];
 };
 
@@ -73,16 +80,16 @@ static size_t processors(void) {
     return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (size_t)n;
 }
 
-/* Each server may have its share of the descriptors; what is above is refused by it instead of by the kernel.
- */
-static size_t connections_max(size_t servers) {
+/* All connections together may have the descriptors that are not needed for anything else; what is above is
+ * refused by a server instead of by the kernel. */
+static size_t connections_max(void) {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur < 2 * SPARE_FILES) return SPARE_FILES;
-    rlim_t share = files.rlim_cur == RLIM_INFINITY ? 100000 : (files.rlim_cur - SPARE_FILES) / servers;
-    return share > 100000 ? 100000 : (size_t)share;
+    if (files.rlim_cur > CONNECTIONS_MAX) return CONNECTIONS_MAX;
+    return (size_t)files.rlim_cur - SPARE_FILES;
 }
 
-static HttpServerOptions http_options(const ServerOptions *o, Worker *w, size_t servers, bool tls) {
+static HttpServerOptions http_options(const ServerOptions *o, Server *s, Worker *w, bool tls) {
     return (HttpServerOptions){
         .on_request = routes_on_request,
         .on_head = routes_on_head,
@@ -91,7 +98,8 @@ static HttpServerOptions http_options(const ServerOptions *o, Worker *w, size_t 
         .user = w,
         .tls = tls ? o->tls : NULL,
         .body_limit = RPC_BODY,
-        .connections_max = connections_max(servers),
+        .connections_max = connections_max(),
+        .together = &s->connections,
         .connections = counts_connections(w->counts, tls),
     };
 }
@@ -105,19 +113,18 @@ static bool address_of(const char *wanted, const HttpServer *first, char out[300
     return len < 300 || err_set(err, &ERR_CONFIG, "an address is too long");
 }
 
-static bool listen_on(const ServerOptions *o, const Server *s, Worker *w, size_t threads, Err *err) {
+static bool listen_on(const ServerOptions *o, Server *s, Worker *w, Err *err) {
     char address[300];
     const Worker *first = s->count > 1 ? &s->threads[0].worker : NULL;
     HttpShare share = first ? HTTP_SHARED_NEXT : HTTP_SHARED_FIRST;
-    HttpServerOptions tls = http_options(o, w, threads * 2, true),
-                      plain = http_options(o, w, threads * 2, false);
+    HttpServerOptions tls = http_options(o, s, w, true), plain = http_options(o, s, w, false);
     return address_of(o->listen, first ? first->tls : NULL, address, err) &&
            http_server_open(w->loop, address, share, &tls, &w->tls, err) &&
            address_of(o->listen_plain, first ? first->plain : NULL, address, err) &&
            http_server_open(w->loop, address, share, &plain, &w->plain, err);
 }
 
-static bool worker_open(const ServerOptions *o, Server *s, size_t threads, Err *err) {
+static bool worker_open(const ServerOptions *o, Server *s, Err *err) {
     WorkerThread *t = &s->threads[s->count++];
     Worker *w = &t->worker;
     t->news.run = news_on_loop;
@@ -129,7 +136,7 @@ static bool worker_open(const ServerOptions *o, Server *s, size_t threads, Err *
     w->parking = parking_new();
     w->rpc = rpc_new();
     w->sessions = sessions_new(w);
-    return listen_on(o, s, w, threads, err);
+    return listen_on(o, s, w, err);
 }
 
 static void show_defences(void) {
@@ -147,7 +154,7 @@ bool server_open(const ServerOptions *o, Server **ret, Err *err) {
     if (threads > THREADS_MAX) return err_set(err, &ERR_CONFIG, "at most %d threads", THREADS_MAX);
     Server *s = must(calloc(1, sizeof *s));
     while (s->count < threads) {
-        if (worker_open(o, s, threads, err)) continue;
+        if (worker_open(o, s, err)) continue;
         server_free(s);
         return false;
     }

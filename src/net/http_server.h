@@ -12,6 +12,7 @@
 #include "base/blob.h"
 #include "base/err.h"
 #include "io/loop.h"
+#include <stdatomic.h>
 
 typedef struct HttpServer HttpServer;
 typedef struct HttpExchange HttpExchange;
@@ -26,16 +27,19 @@ typedef struct HttpServerOptions {
     void (*on_head)(void *user, HttpExchange *x);
     /* After on_head, of a request that has a body: how much of it may come? May be NULL. */
     size_t (*body_limit_for)(void *user, HttpExchange *x);
-    /* The server itself refuses a request whose head it has read: too large, too slow, too many. Where the caller's
-     * protocol has words of its own for that, the handler may answer with http_respond() and return true; else a problem
-     * document is the answer. May be NULL. */
+    /* The server itself refuses a request whose head it has read: too large, too slow, too many. Where the
+     * caller's protocol has words of its own for that, the handler may answer with http_respond() and return
+     * true; else a problem document is the answer. May be NULL. */
     bool (*on_refuse)(void *user, HttpExchange *x, int status);
     void *user;
-    HttpTls *tls;                 /* NULL: plain */
-    size_t body_limit;            /* bytes; 0: 1 MiB; above: 413, nothing is kept */
-    size_t bodies_limit;          /* bytes of all bodies that are held at a time; 0: 64 MiB; above: 503 */
-    size_t header_limit;          /* bytes of all fields, name + value + 32 each; 0: 16 KiB; above: 431 */
-    size_t connections_max;       /* 0: 10000 */
+    HttpTls *tls;           /* NULL: plain */
+    size_t body_limit;      /* bytes; 0: 1 MiB; above: 413, nothing is kept */
+    size_t bodies_limit;    /* bytes of all bodies that are held at a time; 0: 64 MiB; above: 503 */
+    size_t header_limit;    /* bytes of all fields, name + value + 32 each; 0: 16 KiB; above: 431 */
+    size_t connections_max; /* 0: 10000 */
+    /* Connections of all servers that share connections_max, which then bounds them together; NULL: no
+     * others. Lives longer than the server. */
+    atomic_size_t *together;
     _Atomic int64_t *connections; /* counted up and down; may be NULL, may be shared */
     size_t requests_max;          /* at a time per connection; 0: 100 */
     int64_t header_ms;            /* from the first byte to the last header; 0: 10 s */

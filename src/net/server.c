@@ -70,7 +70,7 @@ static void on_accept(Watch *watch, unsigned events) {
             if (errno == EMFILE || errno == ENFILE) refuse_one(s);
             return;
         }
-        if (s->connection_count >= s->options.connections_max)
+        if (atomic_load(s->together) >= s->options.connections_max)
             close(fd);
         else
             connection_open(s, fd, (struct sockaddr *)&peer);
@@ -163,6 +163,7 @@ bool http_server_open(Loop *loop, const char *address, HttpShare share, const Ht
     s->loop = loop;
     s->options = *options;
     defaults(&s->options);
+    s->together = s->options.together ? s->options.together : &s->alone;
     s->listener = (Watch){.ready = on_accept, .fd = -1};
     s->again_timer.expired = on_again;
     s->reserve = reserve_open();

@@ -20,6 +20,7 @@ struct HttpServer {
     unsigned port;
     bool draining;
     size_t connection_count;
+    atomic_size_t alone, *together; /* what connections_max bounds: here, unless other servers share it */
     Connection *connections;
     Connection *again; /* have bytes that epoll does not know of */
     Timer again_timer;
@@ -37,6 +38,7 @@ struct HttpServer {
 
 static inline void server_count(HttpServer *server, int more) {
     server->connection_count += (size_t)more;
+    atomic_fetch_add(server->together, (size_t)more);
     if (server->options.connections)
         atomic_fetch_add_explicit(server->options.connections, more, memory_order_relaxed);
 }

@@ -236,14 +236,19 @@ static void drain(void) {
 }
 
 static void connections_are_bounded(void) {
-    TestServer *s = test_server(&(HttpServerOptions){.connections_max = 3});
-    int fds[6];
-    for (size_t i = 0; i < COUNT(fds); i++) fds[i] = client_open(test_server_port(s));
-    clock_sleep_ms(50);
-    CHECK(test_server_connections(s) == 3);
-    for (size_t i = 0; i < COUNT(fds); i++) close(fds[i]);
-    CHECK(test_server_empties(s, 3000));
-    test_server_stop(s);
+    atomic_size_t together = 1; /* another server, which shares the bound, has one */
+    for (size_t shared = 0; shared < 2; shared++) {
+        HttpServerOptions options = {.connections_max = 3, .together = shared ? &together : NULL};
+        TestServer *s = test_server(&options);
+        int fds[6];
+        for (size_t i = 0; i < COUNT(fds); i++) fds[i] = client_open(test_server_port(s));
+        clock_sleep_ms(50);
+        CHECK(test_server_connections(s) == 3 - shared);
+        for (size_t i = 0; i < COUNT(fds); i++) close(fds[i]);
+        CHECK(test_server_empties(s, 3000));
+        test_server_stop(s);
+    }
+    CHECK(together == 1);
 }
 
 /* A peer that does not read is closed once nothing has been acknowledged for the stall time. */
