@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 enum { START_MS = 30000, READERS = 4, READS_WAITING = 1024, LOGIN_THREADS = 2, LOGINS_WAITING = 64, USERS_WAITING = 1024 };
+/* How long each may wait for a thread: a read is answered within that and what the database waits for a lock. */
+enum { READS_MS = 1000, LOGINS_MS = 10000, USERS_MS = 3000 };
 
 /* Everything that lives as long as the process, beside the Gateway that points to it. */
 typedef struct Program {
@@ -76,12 +78,13 @@ static bool open_threads(Program *p, Err *err) {
         !users_open(users_url, &users, err)) /* makes the tables, once, before the threads */
         return false;
     users_free(users);
-    PoolOptions readers = {"reader", READERS, READS_WAITING, reader_open, reader_close, &p->queries};
-    PoolOptions logins = {.name = "logins", .threads = LOGIN_THREADS, .bound = LOGINS_WAITING};
+    PoolOptions readers = {"reader", READERS, READS_WAITING, READS_MS, reader_open, reader_close, &p->queries};
+    PoolOptions logins = {.name = "logins", .threads = LOGIN_THREADS, .bound = LOGINS_WAITING, .patience_ms = LOGINS_MS};
     logins.context_open = users_context_open, logins.context_close = users_context_close;
     logins.user = (void *)users_url;
     PoolOptions user_threads = logins;
     user_threads.name = "users", user_threads.threads = 1, user_threads.bound = USERS_WAITING;
+    user_threads.patience_ms = USERS_MS;
     return pool_open(&readers, &p->gateway.readers, err) && pool_open(&logins, &p->gateway.logins, err) &&
            pool_open(&user_threads, &p->gateway.user_threads, err);
 }

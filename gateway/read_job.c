@@ -73,6 +73,7 @@ void parking_held(Parking *parking, int64_t position) {
 static void back(Job *job) {
     ReadJob *j = CONTAINER(job, ReadJob, job);
     j->worker->in_flight--;
+    if (job->late) err_set(&j->err, &ERR_UNAVAILABLE, "the readers are busy");
     if (j->behind && !j->given_up)
         park(j);
     else

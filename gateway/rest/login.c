@@ -72,6 +72,7 @@ static void finish(AuthWork *w) {
 static void back(Job *job) {
     AuthWork *w = CONTAINER(job, AuthWork, job);
     w->request->worker->in_flight--;
+    if (job->late) err_set(&w->err, &ERR_UNAVAILABLE, "too many log-ins wait");
     finish(w);
 }
 

@@ -196,6 +196,7 @@ static void back(Job *job) {
     ResumeJob *j = CONTAINER(job, ResumeJob, job);
     Session *s = j->session;
     s->worker->in_flight--;
+    if (job->late) err_set(&j->err, &ERR_UNAVAILABLE, "the readers are busy");
     Subscription *sub = s->to && !s->closing ? by_serial(s, j->serial) : NULL;
     bool applies = sub && !sub->live;
     if (applies) apply(s, sub, j);

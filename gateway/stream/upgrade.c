@@ -78,6 +78,7 @@ static void finish_ticket(TicketWork *w) {
 static void ticket_back(Job *job) {
     TicketWork *w = CONTAINER(job, TicketWork, job);
     w->request->worker->in_flight--;
+    if (job->late) err_set(&w->err, &ERR_UNAVAILABLE, "too many tickets wait");
     finish_ticket(w);
 }
 

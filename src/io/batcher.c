@@ -1,5 +1,6 @@
 #include "io/batcher.h"
 
+#include "base/clock.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@ struct Batcher {
     pthread_cond_t changed;
     BatchItem *first, *last;
     atomic_size_t waiting;
+    int64_t running_us; /* since when a run is under way, 0: none is */
     bool closing, started;
     pthread_t thread;
 };
@@ -24,10 +26,12 @@ static void return_home(Task *task) {
 static size_t take(Batcher *b, BatchItem **items) {
     size_t count = 0;
     pthread_mutex_lock(&b->lock);
+    b->running_us = 0;
     while (!b->first && !b->closing) pthread_cond_wait(&b->changed, &b->lock);
     for (; b->first && count < b->options.most; b->first = b->first->next) items[count++] = b->first;
     if (!b->first) b->last = NULL;
     b->waiting -= count;
+    b->running_us = clock_mono_us();
     pthread_mutex_unlock(&b->lock);
     return count;
 }
@@ -74,11 +78,19 @@ Batcher *batcher_free(Batcher *b) {
     return NULL;
 }
 
+static bool is_stuck(const Batcher *b, int64_t now) {
+    int64_t patience_us = b->options.patience_ms * 1000;
+    if (!patience_us) return false;
+    return (b->running_us && now - b->running_us > patience_us) ||
+           (b->first && now - b->first->since_us > patience_us);
+}
+
 bool batcher_submit(Batcher *b, Loop *home, BatchItem *item, Err *err) {
     item->home = home;
     item->next = NULL;
+    item->since_us = clock_mono_us();
     pthread_mutex_lock(&b->lock);
-    bool room = !b->closing && b->waiting < b->options.bound;
+    bool room = !b->closing && b->waiting < b->options.bound && !is_stuck(b, item->since_us);
     if (room) {
         if (b->last) b->last->next = item;
         else b->first = item;

@@ -12,12 +12,14 @@ typedef struct BatchItem {
     Task task; /* the batcher's own */
     Loop *home;
     struct BatchItem *next;
+    int64_t since_us; /* waits */
 } BatchItem;
 
 typedef struct BatcherOptions {
     const char *name; /* of the thread, at most 11 characters */
     size_t most;      /* items per run */
     size_t bound;     /* items waiting at most */
+    int64_t patience_ms; /* where a run, or the oldest item, takes longer, new ones are refused; 0: never */
     void (*run)(void *user, BatchItem **items, size_t count);
     void *user;
 } BatcherOptions;
@@ -25,4 +27,4 @@ typedef struct BatcherOptions {
 bool     batcher_open(const BatcherOptions *options, Batcher **ret, Err *err);
 Batcher *batcher_free(Batcher *batcher); /* finishes what waits, joins the thread */
 AUTO_FREE(Batcher, batcher_free)
-bool batcher_submit(Batcher *batcher, Loop *home, BatchItem *item, Err *err); /* ERR_UNAVAILABLE when full */
+bool batcher_submit(Batcher *batcher, Loop *home, BatchItem *item, Err *err); /* ERR_UNAVAILABLE when full, or stuck */

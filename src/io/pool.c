@@ -1,5 +1,6 @@
 #include "io/pool.h"
 
+#include "base/clock.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,6 +13,7 @@ struct Pool {
     pthread_cond_t changed;
     Job *first, *last;
     atomic_size_t waiting;
+    int64_t usual_us; /* what a job takes: a moving average */
     bool closing;
     pthread_t *threads;
     size_t started;
@@ -22,17 +24,44 @@ static void return_home(Task *task) {
     job->done(job);
 }
 
+static void go_home(Job *job) {
+    job->task.run = return_home;
+    loop_post(job->home, &job->task);
+}
+
+static Job *pop(Pool *p) {
+    Job *job = p->first;
+    if (!job) return NULL;
+    p->first = job->next;
+    if (!p->first) p->last = NULL;
+    p->waiting--;
+    return job;
+}
+
+/* The oldest are in front. Called by whoever takes or brings a job: where all threads hang, new jobs come. */
+static void give_back_late(Pool *p, int64_t now) {
+    if (!p->options.patience_ms) return;
+    while (p->first && now - p->first->since_us > p->options.patience_ms * 1000) {
+        Job *job = pop(p);
+        job->late = true;
+        go_home(job);
+    }
+}
+
 static Job *take(Pool *p) {
     pthread_mutex_lock(&p->lock);
     while (!p->first && !p->closing) pthread_cond_wait(&p->changed, &p->lock);
-    Job *job = p->first;
-    if (job) {
-        p->first = job->next;
-        if (!p->first) p->last = NULL;
-        p->waiting--;
-    }
+    give_back_late(p, clock_mono_us());
+    while (!p->first && !p->closing) pthread_cond_wait(&p->changed, &p->lock);
+    Job *job = pop(p);
     pthread_mutex_unlock(&p->lock);
     return job;
+}
+
+static void learn(Pool *p, int64_t took_us) {
+    pthread_mutex_lock(&p->lock);
+    p->usual_us += (took_us - p->usual_us) / 16;
+    pthread_mutex_unlock(&p->lock);
 }
 
 static void *work(void *user) {
@@ -40,9 +69,10 @@ static void *work(void *user) {
     pthread_setname_np(pthread_self(), p->name);
     void *context = p->options.context_open ? p->options.context_open(p->options.user) : NULL;
     for (Job *job; (job = take(p));) {
+        int64_t from = clock_mono_us();
         job->run(job, context);
-        job->task.run = return_home;
-        loop_post(job->home, &job->task);
+        learn(p, clock_mono_us() - from);
+        go_home(job);
     }
     if (p->options.context_close) p->options.context_close(context);
     return NULL;
@@ -78,11 +108,19 @@ Pool *pool_free(Pool *p) {
     return NULL;
 }
 
+static bool has_time(const Pool *p) {
+    int64_t wait_us = (int64_t)p->waiting * p->usual_us / (int64_t)p->options.threads;
+    return !p->options.patience_ms || wait_us <= p->options.patience_ms * 1000;
+}
+
 bool pool_submit(Pool *p, Loop *home, Job *job, Err *err) {
     job->home = home;
     job->next = NULL;
+    job->late = false;
+    job->since_us = clock_mono_us();
     pthread_mutex_lock(&p->lock);
-    bool room = !p->closing && p->waiting < p->options.bound;
+    give_back_late(p, job->since_us);
+    bool room = !p->closing && p->waiting < p->options.bound && has_time(p);
     if (room) {
         if (p->last) p->last->next = job;
         else p->first = job;

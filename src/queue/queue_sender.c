@@ -17,7 +17,7 @@
 #include "queue/queue_place.h"
 #include <stdio.h>
 
-enum { BATCH_MOST = 256, BATCH_BOUND = 16384, COLUMNS = 9, BUSY_TRIES = 3, START_MS = 30000 };
+enum { BATCH_MOST = 256, BATCH_BOUND = 16384, PATIENCE_MS = 3000, COLUMNS = 9, BUSY_TRIES = 3, START_MS = 30000 };
 
 struct QueueSender {
     Db *db;
@@ -213,7 +213,7 @@ bool queue_sender_open(const char *url, const char *home, QueueSender **ret, Err
     QueuePlace place;
     AUTO(QueueSender) sender = must(calloc(1, sizeof *sender));
     BatcherOptions options = {
-        .name = "queue", .most = BATCH_MOST, .bound = BATCH_BOUND, .run = run_batch, .user = sender};
+        .name = "queue", .most = BATCH_MOST, .bound = BATCH_BOUND, .patience_ms = PATIENCE_MS, .run = run_batch, .user = sender};
     if (!queue_place(url, home, &place, err) || !db_open_patiently(place.queue, (DbOptions){0}, START_MS, NULL, NULL, &sender->db, err) ||
         !queue_migrate(sender->db, err) || !batcher_open(&options, &sender->batcher, err))
         return false;

@@ -66,6 +66,63 @@ static void pool_refuses_past_its_bound(void) {
     pool = pool_free(pool);
 }
 
+static int ran, late;
+static void stick(Job *job, void *context) {
+    (void)job, (void)context;
+    ran++;
+    clock_sleep_ms(300);
+}
+static void stick_done(Job *job) {
+    late += job->late;
+    if (++done_count == 4) loop_stop(home);
+}
+
+/* A thread that hangs: who has waited too long is given back without having been run, when the next one comes. */
+static void pool_gives_back_what_is_late(void) {
+    Err err = {0};
+    AUTO(Loop) loop = NULL;
+    AUTO(Pool) pool = NULL;
+    PoolOptions options = {.name = "test", .threads = 1, .bound = 8, .patience_ms = 100};
+    REQUIRE(CHECK_OK(loop_open(&loop, &err), &err));
+    REQUIRE(CHECK_OK(pool_open(&options, &pool, &err), &err));
+    home = loop;
+    done_count = ran = late = 0;
+    static Job jobs[4];
+    for (int i = 0; i < 4; i++) {
+        jobs[i] = (Job){.run = stick, .done = stick_done};
+        if (i == 1) clock_sleep_ms(50);
+        if (i == 3) clock_sleep_ms(150);
+        REQUIRE(CHECK_OK(pool_submit(pool, loop, &jobs[i], &err), &err));
+    }
+    loop_run(loop);
+    CHECK(ran == 2 && late == 2);
+    CHECK(!jobs[0].late && jobs[1].late && jobs[2].late && !jobs[3].late);
+}
+
+/* What would probably wait too long is refused, although there is room; with nothing waiting there is always a try. */
+static void pool_refuses_what_would_be_late(void) {
+    Err err = {0};
+    AUTO(Loop) loop = NULL;
+    AUTO(Pool) pool = NULL;
+    PoolOptions options = {.name = "test", .threads = 1, .bound = 1000, .patience_ms = 40};
+    REQUIRE(CHECK_OK(loop_open(&loop, &err), &err));
+    REQUIRE(CHECK_OK(pool_open(&options, &pool, &err), &err));
+    static Job first[3], jobs[200];
+    for (size_t i = 0; i < COUNT(first); i++) { /* 50 ms each: now it knows */
+        first[i] = (Job){.run = slow, .done = slow_done};
+        REQUIRE(CHECK_OK(pool_submit(pool, loop, &first[i], &err), &err));
+        clock_sleep_ms(70);
+    }
+    size_t taken = 0;
+    for (size_t i = 0; i < COUNT(jobs); i++) {
+        Err full = {0};
+        jobs[i] = (Job){.run = slow, .done = slow_done};
+        taken += pool_submit(pool, loop, &jobs[i], &full);
+    }
+    CHECK(taken >= 2 && taken < 30);
+    pool = pool_free(pool);
+}
+
 enum { ITEMS = 1000 };
 static size_t runs, largest, seen;
 static BatchItem items[ITEMS];
@@ -103,6 +160,34 @@ static void batches_share_a_run(void) {
     CHECK(runs < ITEMS / 4);
 }
 
+static void hang(void *user, BatchItem **batch, size_t count) {
+    (void)user, (void)batch, (void)count;
+    clock_sleep_ms(300);
+}
+static void hung_done(BatchItem *item) {
+    (void)item;
+    if (++done_count == 2) loop_stop(home);
+}
+
+static void batcher_refuses_while_stuck(void) {
+    Err err = {0};
+    AUTO(Loop) loop = NULL;
+    AUTO(Batcher) batcher = NULL;
+    BatcherOptions options = {.name = "test", .most = 4, .bound = 100, .patience_ms = 100, .run = hang};
+    REQUIRE(CHECK_OK(loop_open(&loop, &err), &err));
+    REQUIRE(CHECK_OK(batcher_open(&options, &batcher, &err), &err));
+    home = loop;
+    done_count = 0;
+    BatchItem first = {.done = hung_done}, refused = {.done = hung_done}, last = {.done = hung_done};
+    REQUIRE(CHECK_OK(batcher_submit(batcher, loop, &first, &err), &err));
+    clock_sleep_ms(150);
+    Err stuck = {0};
+    CHECK(!batcher_submit(batcher, loop, &refused, &stuck) && stuck.kind == &ERR_UNAVAILABLE);
+    clock_sleep_ms(250);
+    CHECK_OK(batcher_submit(batcher, loop, &last, &err), &err);
+    loop_run(loop);
+}
+
 static void doorbell_over_a_long_path(void) {
     Err err = {0};
     char path[400];
@@ -128,5 +213,6 @@ static void doorbell_over_a_long_path(void) {
     CHECK(!doorbell_wait(b, 10000));
 }
 
-SUITE("workers", TEST(pool_answers_every_job), TEST(pool_refuses_past_its_bound), TEST(batches_share_a_run),
+SUITE("workers", TEST(pool_answers_every_job), TEST(pool_refuses_past_its_bound),
+      TEST(pool_gives_back_what_is_late), TEST(pool_refuses_what_would_be_late), TEST(batcher_refuses_while_stuck), TEST(batches_share_a_run),
       TEST(doorbell_over_a_long_path));
