@@ -53,7 +53,8 @@ static void read_head(const uint8_t *data, size_t len, size_t fields) {
     const char *why = NULL;
     memcpy(head, data, len);
     int outcome = h1_parse(head, len, &parsed, &why);
-    PROMISE(outcome == H1_DONE || (outcome >= 400 && outcome < 600), "a head is good or has a status");
+    PROMISE(outcome == H1_DONE || outcome == H1_ALIEN || (outcome >= 400 && outcome < 600),
+            "a head is good, has a status, or is no HTTP");
     PROMISE(outcome != H1_DONE || parsed.field_count <= fields, "no more fields than lines");
     PROMISE(outcome != H1_DONE || !(parsed.chunked && parsed.has_length),
             "one way to tell the body's length");
