@@ -6,14 +6,15 @@
  * Two of one: a command may change another entity than the one that orders it (MergeProspects). Workers of
  * other lanes are kept out by the version that each write expects, not by the order: the later one meets
  *            ERR_CONFLICT, is undone whole and tried again with what is there then.
- * Savepoint: costs two statements, so a batch runs without at first; only where a command fails by itself
- *            it is rolled back and run again with one around each command.
+ * Halves:    a batch is one transaction. Where a command fails by itself all of it is undone and repeated in
+ *            halves, down to the command alone: a savepoint around each would cost most of the speed on a
+ *            server, and failures are rare.
  * Order:     messages are handled in the order given. After a failed one the later ones of its key are left
  *            alone: they go back to the queue and come again behind it.
  * Faults:    an error that may pass by itself (ErrKind.retry: the file is locked, the disk is full) ends
- *            the batch and is nobody's try. Any other error belongs to the command that met it.
- * Crash:     after the commit and before the queue was told, the batch is delivered again and found in
- *            command_done. */
+ *            the batch; what of it is not committed goes back and is nobody's try. Any other error belongs to
+ * the command that met it. Crash:     after the commit and before the queue was told, the batch is delivered
+ * again and found in command_done. */
 #include "app/handlers.h"
 
 #include "app/event_trace.h"
@@ -28,7 +29,6 @@ enum { COMMAND_MEMORY = 4 << 20 };
 struct Handlers {
     Db *db;
     Arena *arena;      /* of one command */
-    bool careful;      /* each command in a savepoint of its own */
     TraceGroup traces; /* of this transaction */
 };
 
@@ -117,65 +117,71 @@ static bool handle_one(Handlers *h, const QueueMessage *m, Handled *result, Err 
 
 /* --- the batch --- */
 
-static bool step(Handlers *h, const char *sql, Err *err) {
-    return stmt_run(db_statement(h->db, sql), NULL, err);
-}
-
-/* Undoes what the command has written. A savepoint that cannot be had back means that the engine has given up
- * the whole transaction. */
-static bool undo(Handlers *h, Err *err) {
-    Err fault = {0};
-    if (step(h, "ROLLBACK TO one_command", &fault) && step(h, "RELEASE one_command", &fault)) return true;
-    return err_set(err, &ERR_DB_DOWN, "%s", fault.why);
-}
-
 static bool engine_failed(const Err *fault) {
     return fault->kind->retry && !err_is(fault, &ERR_CONFLICT);
 }
 
-static bool run_one(Handlers *h, const QueueMessage *m, Handled *result, Err *err) {
-    Err fault = {0};
-    arena_reset(h->arena);
-    if (h->careful && !step(h, "SAVEPOINT one_command", err)) return false;
-    if (handle_one(h, m, result, &fault)) return !h->careful || step(h, "RELEASE one_command", err);
-    if (engine_failed(&fault) || !h->careful) return err_set(err, fault.kind, "%s", fault.why);
-    *result = (Handled){.as = HANDLED_FAILED, .reason = fault.kind->code, .why = fault};
-    return undo(h, err);
-}
+/* A batch, of which a part is worked off: messages[from..to). */
+typedef struct Batch {
+    const QueueMessage *messages;
+    Handled *results;
+    size_t from, to;
+    bool failed; /* somebody has: nearly always nobody, then nobody needs to be looked for */
+} Batch;
 
-static bool stands_behind(const QueueMessage *messages, const Handled *results, size_t at) {
-    for (size_t i = 0; i < at; i++)
-        if (results[i].as == HANDLED_FAILED && span_equal(messages[i].key, messages[at].key)) return true;
+static bool stands_behind(const Batch *b, size_t at) {
+    for (size_t i = 0; b->failed && i < at; i++)
+        if (b->results[i].as == HANDLED_FAILED && span_equal(b->messages[i].key, b->messages[at].key))
+            return true;
     return false;
 }
 
-static bool run_all(Handlers *h, const QueueMessage *messages, size_t count, Handled *results, Err *err) {
-    bool failed = false; /* nearly always nobody: then nobody needs to be looked for */
-    for (size_t i = 0; i < count; i++) {
-        if (failed && stands_behind(messages, results, i)) {
-            results[i] = (Handled){.as = HANDLED_BEHIND};
-            continue;
-        }
-        if (!run_one(h, &messages[i], &results[i], err)) return false;
-        failed = failed || results[i].as == HANDLED_FAILED;
+static bool run_all(Handlers *h, const Batch *b, Err *err) {
+    for (size_t i = b->from; i < b->to; i++) {
+        arena_reset(h->arena);
+        if (stands_behind(b, i))
+            b->results[i] = (Handled){.as = HANDLED_BEHIND};
+        else if (!handle_one(h, &b->messages[i], &b->results[i], err))
+            return false;
     }
     return true;
 }
 
-static bool run_transaction(Handlers *h, const QueueMessage *messages, size_t count, Handled *results,
-                            Err *err) {
+static bool run_transaction(Handlers *h, const Batch *b, Err *err) {
     h->traces.count = 0;
     if (!db_begin(h->db, err)) return false;
-    if (run_all(h, messages, count, results, err)) return commit_traced(h->db, &h->traces, err);
+    if (run_all(h, b, err)) return commit_traced(h->db, &h->traces, err);
     db_rollback(h->db);
     return false;
 }
 
+/* Until all is handled, or the engine fails: then b->from tells what is not. */
+static bool run_parts(Handlers *h, Batch *b, Err *err) {
+    for (size_t end = b->to, size = end - b->from; b->from < end;) {
+        Err fault = {0};
+        b->to = size < end - b->from ? b->from + size : end;
+        bool done = run_transaction(h, b, &fault);
+        if (!done && engine_failed(&fault)) return err_set(err, fault.kind, "%s", fault.why);
+        if (!done && b->to - b->from > 1) {
+            size = (b->to - b->from) / 2;
+            continue;
+        }
+        if (!done) {
+            b->results[b->from] = (Handled){.as = HANDLED_FAILED, .reason = fault.kind->code, .why = fault};
+            b->failed = true;
+        }
+        b->from = b->to;
+        size *= 2; /* the rest may be sound */
+    }
+    return true;
+}
+
 bool handlers_run(Handlers *h, const QueueMessage *messages, size_t count, Handled *results, Err *err) {
-    Err fault = {0};
-    h->careful = false;
-    if (run_transaction(h, messages, count, results, &fault)) return true;
-    if (engine_failed(&fault)) return err_set(err, fault.kind, "%s", fault.why);
-    h->careful = true;
-    return run_transaction(h, messages, count, results, err);
+    Batch b = {.messages = messages, .results = results, .to = count};
+    if (run_parts(h, &b, err)) return true;
+    if (!b.from) return false;
+    /* what came before is committed; the rest has not been tried and goes back */
+    err_clear(err);
+    for (size_t i = b.from; i < count; i++) results[i] = (Handled){.as = HANDLED_BEHIND};
+    return true;
 }

@@ -1,7 +1,7 @@
 /* Turns claimed commands into entities and events: one batch, one transaction.
  *
- * Within it each command stands alone: one that fails is undone by its savepoint and reported, the others
- * commit. One thread per Handlers. */
+ * Each command stands alone: one that fails by itself is undone and reported, the others commit. One thread
+ * per Handlers. */
 #pragma once
 #include "db/db.h"
 #include "queue/queue.h"
@@ -12,7 +12,7 @@ typedef enum HandledAs {
     HANDLED_DONE,     /* committed now or before: complete it */
     HANDLED_FAILED,   /* this try failed by itself; why tells */
     HANDLED_HOPELESS, /* no try can succeed: dead letter; reason tells */
-    HANDLED_BEHIND,   /* not tried, because an earlier one of its key has failed in this batch */
+    HANDLED_BEHIND,   /* not tried: an earlier one of its key has failed, or the database in the middle */
 } HandledAs;
 
 typedef struct Handled {

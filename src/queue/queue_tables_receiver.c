@@ -15,7 +15,12 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
-enum { BODIES_LIMIT = 64 << 20, LANES_AT_ONCE = 16 };
+enum {
+    BODIES_LIMIT = 64 << 20,
+    LANES_AT_ONCE = 16,
+    LATE_MS = 5, /* the server counts a delay from when it was told, which is a little later than here */
+    TAKEN_US = 1000000, /* what is not here so long after its time has been claimed by another receiver */
+};
 
 /* A message that was claimed and is not settled. */
 typedef struct Held {
@@ -33,6 +38,11 @@ typedef struct Todo {
     char reason[48];
 } Todo;
 
+/* What was released here with a delay, until it is claimed again. */
+typedef struct Due {
+    int64_t queue_id, at; /* monotonic */
+} Due;
+
 typedef struct TablesReceiver {
     QueueReceiver base;
     Db *db;
@@ -45,7 +55,7 @@ typedef struct TablesReceiver {
     size_t held_count, held_size, earlier; /* earlier: of other claims than the one that is made */
     Todo *todo;
     size_t todo_count, todo_size;
-    int64_t *due; /* when what was released here becomes visible, monotonic */
+    Due *due;
     size_t due_count, due_size;
     bool broken; /* a statement has failed: look at the connection first */
 } TablesReceiver;
@@ -91,7 +101,7 @@ static void drop_lapsed(TablesReceiver *r, int64_t now) {
     for (size_t i = r->held_count; i-- > 0;)
         if (r->held[i].until <= now) drop_held(r, i);
     for (size_t i = r->due_count; i-- > 0;)
-        if (r->due[i] <= now) r->due[i] = r->due[--r->due_count];
+        if (r->due[i].at + TAKEN_US <= now) r->due[i] = r->due[--r->due_count];
 }
 
 /* --- settling --- */
@@ -187,7 +197,7 @@ static bool release(void *receiver, int64_t queue_id, int64_t delay_ms, bool cou
     todo->visible_us = delay_ms > 0 ? clock_mono_us() + delay_ms * 1000 : 0;
     if (delay_ms <= 0) return true;
     GROW(r->due, r->due_count, r->due_size);
-    r->due[r->due_count++] = todo->visible_us;
+    r->due[r->due_count++] = (Due){queue_id, todo->visible_us};
     return true;
 }
 
@@ -202,9 +212,9 @@ static int64_t next_due_ms(void *receiver) {
     TablesReceiver *r = receiver;
     int64_t due = INT64_MAX, now = clock_mono_us();
     for (size_t i = 0; i < r->due_count; i++)
-        if (r->due[i] < due) due = r->due[i];
+        if (r->due[i].at < due) due = r->due[i].at;
     if (due == INT64_MAX) return -1;
-    return due > now ? (due - now + 999) / 1000 : 0;
+    return due > now ? (due - now + 999) / 1000 : LATE_MS;
 }
 
 /* --- claiming --- */
@@ -234,6 +244,11 @@ static bool find_lanes(TablesReceiver *r, Buf *lanes, size_t *count, Err *err) {
     return !err->kind;
 }
 
+static void no_longer_due(TablesReceiver *r, int64_t queue_id) {
+    for (size_t i = r->due_count; i-- > 0;)
+        if (r->due[i].queue_id == queue_id) r->due[i] = r->due[--r->due_count];
+}
+
 /* One candidate. False ends the claim. */
 static bool take(TablesReceiver *r, Stmt *s) {
     QueueMessage m = {.queue_id = stmt_int(s, 0)};
@@ -251,6 +266,7 @@ static bool take(TablesReceiver *r, Stmt *s) {
     m.body_hash = (uint64_t)stmt_int(s, 6);
     m.accepted_at = stmt_int(s, 7);
     r->messages[r->taken++] = m;
+    no_longer_due(r, m.queue_id);
     GROW(r->held, r->held_count, r->held_size);
     char *kept = must(malloc(key.len + 1));
     memcpy(kept, key.at, key.len);

@@ -390,6 +390,29 @@ static void sender_killed(void) {
     CHECK(claim(r, 60000, &m) >= (size_t)accepted);
 }
 
+/* What waits is announced until it has come, also where the server's clock shows it a little later than ours:
+ * else it would come with the fall-back poll. */
+static void a_delayed_message_stays_announced(void) {
+    if (test_engine() == DB_SQLITE) return; /* one clock */
+    const char *home = new_queue();
+    fill_queue(home, "1:a");
+    AUTO(QueueReceiver) r = open_receiver(home);
+    AUTO(Db) db = test_db_open(url + 4, (DbOptions){0});
+    QueueMessage *m;
+    Err err = {0};
+    size_t count = 0;
+    REQUIRE(claim(r, 10, &m) == 1);
+    CHECK_OK(queue_release(r, 1, 20, true, &err), &err);
+    CHECK_OK(queue_complete(r, NULL, 0, &err), &err);
+    test_db_run(db, "UPDATE queue_ready SET visible_at = visible_at + 200000");
+    int64_t end = clock_mono_us() + 5000000;
+    for (; !(count = claim(r, 10, &m)) && clock_mono_us() < end; clock_sleep_ms(5))
+        CHECK(queue_next_due_ms(r) >= 0);
+    REQUIRE(count == 1);
+    CHECK(m[0].deliveries == 2);
+    CHECK(queue_next_due_ms(r) == -1);
+}
+
 /* --- where several receivers work --- */
 
 static QueueReceiver *open_worker(const char *home, unsigned worker) {
@@ -501,5 +524,5 @@ static void many_senders(void) {
 
 SUITE_ON_ENGINES("queue", TEST(verdicts), TEST(batches_of_all_sizes), TEST(receiving), TEST(leases),
                  TEST(restart), TEST(finding), TEST(a_new_queue_is_not_settled_by_old_marks), TEST(refusals),
-                 TEST(backlog), TEST(sender_killed), TEST(two_receivers), TEST(many_senders),
-                 TEST(an_outage_is_no_try));
+                 TEST(backlog), TEST(sender_killed), TEST(a_delayed_message_stays_announced),
+                 TEST(two_receivers), TEST(many_senders), TEST(an_outage_is_no_try));
