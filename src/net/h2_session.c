@@ -57,12 +57,20 @@ static void pseudo_field(HttpExchange *x, Span name, Span value) {
         x->protocol = value;
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
-                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *user) {
+/* For as long as the exchange: names and values of HPACK's static table are there for ever. */
+static bool keep_text(HttpExchange *x, nghttp2_rcbuf *text, Span *ret) {
+    nghttp2_vec bytes = nghttp2_rcbuf_get_buf(text);
+    *ret = span_bytes(bytes.base, bytes.len);
+    if (!nghttp2_rcbuf_is_static(text)) ret->at = exchange_keep(x, *ret);
+    return ret->at;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+                     nghttp2_rcbuf *value, uint8_t flags, void *user) {
     (void)flags;
     HttpExchange *x = stream_of(session, frame->hd.stream_id);
     if (!x) return 0;
-    x->header_bytes += name_len + value_len + 32;
+    x->header_bytes += nghttp2_rcbuf_get_buf(name).len + nghttp2_rcbuf_get_buf(value).len + 32;
     if (x->header_bytes > BOMB * x->server->options.header_limit) h2_calm_down(user, DEFENCE_HEADER_LISTS);
     if (x->part != EXCHANGE_READING || x->stream.refuse) return 0;
     if (x->header_bytes > x->server->options.header_limit || x->header_count >= H1_FIELDS_MAX) {
@@ -70,16 +78,11 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         return 0;
     }
     if (x->stream.head_done) return 0; /* trailers: nobody uses them */
-    char *kept = exchange_keep(x, span_bytes(name, name_len));
-    char *kept_value = exchange_keep(x, span_bytes(value, value_len));
-    if (!kept || !kept_value) {
-        x->stream.refuse = 431;
-        return 0;
-    }
-    Span n = {kept, name_len}, v = {kept_value, value_len};
-    if (kept[0] == ':')
+    Span n, v;
+    bool kept = keep_text(x, name, &n) && keep_text(x, value, &v);
+    if (kept && n.at[0] == ':')
         pseudo_field(x, n, v);
-    else if (!exchange_header(x, n, v))
+    else if (!kept || !exchange_header(x, n, v))
         x->stream.refuse = 431;
     return 0;
 }
@@ -328,7 +331,7 @@ static nghttp2_session_callbacks *callbacks_new(void) {
     nghttp2_session_callbacks *cb = NULL;
     if (nghttp2_session_callbacks_new(&cb)) return NULL;
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
+    nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame);
@@ -356,7 +359,8 @@ nghttp2_session *h2_session_new(H2 *h) {
     nghttp2_session_callbacks *cb = callbacks_new();
     nghttp2_option *option = option_new();
     nghttp2_session *session = NULL;
-    if (cb && option && nghttp2_session_server_new2(&session, cb, h, option)) session = NULL;
+    nghttp2_mem memory = h2_memory_for(&h->c->server->h2_memory);
+    if (cb && option && nghttp2_session_server_new3(&session, cb, h, option, &memory)) session = NULL;
     nghttp2_session_callbacks_del(cb);
     nghttp2_option_del(option);
     return session;

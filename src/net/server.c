@@ -216,6 +216,7 @@ HttpServer *http_server_free(HttpServer *s) {
         free(x);
     }
     ws_pool_clear(&s->ws_pool);
+    h2_memory_clear(&s->h2_memory);
     if (s->reserve >= 0) close(s->reserve);
     free(s->in);
     free(s->out);

@@ -1,6 +1,7 @@
 /* The inside of an HttpServer, for the other files of this room. */
 #pragma once
 #include "net/defence.h"
+#include "net/h2_memory.h"
 #include "net/http_server.h"
 #include "net/ws_frame.h"
 
@@ -29,6 +30,7 @@ struct HttpServer {
     HttpExchange *live; /* in somebody's hands */
     size_t bodies;      /* bytes of request bodies held */
     WsPool ws_pool;
+    H2Memory h2_memory;
     int64_t defended_us; /* when the log was last told of a defence */
     unsigned defended;   /* times since */
     int64_t date_us;     /* loop time at which `date` was written */
