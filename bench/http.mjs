@@ -5,13 +5,13 @@
 // are interleaved, so that a busy moment of the machine does not fall on one side alone; medians and spread are shown.
 // All sides of a row get the very same request, the token included.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { call, callHttp2, Client } from '../tests/e2e/kit/client.mjs';
-import { Installation } from '../tests/e2e/kit/installation.mjs';
+import { BUILD, Installation } from '../tests/e2e/kit/installation.mjs';
 import { installed, startPeers } from './http_peers.mjs';
 import { CLIENT_CORE, measure, pin, SERVER_CORE } from './http_load.mjs';
 
@@ -25,6 +25,8 @@ const { values: options } = parseArgs({
 });
 const ROUNDS = Number(options.rounds ?? (options.quick ? 2 : 5));
 const REQUESTS = Number(options.requests ?? (options.quick ? 30000 : 100000));
+
+const ALLOCATION_REQUESTS = 20000;
 
 const GRPC_CHECK = '/grpc.health.v1.Health/Check';
 const GRPC_HEADERS = { 'content-type': 'application/grpc', te: 'trailers' };
@@ -184,6 +186,30 @@ async function loops(one, two, setup) {
   return { events: figure(samples[1].slice(1)), 'one loop': figure(samples[0].slice(1)) };
 }
 
+/** The calls of malloc and its kin for one request, by the same gateway started once more with a library that counts. */
+async function allocations(one, setup, tasks) {
+  const { installation } = one, file = path.join(setup.folder, 'heap'), counts = {};
+  await installation.kill('gateway');
+  Object.assign(installation.env, { LD_PRELOAD: path.join(BUILD, 'bench/libheap-count.so'), EVENTS_HEAP_COUNT: file });
+  await installation.run('gateway');
+  const pid = installation.children.get('gateway').pid, count = () => Number(readFileSync(`${file}.${pid}`).readBigUInt64LE());
+  for (const { row, sides } of tasks) {
+    const side = sides.find((each) => each.name === 'events');
+    if (!side || row.h1 || row.shallow || row.tls) continue;
+    const load = { ...loadOf(row, side, setup), requests: ALLOCATION_REQUESTS };
+    await measure(pid, load); // what is made once
+    const before = count();
+    await measure(pid, load);
+    counts[row.name] = (count() - before) / load.requests;
+  }
+  return counts;
+}
+
+function printAllocations(counts) {
+  console.log('heap allocations of the gateway for one request');
+  for (const [name, count] of Object.entries(counts)) console.log(`  ${name.padEnd(12)} ${count.toFixed(2).padStart(7)}`);
+}
+
 async function main() {
   if (!installed('h2load')) throw new Error('h2load is not installed (nghttp2-client)');
   const folder = mkdtempSync(path.join(tmpdir(), 'events-bench-')), started = [];
@@ -193,7 +219,7 @@ async function main() {
     const one = await install(1);
     started.push(one.installation);
     peers = await startPeers(folder, path.join(one.installation.home, 'tls.crt'), path.join(one.installation.home, 'tls.key'));
-    const setup = { ...one, peers: peers.peers, post: 'y'.repeat(300), postFile: path.join(folder, 'post'), grpcFile: path.join(folder, 'grpc') };
+    const setup = { ...one, folder, peers: peers.peers, post: 'y'.repeat(300), postFile: path.join(folder, 'post'), grpcFile: path.join(folder, 'grpc') };
     writeFileSync(setup.postFile, setup.post);
     writeFileSync(setup.grpcFile, GRPC_REQUEST);
     const wanted = (name) => !options.rows || options.rows.split(',').some((begin) => name.startsWith(begin));
@@ -213,6 +239,10 @@ async function main() {
       const row = { name: 'loops', title: 'HTTP/2 GET 200 B with two event loops', bar: ['one loop', 0.91] };
       out.rows.loops = await loops(one, two, setup);
       printRow(row, out.rows.loops);
+    }
+    if (wanted('heap')) {
+      const heap = options.rows ? await usable(ROWS.filter((row) => !row.h1), setup, []) : tasks;
+      printAllocations((out.allocations = await allocations(one, setup, heap)));
     }
     for (const note of peers.notes) console.log(`note: ${note}`);
     out.notes = peers.notes;
