@@ -3,6 +3,7 @@
 #include "io/doorbell.h"
 #include "io/pool.h"
 #include "kit/test.h"
+#include <stdatomic.h>
 #include <stdio.h>
 
 enum { JOBS = 500 };
@@ -67,10 +68,12 @@ static void pool_refuses_past_its_bound(void) {
 }
 
 static int ran, late;
+static atomic_bool hangs, may_go_on;
 static void stick(Job *job, void *context) {
     (void)job, (void)context;
     ran++;
-    clock_sleep_ms(300);
+    hangs = true;
+    while (!may_go_on) clock_sleep_ms(1);
 }
 static void stick_done(Job *job) {
     late += job->late;
@@ -82,18 +85,20 @@ static void pool_gives_back_what_is_late(void) {
     Err err = {0};
     AUTO(Loop) loop = NULL;
     AUTO(Pool) pool = NULL;
-    PoolOptions options = {.name = "test", .threads = 1, .bound = 8, .patience_ms = 100};
+    PoolOptions options = {.name = "test", .threads = 1, .bound = 8, .patience_ms = 500};
     REQUIRE(CHECK_OK(loop_open(&loop, &err), &err));
     REQUIRE(CHECK_OK(pool_open(&options, &pool, &err), &err));
     home = loop;
     done_count = ran = late = 0;
+    hangs = may_go_on = false;
     static Job jobs[4];
     for (int i = 0; i < 4; i++) {
         jobs[i] = (Job){.run = stick, .done = stick_done};
-        if (i == 1) clock_sleep_ms(50);
-        if (i == 3) clock_sleep_ms(150);
+        if (i == 3) clock_sleep_ms(600); /* the patience of the two before it is over */
         REQUIRE(CHECK_OK(pool_submit(pool, loop, &jobs[i], &err), &err));
+        while (!hangs) clock_sleep_ms(1);
     }
+    may_go_on = true;
     loop_run(loop);
     CHECK(ran == 2 && late == 2);
     CHECK(!jobs[0].late && jobs[1].late && jobs[2].late && !jobs[3].late);
