@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { ARENA_BYTES = 16 << 20, WAIT_MS = 2000, PARKED_MAX = 1000 };
+enum { ARENA_BYTES = 16 << 20, WAIT_MS = 2000, DEADLINE_MS = 5000, PARKED_MAX = 1000 };
 
 struct Parking {
     ReadJob *first;
@@ -27,12 +27,22 @@ static void unpark(ReadJob *j) {
     j->worker->in_flight--;
 }
 
+/* The thread hangs in the database: who asked is told, and the thread's work comes back when it may. */
+static void deadline_is_over(Timer *timer) {
+    ReadJob *j = CONTAINER(timer, ReadJob, timer);
+    j->given_up = j->told_late = true;
+    j->late(j);
+}
+
 static void submit(ReadJob *j) {
     Worker *w = j->worker;
-    if (pool_submit(w->gateway->readers, w->loop, &j->job, &j->err))
-        w->in_flight++;
-    else
+    if (!pool_submit(w->gateway->readers, w->loop, &j->job, &j->err)) {
         j->done(j);
+        return;
+    }
+    w->in_flight++;
+    j->timer.expired = deadline_is_over;
+    if (j->late && !j->given_up) loop_timer_set(w->loop, &j->timer, DEADLINE_MS);
 }
 
 static void wait_is_over(Timer *timer) {
@@ -73,6 +83,7 @@ void parking_held(Parking *parking, int64_t position) {
 static void back(Job *job) {
     ReadJob *j = CONTAINER(job, ReadJob, job);
     j->worker->in_flight--;
+    loop_timer_stop(j->worker->loop, &j->timer);
     if (job->late) err_set(&j->err, &ERR_UNAVAILABLE, "the readers are busy");
     if (j->behind && !j->given_up)
         park(j);
@@ -104,6 +115,7 @@ void read_job_start(ReadJob *j) {
 
 void read_job_give_up(ReadJob *j) {
     j->given_up = true;
+    if (!j->at) loop_timer_stop(j->worker->loop, &j->timer);
     if (!j->at) return;
     unpark(j);
     j->done(j);

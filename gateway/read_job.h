@@ -1,4 +1,5 @@
-/* A read that needs the database: on a reader thread, in one view, and back to the loop.
+/* A read that needs the database: on a reader thread, in one view, and back to the loop. It is answered
+ * within 5 s of its being given to the threads, whether or not the database answers.
  *
  * Where it wants a position that the projection has not reached, it is parked on its loop (no thread waits)
  * until the doorbell says that the number is held, or 2 s are over; then it reads again and makes do with
@@ -15,6 +16,9 @@ struct ReadJob {
     bool (*read)(ReadJob *job, Queries *queries, Db *db, Err *err); /* on a reader thread */
     void (*done)(
         ReadJob *job); /* on the loop, exactly once; job->err says whether. It frees what holds the job */
+    /* On the loop, at most once, before done(): the database has not answered within the deadline. To be
+     * answered now (job->err is not to be touched); a thread may still be reading for the job. */
+    void (*late)(ReadJob *job);
     /* For them. */
     Arena *arena;    /* for what is read; until read_job_clear() */
     ReplayHead head; /* where the projection stood before the first row was read */
@@ -22,8 +26,8 @@ struct ReadJob {
     /* Its own. */
     Job job;
     int64_t deadline_us; /* monotonic; 0: has not waited yet */
-    bool behind, given_up;
-    Timer timer;
+    bool behind, given_up, told_late;
+    Timer timer;         /* of the parking, or of the thread's work */
     ReadJob *next, **at; /* in the parking list */
 };
 

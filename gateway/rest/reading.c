@@ -2,9 +2,21 @@
 
 #include <stdlib.h>
 
+/* The request's memory stays: the thread may be reading from it. */
+static void late(ReadJob *job) {
+    Reading *reading = CONTAINER(job, Reading, job);
+    Err err = {0};
+    err_set(&err, &ERR_UNAVAILABLE, "the read model did not answer within the deadline");
+    http_hold(reading->request->x);
+    answer_err(reading->request, &err);
+}
+
 static void finish(ReadJob *job) {
     Reading *reading = CONTAINER(job, Reading, job);
-    if (job->err.kind) {
+    if (job->told_late) {
+        buf_free(&reading->answer.body);
+        http_let_go(reading->request->x);
+    } else if (job->err.kind) {
         buf_free(&reading->answer.body);
         answer_err(reading->request, &job->err);
     } else {
@@ -44,6 +56,7 @@ void reading_start(Request *r, bool (*read)(Reading *, Queries *, Db *, Err *), 
     reading->job = (ReadJob){.worker = r->worker, .needs_model = needs_model, .min_position = least};
     reading->job.read = read_and_compress;
     reading->job.done = finish;
+    reading->job.late = late;
     read_job_start(&reading->job);
 }
 

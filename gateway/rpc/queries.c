@@ -57,6 +57,13 @@ static void stopped(void *user, RpcStatus *status) {
     read_job_give_up(&q->job);
 }
 
+static void late(ReadJob *job) {
+    Query *q = CONTAINER(job, Query, job);
+    Call *c = q->call;
+    q->call = NULL; /* what the thread still does is its own */
+    if (c) call_fail_with(c, RPC_UNAVAILABLE, "the read model did not answer within the deadline");
+}
+
 static Query *query_new(Call *c, bool (*read)(Query *q, Db *db, Err *err)) {
     Query *q = must(calloc(1, sizeof *q));
     *q = (Query){.call = c, .form = c->form, .claims = c->claims, .read = read};
@@ -74,6 +81,7 @@ static void start(Query **query) {
     q->job = (ReadJob){.worker = c->worker, .needs_model = true, .min_position = least};
     q->job.read = read_query;
     q->job.done = answer;
+    q->job.late = late;
     call_keep(c, stopped, q);
     read_job_start(&q->job);
 }

@@ -52,7 +52,7 @@ static void memory_free(HttpExchange *x) {
 }
 
 static void exchange_end(HttpExchange *x) {
-    if (x->handler_holds || x->protocol_holds) return;
+    if (x->handler_holds || x->protocol_holds || x->memory_held) return;
     HttpServer *s = x->server;
     memory_free(x);
     if (s) list_out(x);
@@ -166,6 +166,15 @@ bool exchange_trailers(HttpExchange *x, const HttpField *trailers, size_t count)
 }
 
 /* --- memory --- */
+
+void http_hold(HttpExchange *x) {
+    x->memory_held = true;
+}
+
+void http_let_go(HttpExchange *x) {
+    x->memory_held = false;
+    exchange_end(x);
+}
 
 void *http_alloc(HttpExchange *x, size_t size) {
     if (size > EXCHANGE_ALLOC_MAX) return NULL;

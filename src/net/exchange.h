@@ -46,7 +46,7 @@ struct HttpExchange {
     Connection *connection;        /* NULL once the peer or the stream is gone */
     HttpExchange *next, *previous; /* among the server's live ones, or the spare ones (next) */
     uint8_t part;
-    bool handler_holds, protocol_holds, tls, h2, head_only, http10;
+    bool handler_holds, protocol_holds, memory_held, tls, h2, head_only, http10;
     bool tunnel; /* HTTP/2: an extended CONNECT, see `protocol` (RFC 8441) */
     Span method, path, query, authority, body;
     Span protocol; /* :protocol */

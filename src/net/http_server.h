@@ -101,6 +101,10 @@ void http_set_user(HttpExchange *x, void *user);
 void *http_user(const HttpExchange *x);
 /* Memory that lives as long as the exchange. NULL past its bound (256 KiB). */
 void *http_alloc(HttpExchange *x, size_t size);
+/* The memory of the exchange, but not its body, stays after the answer until it is let go of: for a thread that may
+ * still be reading from it. Once each, on the loop. */
+void http_hold(HttpExchange *x);
+void http_let_go(HttpExchange *x);
 
 typedef struct HttpField {
     const char *name; /* lower case */

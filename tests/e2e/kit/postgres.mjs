@@ -45,6 +45,19 @@ export class Postgres {
     await eventually('PostgreSQL', () => this.sql('postgres', 'SELECT 1') === '1', 30000);
   }
 
+  /** The server and its sessions hang ('SIGSTOP'), or go on ('SIGCONT'): connections stay, nobody answers. */
+  signal(name) {
+    const parent = (pid) => {
+      try {
+        return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')[1]);
+      } catch {
+        return 0; // it has just ended
+      }
+    };
+    const sessions = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && parent(pid) === this.server.pid).map(Number);
+    for (const pid of [this.server.pid, ...sessions]) process.kill(pid, name);
+  }
+
   /** As a crash of the server: every connection breaks at once; what was committed stays. */
   async down() {
     this.server.kill('SIGQUIT');
