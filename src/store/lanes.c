@@ -36,10 +36,12 @@ static const char NOTE_NUMBERS[] =
     " FROM (VALUES " EACH16(TWO) ") AS v(lane, last, take) WHERE relay_lane.lane = v.lane AND v.last > 0";
 static const char TAKE[] = "UPDATE relay_lane SET owner = ?, leased_until = {now} + ?"
                            " WHERE last_sequence > published AND (owner = ? OR leased_until < {now})";
+/* Whoever changes lanes has locked them in their order, so that no two relays wait for each other. */
 static const char PUBLISHED[] =
-    "UPDATE relay_lane SET published = greatest(published, v.upto), leased_until = 0"
-    " FROM (VALUES " EACH16(ONE) ") AS v(lane, upto)"
-                                 " WHERE relay_lane.lane = v.lane AND relay_lane.owner = ?";
+    "WITH mine AS (SELECT lane FROM relay_lane WHERE owner = ? ORDER BY lane{lock})"
+    " UPDATE relay_lane SET published = greatest(published, v.upto), leased_until = 0"
+    " FROM mine JOIN (VALUES " EACH16(ONE) ") AS v(lane, upto) ON v.lane = mine.lane"
+                                           " WHERE relay_lane.lane = mine.lane";
 _Static_assert(OUTBOX_LANES == 16, "the statements above name each lane");
 
 enum { LEASE_US = 40000000 }; /* longer than a request to the topic may take */
@@ -85,7 +87,7 @@ static bool number_rows(Db *db, NumbersState *state, LaneRows *rows, Err *err) {
 static bool read_lanes(Db *db, const char *owner, Lane lanes[OUTBOX_LANES], Err *err) {
     Stmt *s = db_statement(db, "SELECT lane, published, last_sequence,"
                                " CASE WHEN owner = ? OR leased_until < {now} THEN 1 ELSE 0 END"
-                               " FROM relay_lane ORDER BY lane");
+                               " FROM relay_lane{locked} ORDER BY lane{lock}");
     stmt_bind_text(s, 1, span_of(owner));
     if (!stmt_run(s, NULL, err)) return false;
     while (stmt_row(s, err)) {
@@ -185,7 +187,7 @@ bool lanes_read(Db *db, int64_t from, int64_t to, LaneRows *rows, Err *err) {
 
 bool lanes_published(Db *db, const char *owner, const int64_t published[OUTBOX_LANES], Err *err) {
     Stmt *s = db_statement(db, PUBLISHED);
-    for (int i = 0; i < OUTBOX_LANES; i++) stmt_bind_int(s, i + 1, published[i]);
-    stmt_bind_text(s, OUTBOX_LANES + 1, span_of(owner));
+    stmt_bind_text(s, 1, span_of(owner));
+    for (int i = 0; i < OUTBOX_LANES; i++) stmt_bind_int(s, i + 2, published[i]);
     return stmt_run(s, NULL, err);
 }
