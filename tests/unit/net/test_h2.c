@@ -199,9 +199,14 @@ static void drain(void) {
     client_send(fd, buf_view(&out));
     client_read(fd, NULL, 50, &in);
     test_server_drain(s);
+    client_read(fd, NULL, 30, &in);
+    CHECK(h2_got(buf_view(&in)).count[H2_GOAWAY] == 1); /* the notice, which refuses nothing: */
+    buf_clear(&out);
+    h2_frame(&out, H2_HEADERS, 5, 3, SPAN(H2_GET_ECHO));
+    client_send(fd, buf_view(&out));
     H2Got got = h2_got(client_read(fd, NULL, 3000, &in));
     CHECK(got.goaway == NGHTTP2_NO_ERROR && got.count[H2_GOAWAY] == 2);
-    CHECK(got.count[H2_HEADERS] == 1); /* the answer in flight came */
+    CHECK(got.count[H2_HEADERS] == 2 && got.reset == -1); /* what was in flight, and what was on its way */
     CHECK(test_server_empties(s, 3000));
     close(fd);
     test_server_stop(s);
