@@ -72,6 +72,7 @@ export class Installation {
       EVENTS_GRID_LISTEN: address(2),
       EVENTS_GRID_LISTEN_PLAIN: address(3),
       EVENTS_PROJECTION_LISTEN: address(4),
+      LSAN_OPTIONS: `suppressions=${path.join(ROOT, 'tests/kit/lsan.supp')}:print_suppressions=0`, // for builds with ASan
       ...env,
     };
   }
