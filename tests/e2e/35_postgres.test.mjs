@@ -25,9 +25,12 @@ before(async () => {
   it.subscriber = new Subscriber(it.demo);
 });
 after(async () => {
-  await it.subscriber?.stop();
-  await it.installation?.stop();
-  await it.postgres?.stop();
+  try {
+    await it.subscriber?.stop();
+    await it.installation?.stop();
+  } finally {
+    await it.postgres?.stop(); // else a fault of the programs leaves a server, and a test that never ends
+  }
 });
 
 async function runImport(file) {

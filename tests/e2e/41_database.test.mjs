@@ -21,9 +21,12 @@ before(async () => {
   await create();
 });
 after(async () => {
-  await it.subscriber?.stop();
-  await it.installation?.stop();
-  await it.postgres?.stop();
+  try {
+    await it.subscriber?.stop();
+    await it.installation?.stop();
+  } finally {
+    await it.postgres?.stop(); // else a fault of the programs leaves a server, and a test that never ends
+  }
 });
 
 const post = () => it.demo.post('/api/prospects', { firstName: 'Ada', lastName: 'Lovelace', email: `ada-${it.posted++}@example.org` });
