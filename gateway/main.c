@@ -127,7 +127,7 @@ static bool open_parts(Program *p, Err *err) {
     g->attempts = attempts_new();
     g->memory = memory_new((size_t)p->memory_mib << 20, g->readers);
     g->documents = documents_new();
-    g->hub = hub_new(repair_needed, p);
+    g->hub = hub_new(&HUB_LIMITS, repair_needed, p);
     g->webhook = webhook_new(g, secrets);
     ServerOptions server = {g, (size_t)p->threads, config_text(c, "EVENTS_LISTEN"),
                             config_text(c, "EVENTS_LISTEN_PLAIN"), p->tls};

@@ -1,17 +1,18 @@
 /* The events of all tenants on their way from the webhook (and, for what got lost, from the replay log) to
  * the loops: in the order of their numbers, without a hole. Any thread unless said otherwise. */
 #pragma once
-#include "gateway/stream/event.h"
+#include "gateway/stream/ring.h"
 #include "io/loop.h"
 #include "store/replay_log.h"
 
 typedef struct Hub Hub;
 
-enum { RING_EVENTS = 16384, RING_BYTES = 32 << 20, EARLY_EVENTS = 16384, EARLY_BYTES = 16 << 20 };
+enum { RING_EVENTS = 16384 }; /* and as many early ones */
+extern const RingLimits HUB_LIMITS;
 
 /* `repair_needed` is called (on any thread, under no lock) when a hole may have appeared that
  * hub_due_repair() knows. */
-Hub *hub_new(void (*repair_needed)(void *user), void *user);
+Hub *hub_new(const RingLimits *limits, void (*repair_needed)(void *user), void *user);
 Hub *hub_free(Hub *hub);
 AUTO_FREE(Hub, hub_free)
 

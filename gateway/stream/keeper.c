@@ -23,6 +23,7 @@ struct Keeper {
     KeeperOptions o;
     Queries *queries;
     pthread_t thread;
+    bool runs; /* it has a thread */
     atomic_bool stop;
     int64_t begun_us, next_look_us; /* monotonic */
     bool ready;
@@ -125,42 +126,51 @@ static int64_t next_wait_ms(const Keeper *k) {
     return !started && wait > START_RETRY_MS ? START_RETRY_MS : wait;
 }
 
+int64_t keeper_turn(Keeper *k) {
+    char ring[RING_MAX];
+    while (doorbell_take(k->o.bell, ring)) hear(k, span_of(ring));
+    int64_t now = clock_mono_us();
+    if (!hub_started(k->o.gateway->hub) || now >= k->next_look_us) look_at_head(k);
+    if (now - k->begun_us > (int64_t)READY_ANYWAY_MS * 1000) say_ready(k);
+    repair(k);
+    return next_wait_ms(k);
+}
+
 static void *keep(void *user) {
     Keeper *k = user;
-    char ring[RING_MAX];
-    while (!atomic_load(&k->stop)) {
-        while (doorbell_take(k->o.bell, ring)) hear(k, span_of(ring));
-        int64_t now = clock_mono_us();
-        if (!hub_started(k->o.gateway->hub) || now >= k->next_look_us) look_at_head(k);
-        if (now - k->begun_us > (int64_t)READY_ANYWAY_MS * 1000) say_ready(k);
-        repair(k);
-        doorbell_wait(k->o.bell, next_wait_ms(k));
-    }
+    while (!atomic_load(&k->stop)) doorbell_wait(k->o.bell, keeper_turn(k));
     return NULL;
 }
 
-bool keeper_open(const KeeperOptions *options, Keeper **ret, Err *err) {
+Keeper *keeper_new(const KeeperOptions *options) {
     Keeper *k = must(calloc(1, sizeof *k));
     k->o = *options;
     k->queries = queries_new(&options->queries);
     k->begun_us = clock_mono_us();
     k->repaired =
         metric_counter("events_gateway_repaired_total", "events read from the log because they did not come");
+    return k;
+}
+
+bool keeper_open(const KeeperOptions *options, Keeper **ret, Err *err) {
+    Keeper *k = keeper_new(options);
     int failed = pthread_create(&k->thread, NULL, keep, k);
-    if (!failed) {
+    k->runs = !failed;
+    if (k->runs) {
         *ret = k;
         return true;
     }
-    queries_free(k->queries);
-    free(k);
+    keeper_free(k);
     return err_set_errno(err, &ERR_INTERNAL, failed, "keeper");
 }
 
 Keeper *keeper_free(Keeper *k) {
     if (!k) return NULL;
     atomic_store(&k->stop, true);
-    doorbell_interrupt(k->o.bell);
-    pthread_join(k->thread, NULL);
+    if (k->runs) {
+        doorbell_interrupt(k->o.bell);
+        pthread_join(k->thread, NULL);
+    }
     queries_free(k->queries);
     free(k);
     return NULL;

@@ -14,6 +14,9 @@ typedef struct KeeperOptions {
     int64_t poll_ms;
 } KeeperOptions;
 
+Keeper *keeper_new(const KeeperOptions *options); /* without a thread: for who calls keeper_turn() */
+/* Hears what was rung, looks, repairs. How long to wait, in milliseconds, where nobody rings. */
+int64_t keeper_turn(Keeper *keeper);
 bool keeper_open(const KeeperOptions *options, Keeper **ret, Err *err); /* starts the thread */
 Keeper *keeper_free(Keeper *keeper);                                    /* ends and joins it */
 AUTO_FREE(Keeper, keeper_free)

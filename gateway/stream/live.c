@@ -39,7 +39,7 @@ static bool wants(const Session *s, const Event *event) {
     if (event_kind(event) == EVENT_REJECTED) return event_permitted(event, &s->claims);
     for (size_t i = 0; i < s->subscription_count; i++) {
         const Subscription *sub = &s->subscriptions[i];
-        if (sub->live && event_sequence(event) > sub->cursor &&
+        if (cursor_awaits(&sub->cursor, event_sequence(event)) &&
             filter_matches(sub->filter, event, &s->claims))
             return true;
     }
@@ -82,12 +82,7 @@ static Blob *frame_for(Run *run, const CachedFrame *key) {
 
 /* Its live subscriptions become ones that catch up from there. */
 static void fall_back(Session *s, int64_t behind) {
-    for (size_t i = 0; i < s->subscription_count; i++) {
-        Subscription *sub = &s->subscriptions[i];
-        if (!sub->live) continue;
-        sub->live = false;
-        if (sub->cursor < behind) sub->cursor = behind;
-    }
+    for (size_t i = 0; i < s->subscription_count; i++) cursor_fall_back(&s->subscriptions[i].cursor, behind);
     resume_kick(s);
 }
 

@@ -51,7 +51,7 @@ static Subscription *furthest_behind(Session *s) {
     Subscription *found = NULL;
     for (size_t i = 0; i < s->subscription_count; i++) {
         Subscription *sub = &s->subscriptions[i];
-        if (!sub->live && (!found || sub->cursor < found->cursor)) found = sub;
+        if (!sub->cursor.live && (!found || sub->cursor.at < found->cursor.at)) found = sub;
     }
     return found;
 }
@@ -92,8 +92,7 @@ static void give_page(Session *s, Subscription *sub, Event *const *events, size_
     for (size_t i = 0; i < count; i++)
         if (filter_matches(sub->filter, events[i], &s->claims)) chosen[wanted++] = events[i];
     uint32_t id = sub->id;
-    int64_t cursor = sub->cursor = upto;
-    bool live = cursor >= s->worker->sessions->position;
+    bool live = cursor_page(&sub->cursor, upto, s->worker->sessions->position);
     s->tries = 0;
     post_turn(s);
     if (wanted) {
@@ -101,8 +100,9 @@ static void give_page(Session *s, Subscription *sub, Event *const *events, size_
         BatchParts parts = {chosen, wanted, s->claims.scope_bits & SCOPE_PII, s->told, &id};
         if (!session_send(s, frame_batch(session_form(s), &parts))) return;
     }
-    sub->live = live;
-    if (live) session_send(s, frame_subscribed(session_form(s), id, cursor, true));
+    if (!live) return;
+    cursor_join(&sub->cursor);
+    session_send(s, frame_subscribed(session_form(s), id, upto, true));
 }
 
 /* --- pages of the log --- */
@@ -124,7 +124,7 @@ static bool read_rows(ResumeJob *j, Db *db, int64_t head, Err *err) {
         return false;
     if (j->broken) return err_set(err, &ERR_UNAVAILABLE, "no memory for a page of the log");
     bool full = j->count == RUN_EVENTS || j->bytes >= RUN_BYTES;
-    if (!full && head > j->upto) j->upto = head;
+    j->upto = cursor_page_end(full, j->upto, head);
     j->outcome = PAGE_READ;
     return true;
 }
@@ -133,12 +133,11 @@ static bool read_page(ResumeJob *j, Db *db, Err *err) {
     ReplayHead head;
     int64_t oldest;
     if (!replay_log_head(db, &head, err) || !replay_log_oldest(db, &oldest, err)) return false;
-    if (strcmp(head.epoch, j->epoch))
-        j->outcome = PAGE_OTHER_EPOCH;
-    else if (j->after > 0 && oldest - 1 > j->after && oldest <= head.head)
-        j->outcome = PAGE_TOO_OLD;
-    else
-        return read_rows(j, db, head.head, err);
+    switch (cursor_ask_log(&head, oldest, j->epoch, j->after)) {
+    case LOG_PAGE: return read_rows(j, db, head.head, err);
+    case LOG_TOO_OLD: j->outcome = PAGE_TOO_OLD; break;
+    case LOG_OTHER_EPOCH: j->outcome = PAGE_OTHER_EPOCH; break;
+    }
     return true;
 }
 
@@ -184,7 +183,7 @@ static void apply(Session *s, Subscription *sub, ResumeJob *j) {
         wait_for_log(s, sub);
         break;
     case PAGE_READ:
-        if (j->upto > sub->cursor)
+        if (j->upto > sub->cursor.at)
             give_page(s, sub, j->events, j->count, j->upto);
         else
             wait_for_log(s, sub);
@@ -198,7 +197,7 @@ static void back(Job *job) {
     s->worker->in_flight--;
     if (job->late) err_set(&j->err, &ERR_UNAVAILABLE, "the readers are busy");
     Subscription *sub = s->to && !s->closing ? by_serial(s, j->serial) : NULL;
-    bool applies = sub && !sub->live;
+    bool applies = sub && !sub->cursor.live;
     if (applies) apply(s, sub, j);
     for (size_t i = 0; i < j->count; i++) event_unref(j->events[i]);
     free(j);
@@ -214,7 +213,7 @@ static void read_log(Session *s, Subscription *sub) {
     ResumeJob *j = must(calloc(1, sizeof *j));
     Err err = {0};
     *j = (ResumeJob){
-        .job = {.run = run, .done = back}, .session = s, .serial = sub->serial, .after = sub->cursor};
+        .job = {.run = run, .done = back}, .session = s, .serial = sub->serial, .after = sub->cursor.at};
     memcpy(j->epoch, w->sessions->epoch, sizeof j->epoch);
     memcpy(j->tenant_id, s->claims.tenant_id, sizeof j->tenant_id);
     if (pool_submit(w->gateway->readers, w->loop, &j->job, &err)) {
@@ -232,12 +231,12 @@ static void step(Session *s, Subscription *sub) {
     Event *events[RUN_EVENTS];
     size_t count;
     const Sessions *all = s->worker->sessions;
-    switch (hub_take(s->worker->gateway->hub, all->generation, sub->cursor, RUN_EVENTS, RUN_BYTES, events,
+    switch (hub_take(s->worker->gateway->hub, all->generation, sub->cursor.at, RUN_EVENTS, RUN_BYTES, events,
                      &count)) {
     case HUB_TOO_OLD: read_log(s, sub); break;
     case HUB_RESTARTED: break; /* live.c is about to end all subscriptions */
     case HUB_TAKEN:
-        give_page(s, sub, events, count, count ? event_sequence(events[count - 1]) : sub->cursor);
+        give_page(s, sub, events, count, count ? event_sequence(events[count - 1]) : sub->cursor.at);
         for (size_t i = 0; i < count; i++) event_unref(events[i]);
         break;
     }

@@ -128,10 +128,8 @@ bool session_send(Session *s, Blob *frame) {
 
 int64_t session_position(const Session *s) {
     int64_t position = s->worker->sessions->position;
-    for (size_t i = 0; i < s->subscription_count; i++) {
-        const Subscription *sub = &s->subscriptions[i];
-        if (!sub->live && sub->cursor < position) position = sub->cursor;
-    }
+    for (size_t i = 0; i < s->subscription_count; i++)
+        position = cursor_allows(&s->subscriptions[i].cursor, position);
     return position;
 }
 

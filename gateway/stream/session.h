@@ -2,6 +2,7 @@
  * server-sent events; all on the loop's thread. */
 #pragma once
 #include "gateway/gateway.h"
+#include "gateway/stream/cursor.h"
 #include "gateway/stream/filter.h"
 #include "gateway/stream/session_frames.h"
 
@@ -46,8 +47,7 @@ enum {
 
 typedef struct Subscription {
     uint32_t id, serial; /* serial: never used again on this connection, unlike id */
-    bool live;
-    int64_t cursor; /* catching up: all up to it has been sent; live: what is at or below it is not sent */
+    Cursor cursor;
     Filter *filter;
 } Subscription;
 

@@ -33,33 +33,29 @@ static const char *subscribe_fault(Session *s, const Events__V1__Subscribe *in) 
 }
 
 static Subscription *add_subscription(Session *s, const Events__V1__Subscribe *in, Filter *filter,
-                                      int64_t after, bool live) {
+                                      Cursor cursor) {
     s->subscriptions =
         must(realloc(s->subscriptions, (s->subscription_count + 1) * sizeof *s->subscriptions));
     Subscription *sub = &s->subscriptions[s->subscription_count++];
-    *sub = (Subscription){
-        .id = in->id, .serial = ++s->last_serial, .live = live, .cursor = after, .filter = filter};
+    *sub = (Subscription){.id = in->id, .serial = ++s->last_serial, .cursor = cursor, .filter = filter};
     return sub;
 }
 
-/* A position at or above this loop's is not history: the projection (whose position a page of REST tells), or
- * another gateway, may be a little ahead of this loop. Then the stream begins here, without what the client
- * has already. */
 const char *session_subscribe(Session *s, const Events__V1__Subscribe *in) {
     const Sessions *all = s->worker->sessions;
     const char *code = subscribe_fault(s, in);
     Filter *filter = code ? NULL : filter_new(in, &s->claims, &code);
     if (!filter) return code;
     bool resumes = in->resume_case == EVENTS__V1__SUBSCRIBE__RESUME_AFTER;
-    int64_t after = resumes ? (in->after > 0 ? in->after : 0) : all->position;
     if (resumes && *in->epoch && strcmp(in->epoch, all->epoch)) {
         filter_free(filter);
         session_tell_resync(s, in->id, "epoch");
         return NULL;
     }
-    bool live = after >= all->position;
-    add_subscription(s, in, filter, after, live);
-    if (session_send(s, frame_subscribed(session_form(s), in->id, after, live)) && !live) resume_kick(s);
+    Cursor begin = cursor_begin(resumes, in->after, all->position);
+    add_subscription(s, in, filter, begin);
+    if (session_send(s, frame_subscribed(session_form(s), in->id, begin.at, begin.live)) && !begin.live)
+        resume_kick(s);
     return NULL;
 }
 

@@ -60,7 +60,7 @@ static void release_order(void) {
         {"far beyond the array", {11, 10 + 3 * RING_EVENTS, 12}, "11 12 "},
     };
     for (size_t i = 0; i < COUNT(CASES); i++) {
-        AUTO(Hub) hub = hub_new(repair_needed, NULL);
+        AUTO(Hub) hub = hub_new(&HUB_LIMITS, repair_needed, NULL);
         AUTO_BUF text = {0};
         CHECK(!offer(hub, 11)); /* not started: it must come again */
         hub_start(hub, &(ReplayHead){.epoch = "e", .head = 10});
@@ -71,7 +71,7 @@ static void release_order(void) {
 }
 
 static void ring_end(void) {
-    AUTO(Hub) hub = hub_new(repair_needed, NULL);
+    AUTO(Hub) hub = hub_new(&HUB_LIMITS, repair_needed, NULL);
     AUTO_BUF text = {0};
     hub_start(hub, &(ReplayHead){.epoch = "e", .head = 0});
     for (int64_t n = 1; n <= RING_EVENTS + 5; n++) REQUIRE(offer(hub, n));
@@ -87,7 +87,7 @@ static void ring_end(void) {
 }
 
 static void holes(void) {
-    AUTO(Hub) hub = hub_new(repair_needed, NULL);
+    AUTO(Hub) hub = hub_new(&HUB_LIMITS, repair_needed, NULL);
     int64_t from, to, start = 1000000000;
     clock_fake(start);
     hub_start(hub, &(ReplayHead){.epoch = "e", .head = 0});
@@ -111,7 +111,7 @@ static void holes(void) {
 }
 
 static void another_log(void) {
-    AUTO(Hub) hub = hub_new(repair_needed, NULL);
+    AUTO(Hub) hub = hub_new(&HUB_LIMITS, repair_needed, NULL);
     AUTO_BUF text = {0};
     hub_start(hub, &(ReplayHead){.epoch = "e", .head = 5});
     offer(hub, 6);

@@ -1,0 +1,38 @@
+/* Numbered events in the order of their numbers, whatever the order in which they come: the newest of those
+ * that may go (the ring), and the early ones that wait behind a hole.
+ *
+ * Pure: no I/O, no clock (the caller says what time it is), no lock. */
+#pragma once
+#include "gateway/stream/event.h"
+
+typedef struct Ring Ring;
+
+/* events + early_events: a power of two. */
+typedef struct RingLimits {
+    size_t events, bytes, early_events, early_bytes;
+} RingLimits;
+
+typedef enum RingOffer {
+    RING_RELEASED, /* it may go, and maybe others that waited for it */
+    RING_DUPLICATE,
+    RING_EARLY,   /* a hole is before it: kept, or (beyond the limits) dropped and known to be missing */
+    RING_REFUSED, /* too many holes: it must come again */
+} RingOffer;
+
+/* Everything up to `head` has been released already, and is not here. */
+Ring *ring_new(const RingLimits *limits, int64_t head);
+Ring *ring_free(Ring *ring);
+AUTO_FREE(Ring, ring_free)
+
+RingOffer ring_offer(Ring *ring, Event *event, int64_t now_us); /* takes a reference of its own */
+/* All numbers up to `last` exist. */
+void ring_known_last(Ring *ring, int64_t last, int64_t now_us);
+int64_t ring_released(const Ring *ring); /* all up to it may go */
+
+/* As prefix_due_repair() and prefix_next_due_us(). */
+bool ring_due_repair(Ring *ring, int64_t now_us, int64_t *from, int64_t *to);
+int64_t ring_next_due_us(const Ring *ring);
+
+/* References to released events above `after`, without a hole, at most `most` and about `bytes`; none where
+ * `after` is the last one. False where the ring begins above after + 1. */
+bool ring_take(const Ring *ring, int64_t after, size_t most, size_t bytes, Event **ret, size_t *count);
