@@ -6,6 +6,7 @@
 
 typedef struct Cursor {
     bool live;  /* what comes above the loop's position is given to it as it comes */
+    bool whole; /* began with the oldest event kept: until it is live, what was trimmed is no gap */
     int64_t at; /* catching up: all up to it has been offered; live: what is at or below it is not given */
 } Cursor;
 
@@ -14,7 +15,8 @@ typedef struct Cursor {
  * has already. */
 static inline Cursor cursor_begin(bool resumes, int64_t after, int64_t loop_position) {
     int64_t at = !resumes ? loop_position : after > 0 ? after : 0;
-    return (Cursor){.live = at >= loop_position, .at = at};
+    bool live = at >= loop_position;
+    return (Cursor){.live = live, .whole = !live && !at, .at = at};
 }
 
 /* Is a live event with this number new to it? */
@@ -31,6 +33,7 @@ static inline bool cursor_page(Cursor *c, int64_t upto, int64_t loop_position) {
 
 static inline void cursor_join(Cursor *c) {
     c->live = true;
+    c->whole = false;
 }
 
 /* A live one has to catch up again: it was given everything up to `behind`. */
@@ -49,7 +52,7 @@ typedef enum LogAnswer { LOG_PAGE, LOG_TOO_OLD, LOG_OTHER_EPOCH } LogAnswer;
 static inline LogAnswer cursor_ask_log(const ReplayHead *head, int64_t oldest, const char *epoch,
                                        int64_t after) {
     if (strcmp(head->epoch, epoch)) return LOG_OTHER_EPOCH;
-    return after > 0 && oldest - 1 > after && oldest <= head->head ? LOG_TOO_OLD : LOG_PAGE;
+    return after > 0 && oldest - 1 > after ? LOG_TOO_OLD : LOG_PAGE;
 }
 
 /* Up to where a page of the log reaches: to its last row where it is full, else to the prefix, since the log

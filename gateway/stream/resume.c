@@ -43,6 +43,7 @@ struct ResumeJob {
     PageOutcome outcome;
     Event *events[RUN_EVENTS];
     size_t count, bytes;
+    bool whole;  /* of the cursor */
     bool broken; /* no memory for a row */
     Err err;
 };
@@ -133,7 +134,7 @@ static bool read_page(ResumeJob *j, Db *db, Err *err) {
     ReplayHead head;
     int64_t oldest;
     if (!replay_log_head(db, &head, err) || !replay_log_oldest(db, &oldest, err)) return false;
-    switch (cursor_ask_log(&head, oldest, j->epoch, j->after)) {
+    switch (cursor_ask_log(&head, oldest, j->epoch, j->whole ? 0 : j->after)) {
     case LOG_PAGE: return read_rows(j, db, head.head, err);
     case LOG_TOO_OLD: j->outcome = PAGE_TOO_OLD; break;
     case LOG_OTHER_EPOCH: j->outcome = PAGE_OTHER_EPOCH; break;
@@ -214,6 +215,7 @@ static void read_log(Session *s, Subscription *sub) {
     Err err = {0};
     *j = (ResumeJob){
         .job = {.run = run, .done = back}, .session = s, .serial = sub->serial, .after = sub->cursor.at};
+    j->whole = sub->cursor.whole;
     memcpy(j->epoch, w->sessions->epoch, sizeof j->epoch);
     memcpy(j->tenant_id, s->claims.tenant_id, sizeof j->tenant_id);
     if (pool_submit(w->gateway->readers, w->loop, &j->job, &err)) {

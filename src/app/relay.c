@@ -14,6 +14,7 @@
  *            anyway), and sent in turns with new events, so that neither starves the other. */
 #include "app/relay.h"
 
+#include "app/cleaner.h"
 #include "app/event_trace.h"
 #include "app/relay_source.h"
 #include "base/clock.h"
@@ -49,6 +50,7 @@ struct Relay {
     int64_t retry_us;  /* no request before that */
     int64_t sure_us;   /* a turn is due when the start has waited long enough; NEVER after that */
     size_t limit;      /* events per request while an answer has to be narrowed down; 0: no limit */
+    Cleaner cleaner;
     Metric *published, *skipped, *repaired, *failed, *backlog, *last;
 };
 
@@ -71,6 +73,8 @@ bool relay_open(const RelayOptions *options, int64_t now_us, Relay **ret, Err *e
     /* Rows but no number yet: relay.db may have been lost, and only the projection can tell. */
     if (!r->source.state.last && r->source.outbox_last) r->numbering.sure_us = NUMBERING_NEVER;
     r->sure_us = r->numbering.sure_us;
+    r->cleaner = cleaner_start(options->retention_s, now_us);
+    if (!options->retention_s) r->cleaner.due_us = CLEANER_NEVER;
     make_metrics(r);
     metric_set(r->last, r->source.state.last);
     *ret = r;
@@ -247,6 +251,7 @@ static bool publish_batch(Relay *r, int64_t now_us, Err *err) {
     log_debug("events published", LOG_INT("first", r->batch->numbers[0]), LOG_INT("events", r->batch->done));
     metric_add(r->published, (int64_t)r->batch->done);
     r->quiet_us = now_us + QUIET_US;
+    if (r->options.retention_s) cleaner_worked(&r->cleaner, now_us);
     return relay_source_published(&r->source, r->batch, now_us, err) && sent;
 }
 
@@ -286,6 +291,12 @@ static bool publish_repair(Relay *r, int64_t now_us, Err *err) {
         r->repair_count--; /* asked for again, should the database recover */
         return false;
     }
+    if (!r->batch->count) {
+        log_error("what is asked for again is not kept any more: the read model must be rebuilt",
+                  LOG_INT("from", range->from), LOG_INT("to", upto));
+        r->repair_count--;
+        return true;
+    }
     bool sent = send_batch(r, now_us, err);
     metric_add(r->repaired, (int64_t)r->batch->done);
     if (r->batch->done) range->from = relay_batch_done(r->batch) + 1;
@@ -296,6 +307,19 @@ static bool publish_repair(Relay *r, int64_t now_us, Err *err) {
 static bool store_published(Relay *r, Err *err) {
     r->quiet_us = NEVER;
     return relay_source_store(&r->source, err);
+}
+
+/* Only what the projection has acknowledged goes: until then it may be asked for again. */
+static bool may_clean(const Relay *r) {
+    return r->numbering.state == NUMBERING_AGREED && r->numbering.held >= 0;
+}
+
+static bool clean(Relay *r, int64_t now_us, Err *err) {
+    bool more = false;
+    int64_t before_us = clock_now_us() - r->options.retention_s * 1000000;
+    bool done = relay_source_clean(&r->source, r->numbering.held, before_us, &more, err);
+    cleaner_done(&r->cleaner, more, !done, now_us);
+    return done;
 }
 
 static bool work(Relay *r, int64_t now_us, bool *more, Err *err) {
@@ -323,6 +347,7 @@ bool relay_turn(Relay *r, int64_t now_us, bool *more, Err *err) {
     if (done && numbering_may_publish(&r->numbering, now_us) && now_us >= r->retry_us)
         done = work(r, now_us, more, err);
     if (done && now_us >= r->quiet_us) done = store_published(r, err);
+    if (done && !*more && now_us >= r->cleaner.due_us && may_clean(r)) done = clean(r, now_us, err);
     metric_set(r->backlog, r->source.state.last - r->source.state.published);
     if (now_us < r->retry_us) *more = false;
     if (now_us >= r->sure_us) r->sure_us = NEVER;
@@ -340,6 +365,7 @@ static int64_t later(int64_t a, int64_t b) {
 int64_t relay_due_us(const Relay *r) {
     int64_t due = earlier(numbering_next_ring_us(&r->numbering), r->quiet_us);
     due = earlier(due, r->sure_us);
+    if (may_clean(r)) due = earlier(due, r->cleaner.due_us);
     bool waited = r->sure_us == NEVER && r->numbering.sure_us != NUMBERING_NEVER;
     bool may = r->numbering.state == NUMBERING_AGREED || (r->numbering.state == NUMBERING_UNSURE && waited);
     if (may && r->repair_count) due = earlier(due, r->retry_us);

@@ -16,7 +16,8 @@ typedef struct RelayOptions {
     /* Borrowed. Files: relay.db, migrated, and write.db, read only. A server: two connections to the write
      * database, migrated; the second may be relaxed, it notes what has been published. */
     Db *numbers, *outbox;
-    const char *owner; /* a server: tells relays of one database apart, the same after a restart */
+    int64_t retention_s; /* how long a published event is kept; 0: for ever */
+    const char *owner;   /* a server: tells relays of one database apart, the same after a restart */
     /* As grid_publish(). */
     GridAnswer (*publish)(void *user, const Span *packed, size_t count);
     /* Rings the projection's bell. A ring may be lost. */

@@ -6,6 +6,9 @@
  * nothing. */
 #include "app/relay_source.h"
 
+#include "app/cleaner.h"
+#include "store/retention.h"
+
 /* Rows that are new but have ids which were numbered before would never be seen: so it is said. */
 static bool check_outbox(RelaySource *s, const NumbersState *state, Err *err) {
     if (!outbox_last_id(s->outbox, &s->outbox_last, err)) return false;
@@ -37,29 +40,33 @@ static const OutboxRow *find_row(const OutboxRow *rows, size_t count, int64_t ou
     return low < count && rows[low].outbox_id == outbox_id ? &rows[low] : NULL;
 }
 
-static bool add_numbered(RelaySource *s, RelayBatch *batch, const NumberedRow *numbered, const OutboxRow *row,
-                         int64_t want, Err *err) {
-    if (!row || numbered->sequence != want)
-        return err_set(err, &ERR_INTERNAL, "relay: the event of number %lld is not in the outbox",
-                       (long long)numbered->sequence);
-    LaneRow event = {.sequence = numbered->sequence, .skipped = numbered->skipped, .body = row->body};
-    return relay_batch_add(batch, &event, s->state.last, err);
-}
-
 static bool read_again(RelaySource *s, RelayBatch *batch, int64_t from, int64_t to, Err *err) {
     NumberedRow numbered[RELAY_BATCH];
     OutboxRow *rows;
     size_t count, row_count;
     if (!numbers_read(s->numbers, from, to, numbered, RELAY_BATCH, &count, err)) return false;
-    if (!count) return err_set(err, &ERR_INTERNAL, "relay: number %lld was never given", (long long)from);
+    if (!count) return true;
     if (!outbox_read(s->outbox, numbered[0].outbox_id - 1, numbered[count - 1].outbox_id, RELAY_BATCH,
                      batch->arena, &rows, &row_count, err))
         return false;
-    for (size_t i = 0; i < count; i++)
-        if (!add_numbered(s, batch, &numbered[i], find_row(rows, row_count, numbered[i].outbox_id),
-                          from + (int64_t)i, err))
-            return false;
+    for (size_t i = 0; i < count; i++) {
+        const OutboxRow *row = find_row(rows, row_count, numbered[i].outbox_id);
+        if (!row) continue;
+        LaneRow event = {.sequence = numbered[i].sequence, .skipped = numbered[i].skipped, .body = row->body};
+        if (!relay_batch_add(batch, &event, s->state.last, err)) return false;
+    }
     return relay_batch_place(batch, err);
+}
+
+/* Of what was never published nothing may be missing. */
+static bool read_unpublished(RelaySource *s, RelayBatch *batch, Err *err) {
+    int64_t from = s->state.published + 1;
+    if (!read_again(s, batch, from, s->state.last, err)) return false;
+    for (size_t i = 0; i < batch->count || !i; i++)
+        if (!batch->count || batch->numbers[i] != from + (int64_t)i)
+            return err_set(err, &ERR_INTERNAL, "relay: the event of number %lld is not in the outbox",
+                           (long long)from + (long long)i);
+    return true;
 }
 
 static bool number_new(RelaySource *s, RelayBatch *batch, bool *more, Err *err) {
@@ -85,8 +92,7 @@ static bool next(RelaySource *s, RelayBatch *batch, int64_t now_us, bool *more, 
     (void)now_us;
     s->look_us = RELAY_NEVER;
     *more = s->state.published < s->state.last;
-    return *more ? read_again(s, batch, s->state.published + 1, s->state.last, err)
-                 : number_new(s, batch, more, err);
+    return *more ? read_unpublished(s, batch, err) : number_new(s, batch, more, err);
 }
 
 static bool published(RelaySource *s, const RelayBatch *batch, int64_t now_us, Err *err) {
@@ -103,8 +109,20 @@ static bool store(RelaySource *s, Err *err) {
     return true;
 }
 
+/* The rows themselves are the prospect service's to delete (prospect_cleaner.c); their numbers follow. */
+static bool clean(RelaySource *s, int64_t held, int64_t before_us, bool *more, Err *err) {
+    (void)before_us;
+    int64_t first, upto = held < s->state.published ? held : s->state.published;
+    size_t gone;
+    if (!retain_set_disposable(s->numbers, upto, err) || !outbox_first_id(s->outbox, &first, err) ||
+        !retain_numbers_file(s->numbers, first, CLEANER_ROWS, &gone, err))
+        return false;
+    *more = gone == CLEANER_ROWS;
+    return true;
+}
+
 const RelaySourceKind RELAY_FILES = {
-    .load = load, .next = next, .read = read_again, .published = published, .store = store};
+    .load = load, .next = next, .read = read_again, .published = published, .store = store, .clean = clean};
 
 bool relay_source_open(Db *numbers, Db *outbox, const char *owner, RelaySource *ret, Err *err) {
     *ret = (RelaySource){.numbers = numbers, .outbox = outbox, .owner = owner ? owner : ""};

@@ -6,6 +6,9 @@
  * after each batch, without a sync: where that is lost, the events go out once more. */
 #include "app/relay_source.h"
 
+#include "app/cleaner.h"
+#include "store/retention.h"
+
 enum { LOOK_US = 100000 };
 
 static bool load(RelaySource *s, Err *err) {
@@ -46,10 +49,7 @@ static bool next(RelaySource *s, RelayBatch *batch, int64_t now_us, bool *more, 
 static bool read_again(RelaySource *s, RelayBatch *batch, int64_t from, int64_t to, Err *err) {
     LaneRow room[RELAY_BATCH];
     LaneRows rows = {.at = room, .most = RELAY_BATCH, .arena = batch->arena};
-    if (!lanes_read(s->outbox, from, to, &rows, err)) return false;
-    return rows.count ? fill(s, batch, &rows, err)
-                      : err_set(err, &ERR_INTERNAL, "relay: the event of number %lld is not in the outbox",
-                                (long long)from);
+    return lanes_read(s->outbox, from, to, &rows, err) && fill(s, batch, &rows, err);
 }
 
 static bool published(RelaySource *s, const RelayBatch *batch, int64_t now_us, Err *err) {
@@ -65,5 +65,12 @@ static bool store(RelaySource *s, Err *err) {
     return true;
 }
 
+static bool clean(RelaySource *s, int64_t held, int64_t before_us, bool *more, Err *err) {
+    size_t gone;
+    if (!retain_outbox_server(s->outbox, held, before_us, CLEANER_ROWS, &gone, err)) return false;
+    *more = gone == CLEANER_ROWS;
+    return true;
+}
+
 const RelaySourceKind RELAY_LANES = {
-    .load = load, .next = next, .read = read_again, .published = published, .store = store};
+    .load = load, .next = next, .read = read_again, .published = published, .store = store, .clean = clean};

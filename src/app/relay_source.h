@@ -10,6 +10,7 @@ typedef struct RelaySourceKind {
     bool (*read)(RelaySource *s, RelayBatch *batch, int64_t from, int64_t to, Err *err);
     bool (*published)(RelaySource *s, const RelayBatch *batch, int64_t now_us, Err *err);
     bool (*store)(RelaySource *s, Err *err);
+    bool (*clean)(RelaySource *s, int64_t held, int64_t before_us, bool *more, Err *err);
 } RelaySourceKind;
 
 struct RelaySource {
@@ -33,7 +34,7 @@ static inline bool relay_source_next(RelaySource *s, RelayBatch *batch, int64_t 
                                      Err *err) {
     return s->kind->next(s, batch, now_us, more, err);
 }
-/* The events from..to again, RELAY_BATCH at most. */
+/* The events from..to again, RELAY_BATCH at most; without those that are not kept any more. */
 static inline bool relay_source_read(RelaySource *s, RelayBatch *batch, int64_t from, int64_t to, Err *err) {
     return s->kind->read(s, batch, from, to, err);
 }
@@ -44,6 +45,12 @@ static inline bool relay_source_published(RelaySource *s, const RelayBatch *batc
 /* It is quiet: what is known as published is stored. */
 static inline bool relay_source_store(RelaySource *s, Err *err) {
     return s->kind->store(s, err);
+}
+
+/* Takes away (files: gives free) some of what is older than before_us, was published, and is held by the
+ * projection: numbers up to `held`. *more: there is more of it. */
+static inline bool relay_source_clean(RelaySource *s, int64_t held, int64_t before_us, bool *more, Err *err) {
+    return s->kind->clean(s, held, before_us, more, err);
 }
 
 extern const RelaySourceKind RELAY_FILES, RELAY_LANES;

@@ -195,7 +195,8 @@ static OutcomeRow succeeded(const Envelope *event) {
                         .code = SPAN(""),
                         .errors = SPAN(""),
                         .correlation_id = span_of(event->correlation_id),
-                        .sequence = event->sequence};
+                        .sequence = event->sequence,
+                        .decided_at = timestamp_us(event->occurred_at)};
 }
 
 bool projection_of(const Envelope *event, Arena *arena, Projected *ret, Err *err) {

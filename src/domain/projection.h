@@ -21,7 +21,7 @@ typedef struct OutcomeRow {
     Span tenant_id, issued_by, command_id;
     int status;
     Span subject, event_id, code, errors /* JSON array, or empty */, correlation_id;
-    int64_t sequence;
+    int64_t sequence, decided_at;
 } OutcomeRow;
 
 /* What one event changes. */

@@ -6,6 +6,7 @@
  * as work like a delivery is. After each commit: 200 to the topic, `held` to the relay and the gateway,
  * `repair` where a hole is due. */
 #include "app/projector.h"
+#include "app/read_cleaner.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/batcher.h"
@@ -48,6 +49,8 @@ typedef struct Program {
     /* the writer's */
     char told_epoch[64];
     int64_t told_held;
+    ReadRetention retention;
+    Cleaner cleaner;
     /* from the writer to the loop */
     atomic_int_fast64_t due_us;
     atomic_bool healthy;
@@ -83,6 +86,7 @@ static void apply_deliveries(Program *p, BatchItem **items, size_t count) {
         if (work->kind == WORK_DELIVERY) deliveries[found++] = &work->events;
     }
     if (!found) return;
+    cleaner_worked(&p->cleaner, clock_mono_us());
     /* a file that fails has been waited for already; a server that restarts is back within seconds */
     bool server = db_dialect(p->db) != DB_SQLITE;
     int64_t end = clock_mono_us() + (int64_t)PATIENCE_MS * 1000;
@@ -126,12 +130,26 @@ static void ring_repairs(Program *p) {
     atomic_store(&p->due_us, due <= now ? now + REPAIR_PAUSE_US : due);
 }
 
+/* What is old goes in small pieces, with deliveries in between. */
+static void clean(Program *p) {
+    Err err = {0};
+    bool more = false;
+    int64_t now = clock_mono_us();
+    if (now >= p->cleaner.due_us) {
+        bool done = read_clean(p->db, &p->retention, clock_now_us(), &more, &err);
+        if (!done) log_warn("old rows could not be removed", LOG_ERR(&err));
+        cleaner_done(&p->cleaner, more, !done, now);
+    }
+    if (p->cleaner.due_us < atomic_load(&p->due_us)) atomic_store(&p->due_us, p->cleaner.due_us);
+}
+
 static void run(void *user, BatchItem **items, size_t count) {
     Program *p = user;
     apply_deliveries(p, items, count);
     bool asked = take_announcements(p, items, count);
     ring_held(p, asked);
     ring_repairs(p);
+    clean(p);
     atomic_store(&p->healthy, projector_healthy(p->projector));
 }
 
@@ -248,6 +266,18 @@ static bool stopping(void *service) {
     return service_stopping(service);
 }
 
+static bool read_retention(Program *p, Err *err) {
+    const Config *c = service_config(p->service);
+    ReadRetention *r = &p->retention;
+    if (!config_number(c, "EVENTS_INBOX_RETENTION_SECONDS", 1, RETENTION_MAX_S, &r->inbox_s, err) ||
+        !config_number(c, "EVENTS_COMMAND_RETENTION_SECONDS", 1, RETENTION_MAX_S, &r->command_s, err) ||
+        !config_number(c, "EVENTS_LOG_RETENTION_SECONDS", 1, RETENTION_MAX_S, &r->log_s, err))
+        return false;
+    int64_t shortest = r->inbox_s < r->command_s ? r->inbox_s : r->command_s;
+    p->cleaner = cleaner_start(shortest < r->log_s ? shortest : r->log_s, clock_mono_us());
+    return true;
+}
+
 static bool open_database(Program *p, Err *err) {
     const char *url = config_text(service_config(p->service), "EVENTS_READ_DB");
     return db_open_patiently(url, (DbOptions){0}, START_MS, stopping, p->service, &p->db, err) &&
@@ -274,7 +304,7 @@ static bool open_all(Program *p, Err *err) {
     p->due.expired = on_due;
     p->drain.expired = on_drain;
     p->stop.run = begin_drain;
-    if (!loop_open(&p->loop, err) || !open_database(p, err) ||
+    if (!read_retention(p, err) || !loop_open(&p->loop, err) || !open_database(p, err) ||
         !doorbell_open(service_home(p->service), "projection", &p->bell, err) ||
         !batcher_open(&writer, &p->writer, err))
         return false;

@@ -2,12 +2,14 @@
  * (app/command_loop). One thread. It binds its bell, then looks; the gateway rings it after each commit, and
  * it rings the relay. */
 #include "app/command_loop.h"
+#include "app/prospect_cleaner.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/doorbell.h"
 #include "observe/metric.h"
 #include "service/shell.h"
 #include "store/migrations_write.h"
+#include <stdio.h>
 
 enum { START_MS = 30000, START_STEP_MS = 50 };
 
@@ -18,6 +20,9 @@ typedef struct Prospects {
     QueueReceiver *receiver;
     CommandLoop *loop;
     bool relay_deaf; /* the last ring was not heard: repeat it */
+    WriteRetention retention;
+    char relay_url[600];
+    Cleaner cleaner;
     Metric *commands, *events;
 } Prospects;
 
@@ -49,9 +54,26 @@ static bool stopping(void *service) {
     return service_stopping(service);
 }
 
+static int64_t earlier(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static bool read_retention(Prospects *p, Err *err) {
+    const Config *config = service_config(p->service);
+    WriteRetention *r = &p->retention;
+    snprintf(p->relay_url, sizeof p->relay_url, "sqlite:%s", config_path(config, "db/relay.db"));
+    r->relay_url = p->relay_url;
+    if (!config_number(config, "EVENTS_COMMAND_RETENTION_SECONDS", 1, RETENTION_MAX_S, &r->command_s, err) ||
+        !config_number(config, "EVENTS_OUTBOX_RETENTION_SECONDS", 1, RETENTION_MAX_S, &r->outbox_s, err))
+        return false;
+    p->cleaner = cleaner_start(earlier(r->command_s, r->outbox_s), clock_mono_us());
+    return true;
+}
+
 static bool open_engines(Prospects *p, Err *err) {
     const Config *config = service_config(p->service);
-    if (!db_open_patiently(config_text(config, "EVENTS_WRITE_DB"), (DbOptions){0}, START_MS, stopping,
+    if (!read_retention(p, err) ||
+        !db_open_patiently(config_text(config, "EVENTS_WRITE_DB"), (DbOptions){0}, START_MS, stopping,
                            p->service, &p->db, err) ||
         !write_migrate(p->db, err) || !doorbell_open(service_home(p->service), "prospects", &p->bell, err) ||
         !open_receiver(p, err))
@@ -73,14 +95,30 @@ static void wait_out(Prospects *p, int64_t wait_ms, bool only_wait) {
     } while (only_wait && left > 0 && !service_stopping(p->service));
 }
 
+/* Between two looks at the queue; how long until it is due again. */
+static int64_t clean(Prospects *p, int64_t poll_ms) {
+    Err err = {0};
+    bool more = false;
+    int64_t now = clock_mono_us();
+    if (now >= p->cleaner.due_us) {
+        bool done = write_clean(p->db, &p->retention, clock_now_us(), &more, &err);
+        if (!done) log_warn("old rows could not be removed", LOG_ERR(&err));
+        cleaner_done(&p->cleaner, more, !done, now);
+    }
+    int64_t left = p->cleaner.due_us == CLEANER_NEVER ? poll_ms : (p->cleaner.due_us - now) / 1000 + 1;
+    return more ? 0 : earlier(left, poll_ms);
+}
+
 static void work(Prospects *p, int64_t poll_ms) {
     for (int64_t deaf_ms = 0; !service_stopping(p->service);) {
         int64_t wait_ms;
         bool only_wait;
         size_t handled = command_loop_turn(p->loop, &wait_ms, &only_wait);
         metric_add(p->commands, (int64_t)handled);
+        if (handled) cleaner_worked(&p->cleaner, clock_mono_us());
         if (!wait_ms) continue;
         if (wait_ms < 0 || wait_ms > poll_ms) wait_ms = poll_ms;
+        if (!only_wait) wait_ms = earlier(wait_ms, clean(p, poll_ms));
         deaf_ms = !p->relay_deaf ? 0 : deaf_ms ? deaf_ms * 2 : 50;
         if (deaf_ms > poll_ms) deaf_ms = poll_ms;
         if (deaf_ms && deaf_ms < wait_ms) wait_ms = deaf_ms;

@@ -4,6 +4,7 @@
  * it; then it takes turns until there is nothing left to do. Rings are all read before a turn, so that many
  * make one turn. */
 #include "app/relay.h"
+#include "app/cleaner.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/place.h"
@@ -96,8 +97,11 @@ static bool open_publisher(Program *p, Err *err) {
 }
 
 static bool open_all(Program *p, Err *err) {
-    int64_t poll;
-    if (!config_number(service_config(p->service), "EVENTS_POLL_SECONDS", 1, 3600, &poll, err)) return false;
+    int64_t poll, retention;
+    const Config *config = service_config(p->service);
+    if (!config_number(config, "EVENTS_POLL_SECONDS", 1, 3600, &poll, err) ||
+        !config_number(config, "EVENTS_OUTBOX_RETENTION_SECONDS", 1, RETENTION_MAX_S, &retention, err))
+        return false;
     p->poll_ms = poll * 1000;
     if (!doorbell_open(service_home(p->service), "relay", &p->bell, err) || !open_publisher(p, err))
         return false;
@@ -106,6 +110,7 @@ static bool open_all(Program *p, Err *err) {
     place_name(service_home(p->service), p->owner);
     const RelayOptions options = {.numbers = p->numbers,
                                   .outbox = p->outbox,
+                                  .retention_s = retention,
                                   .owner = p->owner,
                                   .publish = publish,
                                   .ring = ring,

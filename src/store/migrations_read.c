@@ -41,6 +41,12 @@ static const Migration STEPS[] = {
      " prefix BIGINT NOT NULL);\n"
      "INSERT INTO projection_state (id, epoch, prefix) VALUES (1, '', 0);\n"},
     {2, "ALTER TABLE prospect_summary ADD merged_into BIGINT NOT NULL DEFAULT 0;\n"},
+    /* what is old goes (store/retention.h); trimmed: up to this number the log may have holes */
+    {3, "ALTER TABLE command_outcome ADD decided_at BIGINT NOT NULL DEFAULT 0;\n"
+        "UPDATE command_outcome SET decided_at = {now};\n"
+        "CREATE INDEX command_outcome_age ON command_outcome (decided_at);\n"
+        "CREATE INDEX inbox_age ON inbox (received_at);\n"
+        "ALTER TABLE projection_state ADD trimmed BIGINT NOT NULL DEFAULT 0;\n"},
 };
 
 bool read_migrate(Db *db, Err *err) {

@@ -8,7 +8,11 @@
  *
  * On a server several relays share the work by lanes (store/lanes.h): each has its own `published`, `last` is
  * the highest number in it, and who has leased it publishes it. relay_state's row is the lock of the
- * numbering. */
+ * numbering.
+ *
+ * disposable (files): rows of the outbox up to this id have been published and are held by the projection, so
+ * that the prospect service, whose file that is, may delete them when they are old. outbox_dead_letter has
+ * what was refused, for an operator to decide. */
 #define SKIPPED                                                                                              \
     "CREATE TABLE skipped (sequence {key}, reason {text} NOT NULL, skipped_at BIGINT NOT NULL);\n"           \
     "CREATE TABLE relay_state (id INTEGER PRIMARY KEY CHECK (id = 1), epoch {name} NOT NULL,"                \
@@ -24,6 +28,9 @@ static const Migration STEPS[] = {
      " last_sequence BIGINT NOT NULL, published BIGINT NOT NULL){busy};\n"
      "INSERT INTO relay_lane SELECT a.n * 4 + b.n, '', 0, 0, 0 FROM " FOUR " AS a(n) CROSS JOIN " FOUR
      " AS b(n);\n"},
+    {2, "ALTER TABLE relay_state ADD disposable BIGINT NOT NULL DEFAULT 0;\n"
+        "CREATE TABLE outbox_dead_letter (sequence {key}, reason {text} NOT NULL, body {bytes} NOT NULL,"
+        " dead_at BIGINT NOT NULL);\n"},
 };
 
 bool relay_migrate(Db *db, Err *err) {

@@ -41,6 +41,7 @@ static const Migration STEPS[] = {
     {3, "",
      "ALTER TABLE outbox ADD lane SMALLINT NOT NULL DEFAULT 0;\n"
      "CREATE TABLE outbox_fresh (outbox_id {key}){busy};\n"},
+    {4, "CREATE INDEX command_done_age ON command_done (done_at);\n"},
 };
 
 bool write_migrate(Db *db, Err *err) {

@@ -1,11 +1,19 @@
 #include "store/outbox_read.h"
 
-bool outbox_last_id(Db *db, int64_t *ret, Err *err) {
-    Stmt *s = db_statement(db, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'");
+static bool read_id(Db *db, const char *sql, int64_t *ret, Err *err) {
+    Stmt *s = db_statement(db, sql);
     if (!stmt_run(s, NULL, err) || !stmt_row(s, err)) return false;
     *ret = stmt_int(s, 0);
     stmt_done(s);
     return true;
+}
+
+bool outbox_last_id(Db *db, int64_t *ret, Err *err) {
+    return read_id(db, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'", ret, err);
+}
+
+bool outbox_first_id(Db *db, int64_t *ret, Err *err) {
+    return read_id(db, "SELECT coalesce(min(outbox_id), 0) FROM outbox", ret, err);
 }
 
 static bool take_rows(Stmt *s, size_t most, Arena *arena, OutboxRow *rows, size_t *count, Err *err) {

@@ -10,6 +10,8 @@ typedef struct OutboxRow {
 
 /* The highest id ever given to a row, whether it is still there or not; 0 where none was. Files only. */
 bool outbox_last_id(Db *db, int64_t *ret, Err *err);
+/* The lowest id that is there; 0 where none is. */
+bool outbox_first_id(Db *db, int64_t *ret, Err *err);
 /* Rows with after < outbox_id <= upto, ascending, at most `most`. Rows and bodies live in the arena.
  * On an engine with a single writer (SQLite) rows appear in the order of their ids, so that reading on from
  * the last one numbered finds them all. */

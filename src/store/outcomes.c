@@ -4,13 +4,14 @@
 const RowShape OUTCOME_ROWS = {
     .insert = "INSERT INTO command_outcome (tenant_id, issued_by, command_id, status, subject, event_id, "
               "code, errors,"
-              " correlation_id, sequence) VALUES ",
+              " correlation_id, sequence, decided_at) VALUES ",
     .conflict =
         " ON CONFLICT (tenant_id, issued_by, command_id) DO UPDATE SET status = excluded.status,"
         " subject = excluded.subject, event_id = excluded.event_id, code = excluded.code,"
-        " errors = excluded.errors, correlation_id = excluded.correlation_id, sequence = excluded.sequence"
+        " errors = excluded.errors, correlation_id = excluded.correlation_id, sequence = excluded.sequence,"
+        " decided_at = excluded.decided_at"
         " WHERE command_outcome.status = 4",
-    .columns = 10,
+    .columns = 11,
     .key = 3,
 };
 
@@ -25,4 +26,5 @@ void outcome_add(Rows *rows, const OutcomeRow *row) {
     rows_text(rows, row->errors);
     rows_text(rows, row->correlation_id);
     rows_int(rows, row->sequence);
+    rows_int(rows, row->decided_at);
 }

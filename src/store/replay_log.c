@@ -45,7 +45,8 @@ bool replay_log_set_head(Db *db, const ReplayHead *head, int64_t before, Err *er
 }
 
 bool replay_log_oldest(Db *db, int64_t *ret, Err *err) {
-    Stmt *s = db_statement(db, "SELECT coalesce((SELECT min(sequence) FROM replay_log), prefix + 1)"
+    Stmt *s = db_statement(db, "SELECT coalesce((SELECT min(sequence) FROM replay_log WHERE sequence >"
+                               " (SELECT trimmed FROM projection_state WHERE id = 1)), prefix + 1)"
                                " FROM projection_state WHERE id = 1");
     if (!stmt_run(s, NULL, err)) return false;
     if (!stmt_row(s, err))
@@ -53,6 +54,49 @@ bool replay_log_oldest(Db *db, int64_t *ret, Err *err) {
     *ret = stmt_int(s, 0);
     stmt_done(s);
     return true;
+}
+
+/* Rejections and skipped events say nothing of their subject's state: they are neither its first nor its last
+ * one. What has come later makes an event that was kept as the last one superfluous, so that all rows of a
+ * subject that has an event between the two numbers are looked at. */
+#define OTHER(order)                                                                                         \
+    "EXISTS (SELECT 1 FROM replay_log o WHERE o.tenant_id = e.tenant_id AND o.subject = e.subject"           \
+    " AND o.sequence " order " e.sequence AND o.subject_version > 0 AND o.event_type <> 'EventSkipped')"
+static const char TRIM[] =
+    "DELETE FROM replay_log WHERE sequence IN (SELECT e.sequence FROM (SELECT DISTINCT tenant_id, subject"
+    " FROM replay_log WHERE sequence > ? AND sequence <= ?) w JOIN replay_log e ON e.tenant_id = w.tenant_id"
+    " AND e.subject = w.subject AND e.sequence <= ? WHERE e.subject_version = 0"
+    " OR e.event_type = 'EventSkipped' OR (" OTHER("<") " AND " OTHER(">") "))";
+
+/* The last of the `most` numbers behind the trim point whose events are all old enough. */
+static bool find_trim(Db *db, int64_t before_us, size_t most, int64_t *from, int64_t *to, size_t *seen,
+                      Err *err) {
+    *seen = 0;
+    Stmt *s = db_statement(db, "SELECT trimmed FROM projection_state WHERE id = 1");
+    if (!stmt_run(s, NULL, err) || !stmt_row(s, err)) return false;
+    *from = *to = stmt_int(s, 0);
+    stmt_done(s);
+    s = db_statement(db, "SELECT sequence, occurred_at FROM replay_log WHERE sequence > ? ORDER BY sequence"
+                         " {limit}");
+    stmt_bind_int(s, 1, *from);
+    stmt_bind_int(s, 2, (int64_t)most);
+    if (!stmt_run(s, NULL, err)) return false;
+    while (stmt_row(s, err) && stmt_int(s, 1) < before_us) *to = stmt_int(s, 0), ++*seen;
+    stmt_done(s);
+    return !err->kind;
+}
+
+bool replay_log_trim(Db *db, int64_t before_us, size_t most, size_t *seen, Err *err) {
+    int64_t from, to;
+    if (!find_trim(db, before_us, most, &from, &to, seen, err) || !*seen) return !err->kind;
+    Stmt *s = db_statement(db, TRIM);
+    stmt_bind_int(s, 1, from);
+    stmt_bind_int(s, 2, to);
+    stmt_bind_int(s, 3, to);
+    if (!stmt_run(s, NULL, err)) return false;
+    s = db_statement(db, "UPDATE projection_state SET trimmed = ? WHERE id = 1");
+    stmt_bind_int(s, 1, to);
+    return stmt_run(s, NULL, err);
 }
 
 /* What else the row says stands in the body, too: looking into it costs less than five more columns through

@@ -21,8 +21,13 @@ typedef struct ReplayHead {
 bool replay_log_head(Db *db, ReplayHead *ret, Err *err);
 /* Only the projection: stores both. before: the head that it knows; ERR_CONFLICT where that is another one by now. */
 bool replay_log_set_head(Db *db, const ReplayHead *head, int64_t before, Err *err);
-/* The lowest number kept; head + 1 where the log is empty. */
+/* The lowest number from which on every event is kept; head + 1 where none is. */
 bool replay_log_oldest(Db *db, int64_t *ret, Err *err);
+/* Only the projection, in its transaction: takes away the events of up to `most` numbers that happened before
+ * this instant, in the order of the numbers, but of each subject never its first and its last one, which
+ * carry its start and its whole state. *seen: how many numbers have been passed; fewer than `most` where the
+ * next one is not old enough. */
+bool replay_log_trim(Db *db, int64_t before_us, size_t most, size_t *seen, Err *err);
 
 typedef struct ReplayVisitor {
     bool (*row)(void *user,

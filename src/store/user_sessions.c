@@ -138,7 +138,8 @@ static bool rotate(Users *users, Span token, int64_t now, int64_t life_us, User 
     if (!user_find(users, span_of(held.user_id), ret, &found) || ret->disabled)
         return err_set(err, found.kind && found.kind->retry ? found.kind : &ERR_UNAUTHENTICATED,
                        "no such user any more");
-    return *keep = trade(users, hash, &held, now + life_us, next, err);
+    return *keep = trade(users, hash, &held, now + life_us, next, err) &&
+                   delete_expired(users, DELETE_EXPIRED("refresh_token", "token_hash"), now, err);
 }
 
 bool refresh_rotate(Users *users, Span token, int64_t now, int64_t life_us, User *ret, char next[SECRET_TEXT],

@@ -185,7 +185,7 @@ static void outcomes(void) {
     REQUIRE(CHECK_OK(db_execute(db,
                                 "insert into command_outcome values ('demo', 'u', 'c', 3, 'prospect/1', 'e',"
                                 " 'duplicate_email', '[{\"field\":\"email\",\"code\":\"duplicate_email\","
-                                "\"more\":[1,{}],\"message\":\"is in use\"}]', 'corr', 7)",
+                                "\"more\":[1,{}],\"message\":\"is in use\"}]', 'corr', 7, 0)",
                                 &err),
                      &err));
     REQUIRE(CHECK_OK(outcome_find(db, SPAN("demo"), SPAN("u"), SPAN("c"), arena, &o, &err), &err));
