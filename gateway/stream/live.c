@@ -80,9 +80,16 @@ static Blob *frame_for(Run *run, const CachedFrame *key) {
     return frame;
 }
 
-/* Its live subscriptions become ones that catch up from there. */
+/* Its live subscriptions become ones that catch up from there, each at its own pace. Where there can be several
+ * they are told so: what the first one to be live again is given is not for the others yet. */
 static void fall_back(Session *s, int64_t behind) {
-    for (size_t i = 0; i < s->subscription_count; i++) cursor_fall_back(&s->subscriptions[i].cursor, behind);
+    for (size_t i = 0; i < s->subscription_count && !s->closing; i++) {
+        Subscription *sub = &s->subscriptions[i];
+        if (!sub->cursor.live) continue;
+        cursor_fall_back(&sub->cursor, behind);
+        if (!s->wire->single)
+            session_send(s, frame_subscribed(session_form(s), sub->id, sub->cursor.at, false));
+    }
     resume_kick(s);
 }
 

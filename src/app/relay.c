@@ -45,6 +45,9 @@ struct Relay {
     RelayBatch *batch;
     Range repairs[REPAIRS_MAX];
     size_t repair_count;
+    int64_t
+        unjudged; /* held by the projection, as was heard before the numbers were read again; 0: nothing */
+    bool unnamed; /* it did not know the epoch */
     int64_t quiet_us;  /* when to store what has been published; NEVER */
     unsigned failures; /* of the topic, in a row */
     int64_t retry_us;  /* no request before that */
@@ -123,10 +126,9 @@ static void hear_repair(Relay *r, Span first, Span second) {
     add_repair(r, (Range){(int64_t)from, (int64_t)to});
 }
 
-static void hear_held(Relay *r, Span epoch, Span number, int64_t now_us) {
-    uint64_t held;
-    if (!epoch.len || !span_to_u64(number, INT64_MAX, &held)) return;
-    if (!numbering_held(&r->numbering, epoch, (int64_t)held, now_us)) return;
+static void judge_held(Relay *r, Span epoch, int64_t held, int64_t now_us) {
+    numbering_given(&r->numbering, r->source.state.last, now_us); /* what a failed turn has not told yet */
+    if (!numbering_held(&r->numbering, epoch, held, now_us)) return;
     if (relay_healthy(r))
         log_info("projection agrees", LOG_TEXT("epoch", r->source.state.epoch),
                  LOG_INT("last", r->source.state.last), LOG_INT("held", held));
@@ -134,6 +136,22 @@ static void hear_held(Relay *r, Span epoch, Span number, int64_t now_us) {
         log_error("epoch mismatch: nothing is published until an operator has decided",
                   LOG_TEXT("epoch", r->source.state.epoch), LOG_SPAN("projectionEpoch", epoch),
                   LOG_INT("last", r->source.state.last), LOG_INT("held", held));
+}
+
+/* More than is known here: another relay may have given it, so the numbers are read again before it is
+ * judged. */
+static void hear_held(Relay *r, Span epoch, Span number, int64_t now_us) {
+    uint64_t held;
+    if (!epoch.len || !span_to_u64(number, INT64_MAX, &held)) return;
+    bool unnamed = span_is(epoch, NUMBERING_NO_EPOCH),
+         ours = unnamed || span_is(epoch, r->source.state.epoch);
+    if (!ours || (int64_t)held <= r->source.state.last) {
+        judge_held(r, epoch, (int64_t)held, now_us);
+        return;
+    }
+    r->unjudged = (int64_t)held;
+    r->unnamed = unnamed;
+    r->source.reload = true;
 }
 
 void relay_hear(Relay *r, const char *ring, int64_t now_us) {
@@ -340,9 +358,16 @@ static bool read_again(Relay *r, Err *err) {
     return !r->source.reload || r->source.kind->load(&r->source, err);
 }
 
+static void judge_again(Relay *r, int64_t now_us) {
+    int64_t held = r->unjudged;
+    r->unjudged = 0;
+    if (held) judge_held(r, span_of(r->unnamed ? NUMBERING_NO_EPOCH : r->source.state.epoch), held, now_us);
+}
+
 bool relay_turn(Relay *r, int64_t now_us, bool *more, Err *err) {
     *more = false;
     bool done = read_again(r, err);
+    if (done) judge_again(r, now_us);
     ring_last(r, now_us);
     if (done && numbering_may_publish(&r->numbering, now_us) && now_us >= r->retry_us)
         done = work(r, now_us, more, err);
