@@ -81,8 +81,9 @@ static int run_all(uint64_t schedules) {
     while (wait(&status) > 0)
         if (status) failed = 1;
     double took = seconds() - began;
-    printf("%llu schedules on %ld processors in %.1f s, %.0f a second: %s\n", (unsigned long long)schedules,
-           processors, took, (double)schedules / took, failed ? "FAILED" : "all well");
+    printf("  tests %llu schedules on %ld processors in %.1f s, %.0f a second: %s\n",
+           (unsigned long long)schedules, processors, took, (double)schedules / took,
+           failed ? "FAILED" : "all well");
     return failed;
 }
 
