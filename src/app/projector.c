@@ -52,7 +52,7 @@ struct Projector {
     size_t pending_count;
     Map *known; /* event ids applied before, for the pending ones */
     ProjectionRows rows;
-    Rows *inbox, *log;
+    Rows *inbox, *log, *waiting;
     size_t applied, early, duplicates, dead, newer; /* of this transaction */
     TraceGroup traces;                              /* likewise */
     Span newer_type;                                /* the first of them */
@@ -91,7 +91,8 @@ static bool load(Projector *p, Err *err) {
 /* `head` is what it was before the transaction. */
 static bool forget(Projector *p, const ReplayHead *head) {
     db_rollback(p->db);
-    rows_clear(p->rows.prospects), rows_clear(p->rows.outcomes), rows_clear(p->inbox), rows_clear(p->log);
+    rows_clear(p->rows.prospects), rows_clear(p->rows.outcomes);
+    rows_clear(p->inbox), rows_clear(p->log), rows_clear(p->waiting);
     p->head = *head;
     p->prefix = prefix_free(p->prefix);
     return false;
@@ -120,6 +121,7 @@ bool projector_open(Db *db, int64_t now_us, Projector **ret, Err *err) {
     p->rows = (ProjectionRows){.prospects = rows_new(&PROSPECT_ROWS), .outcomes = rows_new(&OUTCOME_ROWS)};
     p->inbox = rows_new(&INBOX_ROWS);
     p->log = rows_new(&REPLAY_ROWS);
+    p->waiting = rows_new(&WAITING_ROWS);
     make_metrics(p);
     if (!load(p, err)) return false;
     *ret = p;
@@ -131,7 +133,8 @@ Projector *projector_free(Projector *p) {
     if (!p) return NULL;
     prefix_free(p->prefix);
     arena_free(p->arena);
-    rows_free(p->rows.prospects), rows_free(p->rows.outcomes), rows_free(p->inbox), rows_free(p->log);
+    rows_free(p->rows.prospects), rows_free(p->rows.outcomes);
+    rows_free(p->inbox), rows_free(p->log), rows_free(p->waiting);
     map_free(p->known);
     free(p->sorted);
     free(p);
@@ -243,17 +246,27 @@ static bool apply_event(Projector *p, const Envelope *e, Span body, Err *err) {
     return p->pending_count < PENDING_MAX || write_pending(p, err);
 }
 
-/* A hole has closed: what waited behind it follows, up to the next hole. */
+static bool apply_page(Projector *p, int64_t from, int64_t to, Err *err) {
+    Span bodies[PENDING_MAX];
+    if (!waiting_read(p->db, from, to, p->arena, bodies, err)) return false;
+    for (int64_t i = from; i <= to; i++) {
+        Span body = bodies[i - from];
+        Envelope *e = body.at ? envelope_unpack(body, p->arena) : NULL;
+        if (!e) return err_set(err, &ERR_INTERNAL, "waiting event %lld is missing or broken", (long long)i);
+        if (!apply_event(p, e, body, err)) return false;
+    }
+    return true;
+}
+
+/* A hole has closed: what waited behind it follows, up to the next hole. All of it stands in the table
+ * already: events are taken in the order of their numbers, so that what is early in this transaction stays
+ * early to its end. */
 static bool apply_waiting(Projector *p, Err *err) {
     int64_t first = p->head.head + 1, held = prefix_held(p->prefix);
     while (p->head.head < held) {
-        Span body;
-        if (!waiting_get(p->db, p->head.head + 1, p->arena, &body, err)) return false;
-        Envelope *e = body.at ? envelope_unpack(body, p->arena) : NULL;
-        if (!e)
-            return err_set(err, &ERR_INTERNAL, "waiting event %lld is missing or broken",
-                           (long long)p->head.head + 1);
-        if (!apply_event(p, e, body, err)) return false;
+        int64_t from = p->head.head + 1;
+        if (!apply_page(p, from, held - from < PENDING_MAX ? held : from + PENDING_MAX - 1, err))
+            return false;
     }
     return first > held || waiting_remove(p->db, first, held, err);
 }
@@ -264,7 +277,9 @@ static bool take_event(Projector *p, const Envelope *e, Err *err) {
     case PREFIX_NEXT: return pack(p, e, &body, err) && apply_event(p, e, body, err) && apply_waiting(p, err);
     case PREFIX_EARLY:
         p->early++;
-        return pack(p, e, &body, err) && waiting_add(p->db, e->sequence, body, p->wall_us, err);
+        if (!pack(p, e, &body, err)) return false;
+        waiting_add(p->waiting, e->sequence, body, p->wall_us);
+        return true;
     case PREFIX_DUPLICATE: p->duplicates++; return true;
     case PREFIX_FULL:
         /* Not kept, yet answered 200: a refusal would make the topic hold back what closes the holes. The
@@ -329,7 +344,7 @@ static bool transact(Projector *p, ProjectorItem **items, size_t count, Err *err
     if (!db_begin(p->db, err) || !take_events(p, total, err)) return false;
     for (size_t i = 0; i < count; i++)
         if (!take_bad(p, items[i], err)) return false;
-    if (!write_pending(p, err)) return false;
+    if (!write_pending(p, err) || !rows_flush(p->waiting, p->db, err)) return false;
     if (p->applied && !replay_log_set_head(p->db, &p->head, before, err)) return false;
     return commit_traced(p->db, &p->traces, err);
 }

@@ -1,25 +1,28 @@
 #include "store/inbox.h"
 
 #include "base/map.h"
+#include "wire/json.h"
 #include <stdio.h>
 
-enum { GROUP = 32 };
-#define MARKS8 "?, ?, ?, ?, ?, ?, ?, ?"
-static const char SELECT_GROUP[] =
-    "SELECT event_id FROM inbox WHERE event_id IN (" MARKS8 ", " MARKS8 ", " MARKS8 ", " MARKS8 ")";
-static const char SELECT_ONE[] = "SELECT event_id FROM inbox WHERE event_id = ?";
+static const SqlText KNOWN = {
+    .sqlite = "SELECT event_id FROM inbox WHERE event_id IN (SELECT value FROM json_each(?))",
+    .postgresql = "SELECT event_id FROM inbox WHERE event_id = ANY(ARRAY(SELECT "
+                  "jsonb_array_elements_text(CAST(? AS jsonb))))",
+    .sqlserver = "SELECT event_id FROM inbox WHERE event_id IN (SELECT value FROM OPENJSON(?))"};
 
 bool inbox_known(Db *db, const Span *event_ids, size_t count, void (*known)(void *user, Span event_id),
                  void *user, Err *err) {
-    for (size_t done = 0; done < count;) {
-        size_t group = count - done >= GROUP ? GROUP : 1;
-        Stmt *s = db_statement(db, group == GROUP ? SELECT_GROUP : SELECT_ONE);
-        for (size_t i = 0; i < group; i++) stmt_bind_text(s, (int)i + 1, event_ids[done++]);
-        if (!stmt_run(s, NULL, err)) return false;
-        while (stmt_row(s, err)) known(user, stmt_text(s, 0));
-        if (err->kind) return false;
-    }
-    return true;
+    AUTO_BUF ids = {0};
+    JsonWriter w = json_writer(&ids);
+    json_array(&w);
+    for (size_t i = 0; i < count; i++) json_string(&w, event_ids[i]);
+    json_array_end(&w);
+    if (ids.failed) return err_set(err, &ERR_TOO_LARGE, "the inbox is asked for too many ids");
+    Stmt *s = db_statement(db, db_text(db, &KNOWN));
+    stmt_bind_text(s, 1, buf_view(&ids));
+    if (!stmt_run(s, NULL, err)) return false;
+    while (stmt_row(s, err)) known(user, stmt_text(s, 0));
+    return !err->kind;
 }
 
 const RowShape INBOX_ROWS = {
@@ -34,26 +37,34 @@ void inbox_add(Rows *rows, Span event_id, int64_t sequence, int64_t now_us) {
     rows_int(rows, now_us);
 }
 
-bool waiting_add(Db *db, int64_t sequence, Span body, int64_t now_us, Err *err) {
-    Stmt *s = db_statement(db, "INSERT INTO waiting (sequence, body, received_at) VALUES (?, ?, ?)"
-                               " ON CONFLICT (sequence) DO NOTHING");
-    stmt_bind_int(s, 1, sequence);
-    stmt_bind_blob(s, 2, body);
-    stmt_bind_int(s, 3, now_us);
-    return stmt_run(s, NULL, err);
+const RowShape WAITING_ROWS = {
+    .insert = "INSERT INTO waiting (sequence, body, received_at) VALUES ",
+    .conflict = " ON CONFLICT (sequence) DO NOTHING",
+    .columns = 3,
+};
+
+void waiting_add(Rows *rows, int64_t sequence, Span body, int64_t now_us) {
+    rows_int(rows, sequence);
+    rows_blob(rows, body);
+    rows_int(rows, now_us);
 }
 
-bool waiting_get(Db *db, int64_t sequence, Arena *arena, Span *body, Err *err) {
-    *body = SPAN_NONE;
-    Stmt *s = db_statement(db, "SELECT body FROM waiting WHERE sequence = ?");
-    stmt_bind_int(s, 1, sequence);
+bool waiting_read(Db *db, int64_t from, int64_t to, Arena *arena, Span *bodies, Err *err) {
+    for (int64_t i = from; i <= to; i++) bodies[i - from] = SPAN_NONE;
+    Stmt *s = db_statement(db, "SELECT sequence, body FROM waiting WHERE sequence BETWEEN ? AND ?");
+    stmt_bind_int(s, 1, from);
+    stmt_bind_int(s, 2, to);
     if (!stmt_run(s, NULL, err)) return false;
-    if (!stmt_row(s, err)) return !err->kind;
-    Span stored = stmt_blob(s, 0);
-    char *copy = arena_copy(arena, stored);
-    *body = (Span){copy, stored.len};
-    stmt_done(s);
-    return copy || err_set(err, &ERR_TOO_LARGE, "waiting event: does not fit in memory");
+    while (stmt_row(s, err)) {
+        int64_t sequence = stmt_int(s, 0);
+        Span stored = stmt_blob(s, 1);
+        char *copy = arena_copy(arena, stored);
+        bodies[sequence - from] = (Span){copy, stored.len};
+        if (copy) continue;
+        stmt_done(s);
+        return err_set(err, &ERR_TOO_LARGE, "waiting events: do not fit in memory");
+    }
+    return !err->kind;
 }
 
 bool waiting_remove(Db *db, int64_t from, int64_t to, Err *err) {

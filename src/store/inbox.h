@@ -12,9 +12,11 @@ extern const RowShape INBOX_ROWS;
 void inbox_add(Rows *rows, Span event_id, int64_t sequence, int64_t now_us);
 
 /* body: packed Envelope with numbers. The same number again changes nothing. */
-bool waiting_add(Db *db, int64_t sequence, Span body, int64_t now_us, Err *err);
-/* The event waiting under this number, in memory of the arena; *body has at == NULL where there is none. */
-bool waiting_get(Db *db, int64_t sequence, Arena *arena, Span *body, Err *err);
+extern const RowShape WAITING_ROWS;
+void waiting_add(Rows *rows, int64_t sequence, Span body, int64_t now_us);
+/* The events waiting under these numbers, in memory of the arena: bodies[0] is that of `from`, and has
+ * at == NULL where there is none. */
+bool waiting_read(Db *db, int64_t from, int64_t to, Arena *arena, Span *bodies, Err *err);
 bool waiting_remove(Db *db, int64_t from, int64_t to, Err *err);
 /* The numbers that wait, ascending. */
 bool waiting_each(Db *db, void (*each)(void *user, int64_t sequence), void *user, Err *err);

@@ -12,9 +12,14 @@ typedef struct Cell {
     Span bytes;
 } Cell;
 
+/* Of the texts of an array, so that the parameters of a statement stay within what a server likes to read. */
+enum { ARRAYS_MAX = 4 << 20 };
+
 struct Rows {
     const RowShape *shape;
     char *sql[COUNT(GROUPS)];
+    char *array_sql; /* made of the first row that comes: its cells tell the columns' types */
+    Buf *arrays;     /* of each column */
     Cell *cells;
     size_t count, size;
 };
@@ -36,12 +41,16 @@ Rows *rows_new(const RowShape *shape) {
     Rows *rows = must(calloc(1, sizeof *rows));
     rows->shape = shape;
     for (size_t i = 0; i < COUNT(GROUPS); i++) rows->sql[i] = statement_of(shape, GROUPS[i]);
+    rows->arrays = must(calloc((size_t)shape->columns, sizeof *rows->arrays));
     return rows;
 }
 
 Rows *rows_free(Rows *rows) {
     if (!rows) return NULL;
     for (size_t i = 0; i < COUNT(GROUPS); i++) free(rows->sql[i]);
+    for (int i = 0; i < rows->shape->columns; i++) buf_free(&rows->arrays[i]);
+    free(rows->arrays);
+    free(rows->array_sql);
     free(rows->cells);
     free(rows);
     return NULL;
@@ -88,7 +97,83 @@ static bool insert_group(Rows *rows, size_t group, const Cell *cells, Db *db, Er
     return stmt_run(s, NULL, err);
 }
 
+/* ---- PostgreSQL: an array for each column, and one statement whatever the number of rows ---- */
+
+static const char *array_statement(Rows *rows, const Cell *cells) {
+    static const char *const TYPES[] = {[CELL_INT] = "bigint", [CELL_TEXT] = "text", [CELL_BLOB] = "bytea"};
+    if (rows->array_sql) return rows->array_sql;
+    Buf sql = {0};
+    const char *values = strstr(rows->shape->insert, "VALUES");
+    buf_append(&sql, rows->shape->insert, (size_t)(values - rows->shape->insert));
+    for (int i = 0; i < rows->shape->columns; i++)
+        buf_printf(&sql, "%s(? AS %s[])", i ? ", CAST" : "SELECT * FROM unnest(CAST", TYPES[cells[i].kind]);
+    buf_printf(&sql, ")%s", rows->shape->conflict);
+    buf_byte(&sql, 0);
+    return rows->array_sql = must(sql.at);
+}
+
+static void add_text_element(Buf *to, Span text) {
+    buf_byte(to, '"');
+    for (size_t at = 0; at < text.len;) {
+        size_t run = at;
+        while (run < text.len && text.at[run] != '"' && text.at[run] != '\\') run++;
+        buf_append(to, text.at + at, run - at);
+        if (run < text.len) buf_byte(to, '\\'), buf_byte(to, text.at[run++]);
+        at = run;
+    }
+    buf_byte(to, '"');
+}
+
+static void add_blob_element(Buf *to, Span bytes) {
+    static const char DIGITS[] = "0123456789abcdef";
+    buf_text(to, "\"\\\\x");
+    char *hex = buf_reserve(to, 2 * bytes.len);
+    for (size_t i = 0; hex && i < bytes.len; i++) {
+        *hex++ = DIGITS[(unsigned char)bytes.at[i] >> 4];
+        *hex++ = DIGITS[bytes.at[i] & 15];
+    }
+    if (hex) to->len += 2 * bytes.len;
+    buf_byte(to, '"');
+}
+
+static void add_element(Buf *to, const Cell *cell) {
+    buf_byte(to, to->len ? ',' : '{');
+    switch (cell->kind) {
+    case CELL_INT: buf_printf(to, "%lld", (long long)cell->number); break;
+    case CELL_TEXT: add_text_element(to, cell->bytes); break;
+    case CELL_BLOB: add_blob_element(to, cell->bytes); break;
+    }
+}
+
+/* As many rows as the arrays may hold; at least one. Returns how many. */
+static size_t fill_arrays(Rows *rows, const Cell *cells, size_t count) {
+    size_t columns = (size_t)rows->shape->columns, done = 0;
+    for (size_t i = 0; i < columns; i++) buf_clear(&rows->arrays[i]);
+    for (size_t bytes = 0; done < count && bytes < ARRAYS_MAX; done++)
+        for (size_t i = 0; i < columns; i++, cells++) {
+            add_element(&rows->arrays[i], cells);
+            bytes += cells->bytes.len;
+        }
+    for (size_t i = 0; i < columns; i++) buf_byte(&rows->arrays[i], '}');
+    return done;
+}
+
+static bool insert_arrays(Rows *rows, const Cell *cells, size_t count, Db *db, Err *err) {
+    size_t columns = (size_t)rows->shape->columns;
+    for (size_t done = 0; done < count;) {
+        Stmt *s = db_statement(db, array_statement(rows, cells));
+        done += fill_arrays(rows, cells + done * columns, count - done);
+        for (size_t i = 0; i < columns; i++) {
+            if (rows->arrays[i].failed) return err_set(err, &ERR_TOO_LARGE, "database: a row is too large");
+            stmt_bind_text(s, (int)i + 1, buf_view(&rows->arrays[i]));
+        }
+        if (!stmt_run(s, NULL, err)) return false;
+    }
+    return true;
+}
+
 static bool insert_all(Rows *rows, const Cell *cells, size_t count, Db *db, Err *err) {
+    if (db_dialect(db) == DB_POSTGRESQL) return insert_arrays(rows, cells, count, db, err);
     size_t columns = (size_t)rows->shape->columns, done = 0;
     for (size_t group = 0; group < COUNT(GROUPS); group++)
         for (; count - done >= GROUPS[group]; done += GROUPS[group])

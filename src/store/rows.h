@@ -2,7 +2,9 @@
  * rows are the source of a MERGE, of at most 2,100 parameters.)
  *
  * libsqliteodbc prepares a statement anew at each execution, whatever the application does, so that a row of
- * its own statement costs more in parsing than in writing. Cells borrow their bytes until rows_flush() or
+ * its own statement costs more in parsing than in writing: rows go in by a few fixed numbers of VALUES. To
+ * PostgreSQL a round trip costs most: there all rows go in by one statement, as an array for each column.
+ * A row's cells are of the same kinds as every other's. Cells borrow their bytes until rows_flush() or
  * rows_clear(). */
 #pragma once
 #include "db/db.h"

@@ -1,3 +1,4 @@
+#include "base/map.h"
 #include "kit/engine.h"
 #include "store/inbox.h"
 #include "store/migrations_read.h"
@@ -110,6 +111,10 @@ static void collect(void *user, int64_t sequence) {
     *(int64_t *)user = *(int64_t *)user * 10 + sequence;
 }
 
+static void put_in_map(void *user, Span event_id) {
+    map_put(user, event_id, user);
+}
+
 static void count_known(void *user, Span event_id) {
     uint64_t number;
     CHECK(span_to_u64((Span){event_id.at + 6, event_id.len - 6}, 99, &number) && number % 3 == 0);
@@ -120,7 +125,7 @@ static void the_inbox_remembers(void) {
     AUTO(Db) db = NULL;
     AUTO(Arena) arena = arena_new(0);
     Err err = {0};
-    Span body, ids[100];
+    Span bodies[3], ids[100];
     char texts[100][24];
     int64_t seen = 0;
     open_read(&db);
@@ -138,14 +143,18 @@ static void the_inbox_remembers(void) {
     CHECK(seen == 34);
     seen = 0;
 
-    CHECK_OK(waiting_add(db, 5, SPAN("five"), 0, &err), &err);
-    CHECK_OK(waiting_add(db, 3, SPAN("three"), 0, &err), &err);
-    CHECK_OK(waiting_add(db, 3, SPAN("again"), 0, &err), &err);
+    AUTO(Rows) waiting = rows_new(&WAITING_ROWS);
+    waiting_add(waiting, 5, SPAN("five"), 0);
+    waiting_add(waiting, 3, SPAN("three"), 0);
+    CHECK_OK(rows_flush(waiting, db, &err), &err);
+    waiting_add(waiting, 3, SPAN("again"), 0);
+    CHECK_OK(rows_flush(waiting, db, &err), &err);
     CHECK_OK(waiting_each(db, collect, &seen, &err), &err);
     CHECK(seen == 35);
-    CHECK(waiting_get(db, 3, arena, &body, &err));
-    CHECK_SPAN(body, "three");
-    CHECK(waiting_get(db, 4, arena, &body, &err) && !body.at);
+    CHECK_OK(waiting_read(db, 3, 5, arena, bodies, &err), &err);
+    CHECK_SPAN(bodies[0], "three");
+    CHECK(!bodies[1].at);
+    CHECK_SPAN(bodies[2], "five");
     CHECK_OK(waiting_remove(db, 1, 4, &err), &err);
     CHECK(test_db_number(db, "SELECT count(*) FROM waiting") == 1);
 
@@ -155,6 +164,38 @@ static void the_inbox_remembers(void) {
     dead.index = 2;
     CHECK_OK(dead_event_add(db, &dead, 0, &err), &err);
     CHECK(test_db_number(db, "SELECT count(*) FROM event_dead_letter") == 2);
+}
+
+/* Whatever bytes there are: PostgreSQL reads them out of arrays. */
+static void any_text_and_bytes_come_back(void) {
+    static const char *const TEXTS[] = {"", "NULL", "null", "{}", "a,b", "\"", "\\", "\\\"{,}'", " x ", "\n\t", "\xc3\xa9 \xf0\x9f\x98\x80",
+                                        "'; --", "?", "{id}"};
+    AUTO(Db) db = NULL;
+    AUTO(Arena) arena = arena_new(0);
+    AUTO(Rows) waiting = rows_new(&WAITING_ROWS);
+    AUTO(Rows) inbox = rows_new(&INBOX_ROWS);
+    Err err = {0};
+    char all[256];
+    Span bodies[COUNT(TEXTS) + 2], ids[COUNT(TEXTS)];
+    open_read(&db);
+    for (size_t i = 0; i < COUNT(TEXTS); i++) {
+        ids[i] = span_of(TEXTS[i]);
+        inbox_add(inbox, ids[i], (int64_t)i, 0);
+        waiting_add(waiting, (int64_t)i, ids[i], 0);
+    }
+    for (size_t i = 0; i < sizeof all; i++) all[i] = (char)i;
+    char *large = must(arena_alloc(arena, 5 << 20)); /* more than goes into one statement */
+    waiting_add(waiting, COUNT(TEXTS), span_bytes(large, 5 << 20), 0);
+    waiting_add(waiting, COUNT(TEXTS) + 1, span_bytes(all, sizeof all), 0);
+    REQUIRE(CHECK_OK(rows_flush(inbox, db, &err) && rows_flush(waiting, db, &err), &err));
+    REQUIRE(CHECK_OK(waiting_read(db, 0, COUNT(TEXTS) + 1, arena, bodies, &err), &err));
+    for (size_t i = 0; i < COUNT(TEXTS); i++) CHECK_SPAN(bodies[i], TEXTS[i]);
+    CHECK(bodies[COUNT(TEXTS)].len == 5 << 20);
+    CHECK(span_equal(bodies[COUNT(TEXTS) + 1], span_bytes(all, sizeof all)));
+    AUTO(Map) seen = map_new();
+    CHECK_OK(inbox_known(db, ids, COUNT(TEXTS), put_in_map, seen, &err), &err);
+    for (size_t i = 0; i < COUNT(TEXTS); i++) CHECK(map_get(seen, ids[i]) != NULL);
+    CHECK(map_count(seen) == COUNT(TEXTS));
 }
 
 static bool add_up(void *user, const ReplayRow *row) {
@@ -233,5 +274,6 @@ static void the_log_is_read_by_number(void) {
 }
 
 SUITE_ON_ENGINES("read side", TEST(only_newer_versions_replace), TEST(many_versions_at_once),
-                 TEST(the_first_outcome_stays), TEST(the_inbox_remembers), TEST(the_log_is_read_by_number),
+                 TEST(the_first_outcome_stays), TEST(the_inbox_remembers),
+                 TEST(any_text_and_bytes_come_back), TEST(the_log_is_read_by_number),
                  TEST(a_damaged_row_is_told));
