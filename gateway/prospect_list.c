@@ -1,9 +1,10 @@
 #include "gateway/prospect_list.h"
 
 #include "base/map.h"
+#include "base/text.h"
 #include "gateway/rest/cursor.h"
 
-enum { QUERY_MAX = 256 };
+enum { QUERY_MAX = 256 }; /* code points */
 
 static const struct {
     const char *name;
@@ -44,7 +45,7 @@ bool prospect_list_init(ProspectList *list, const ProspectListAsked *asked, cons
     list->limit = asked->limit ? (size_t)asked->limit : LIST_PAGE_DEFAULT;
     const char *wrong = asked->limit < 0 || asked->limit > LIST_PAGE_MAX ? "limit"
                         : !read_sort(sort, list, &personal)              ? "sort"
-                        : list->query.len > QUERY_MAX                    ? "query"
+                        : text_code_points(list->query) > QUERY_MAX      ? "query"
                                                                          : NULL;
     if (wrong) {
         field_fault(faults, wrong, "out_of_range");

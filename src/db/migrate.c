@@ -62,13 +62,18 @@ static bool refuse_foreign(Db *db, Err *err) {
            err_set(err, &ERR_CONFIG, "the database has tables that are not ours; it is left alone");
 }
 
+static const char *text_of(const Db *db, const Migration *step) {
+    DbDialect dialect = db_dialect(db);
+    if (dialect == DB_SQLSERVER && step->on_sqlserver) return step->on_sqlserver;
+    return dialect != DB_SQLITE && step->on_server ? step->on_server : step->sql;
+}
+
 static bool take_step(Db *db, const char *part, const Migration *step, Err *err) {
     Stmt *s = db_statement(db, db_text(db, &ADD_STEP));
     stmt_bind_int(s, 1, step->number);
     stmt_bind_int(s, 2, clock_now_us());
     stmt_bind_text(s, 3, span_of(part));
-    bool server = step->on_server && db_dialect(db) != DB_SQLITE;
-    return stmt_run(s, NULL, err) && run_statements(db, server ? step->on_server : step->sql, err);
+    return stmt_run(s, NULL, err) && run_statements(db, text_of(db, step), err);
 }
 
 static bool take_steps(Db *db, const char *part, const Migration *steps, size_t count, Err *err) {

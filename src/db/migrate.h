@@ -7,6 +7,7 @@ typedef struct Migration {
     const char *sql;       /* statements, each ended by ";\n"; the words of words.c stand for what differs */
     const char *on_server; /* NULL: the same. A file has one writer, a server's tables have many: what keeps
                               those apart is there alone */
+    const char *on_sqlserver; /* NULL: as on_server */
 } Migration;
 
 /* Brings the tables of one part (such as "write") up to its last step, in one transaction that no two runners

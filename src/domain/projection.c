@@ -16,7 +16,12 @@ static bool out_of_memory(Err *err) {
 
 /* ---- words ---- */
 
-static bool is_word_part(int32_t code_point) {
+enum {
+    SUFFIXES_MAX = 8, /* of a word; a text made of dots shall not grow with the square of its length */
+    KEY_MAX = 2000,   /* bytes of a name or an e-mail: an index takes no more, and a valid one has fewer */
+};
+
+bool projection_word_part(int32_t code_point) {
     return (code_point >= '0' && code_point <= '9') || text_is_letter(code_point);
 }
 
@@ -34,16 +39,23 @@ static Span next_word(Span text, size_t *at) {
     return (Span){text.at + begin, end - begin};
 }
 
-/* The whole word is written already, and what is a prefix of its first part is a prefix of the whole. */
+static size_t part_length(Span word, size_t begin) {
+    size_t end = begin;
+    for (size_t at = begin; at < word.len && projection_word_part(text_next(word, &at));) end = at;
+    return end - begin;
+}
+
+/* The whole word is written already. */
 static void add_later_parts(Span word, Buf *out) {
-    bool first = true, inside = true;
+    size_t parts = 0;
+    bool inside = true; /* what begins with the word is no later part */
     for (size_t begin = 0, at = 0; begin < word.len; begin = at) {
-        bool part = is_word_part(text_next(word, &at));
+        bool part = projection_word_part(text_next(word, &at));
         if (part && !inside) {
             buf_byte(out, ' ');
-            first = false;
+            buf_append(out, word.at + begin,
+                       parts++ < SUFFIXES_MAX ? word.len - begin : part_length(word, begin));
         }
-        if (part && !first) buf_append(out, word.at + begin, at - begin);
         inside = part;
     }
 }
@@ -84,6 +96,8 @@ static bool fill_keys(ProspectSummary *row, Arena *arena, Err *err) {
     row->last_name_key = text_search_form(arena, row->last_name);
     row->email_key = text_search_form(arena, row->email);
     row->search = projection_search_words(arena, words, COUNT(words));
+    if (row->first_name.len > KEY_MAX || row->last_name_key.len > KEY_MAX || row->email_key.len > KEY_MAX)
+        return err_set(err, &ERR_INVALID, "event: a name or an e-mail is too long");
     return (row->last_name_key.at && row->email_key.at && row->search.at) || out_of_memory(err);
 }
 

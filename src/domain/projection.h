@@ -37,7 +37,9 @@ typedef struct Projected {
  * ERR_TOO_LARGE: the arena is full. */
 bool projection_of(const Events__V1__Envelope *event, Arena *arena, Projected *ret, Err *err);
 
-/* " ada lovelace ada@example.org example org": words are separated by white space; of each word the whole,
- * and every later part that begins behind something that is neither letter nor digit. at == NULL out of
- * memory. */
+/* " ada lovelace ada@example.org example.org org": words are separated by white space; of each word the
+ * whole, and the rest from every later part that begins behind something that is neither letter nor digit
+ * (from the ninth part on that part alone). So "example", "example.o" and "org" are found, and "ample" is
+ * not. at == NULL out of memory. */
 Span projection_search_words(Arena *arena, const Span *texts, size_t count);
+bool projection_word_part(int32_t code_point); /* a letter of any script, its marks, a digit */

@@ -2,6 +2,24 @@
 
 #include "db/migrate.h"
 
+/* The words of prospect_summary.search (domain/projection.h), found by how they begin. SQLite: tokens are
+ * what stands between spaces, byte for byte, since every ASCII sign is a token's; the triggers keep the
+ * index, which has no copy of the text. PostgreSQL: a tsvector of the words as they are; it takes no
+ * extension, which a database's owner might not be allowed to make. T-SQL: full-text search there cuts words
+ * by rules of its own and needs a catalogue, so that it stays with LIKE. */
+#define WORDS_SQLITE(search, summary)                                                                        \
+    "CREATE VIRTUAL TABLE " search " USING fts5(search, content='', columnsize=0, detail=none, tokenize=\""  \
+    "ascii tokenchars '!\"\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~'\");\n"                                         \
+    "INSERT INTO " search " (rowid, search) SELECT prospect_id, search FROM " summary ";\n"                  \
+    "CREATE TRIGGER " search "_insert AFTER INSERT ON " summary " BEGIN INSERT INTO " search                 \
+    " (rowid, search) VALUES (new.prospect_id, new.search); END;\n"                                          \
+    "CREATE TRIGGER " search "_update AFTER UPDATE ON " summary " WHEN old.search <> new.search BEGIN"       \
+    " INSERT INTO " search " (" search ", rowid, search) VALUES ('delete', old.prospect_id, old.search);"    \
+    " INSERT INTO " search " (rowid, search) VALUES (new.prospect_id, new.search); END;\n"
+#define WORDS_POSTGRESQL(search, summary)                                                                    \
+    "CREATE INDEX " search " ON " summary " USING gin (array_to_tsvector(string_to_array(ltrim(search),"     \
+    " ' '))) WITH (gin_pending_list_limit = 512);\n"
+
 static const Migration STEPS[] = {
     {1,
      /* the read model */
@@ -47,6 +65,8 @@ static const Migration STEPS[] = {
         "CREATE INDEX command_outcome_age ON command_outcome (decided_at);\n"
         "CREATE INDEX inbox_age ON inbox (received_at);\n"
         "ALTER TABLE projection_state ADD trimmed BIGINT NOT NULL DEFAULT 0;\n"},
+    {4, WORDS_SQLITE("prospect_search", "prospect_summary"),
+     WORDS_POSTGRESQL("prospect_search", "prospect_summary"), ""},
 };
 
 bool read_migrate(Db *db, Err *err) {

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/text.h"
+#include "domain/projection.h"
 #include "wire/envelope.h"
 
 bool read_begin(Db *db, Err *err) {
@@ -24,16 +25,61 @@ static const struct {
 
 #define COLUMNS "prospect_id, first_name, last_name, email, phone, notes, version, created_at, updated_at"
 
-/* The text depends on the kind of the query only, never on its values: few texts, each prepared once. */
-static void page_sql(const ProspectQuery *q, Buf *sql) {
+/* How the rows with the wanted words are found. */
+typedef enum SearchPlan {
+    PLAN_ALL,      /* no words are wanted */
+    PLAN_FIRST,    /* look into the first rows of the list; they may fill the page */
+    PLAN_EACH,     /* go through the rows in their order, and look into each */
+    PLAN_FTS5,     /* the few that SQLite's index of words has, then sort them */
+    PLAN_TSVECTOR, /* PostgreSQL's planner knows how many rows a word has, and decides by itself */
+} SearchPlan;
+
+static bool looks_into_rows(SearchPlan plan) {
+    return plan == PLAN_FIRST || plan == PLAN_EACH;
+}
+
+static void order_sql(const ProspectQuery *q, Buf *sql) {
+    const char *order = q->descending ? "desc" : "asc";
+    buf_printf(sql, " order by %s %s, prospect_id %s ", SORT_COLUMNS[q->sort].column, order, order);
+}
+
+/* The first comparison alone lets an index be used as a range on every engine. */
+static void after_sql(const ProspectQuery *q, Buf *sql) {
     const char *column = SORT_COLUMNS[q->sort].column, *than = q->descending ? "<" : ">";
-    buf_printf(sql, "select " COLUMNS ", %s from prospect_summary where tenant_id = ? and merged_into = 0", column);
-    for (size_t i = 0; i < q->word_count; i++) buf_text(sql, " and search like ? escape '\\'");
-    /* the first comparison alone lets an index be used as a range on every engine */
     if (q->has_after)
         buf_printf(sql, " and %s %s= ? and (%s %s ? or prospect_id %s ?)", column, than, column, than, than);
-    const char *order = q->descending ? "desc" : "asc";
-    buf_printf(sql, " order by %s %s, prospect_id %s {limit}", column, order, order);
+}
+
+static void words_sql(const ProspectQuery *q, SearchPlan plan, Buf *sql) {
+    if (plan == PLAN_FTS5) buf_text(sql, " and prospect_search match ?");
+    if (plan == PLAN_TSVECTOR) /* the expression as the index has it */
+        buf_text(sql, " and array_to_tsvector(string_to_array(ltrim(search), ' ')) @@ cast(? as tsquery)");
+    for (size_t i = 0; looks_into_rows(plan) && i < q->word_count; i++)
+        buf_text(sql, " and search like ? escape '\\'");
+}
+
+#define OF_TENANT "prospect_summary where tenant_id = ? and merged_into = 0"
+
+/* The text depends on the kind of the query only, never on its values: few texts, each prepared once. */
+static void page_sql(const ProspectQuery *q, SearchPlan plan, Buf *sql) {
+    buf_printf(sql, "select " COLUMNS ", %s from ", SORT_COLUMNS[q->sort].column);
+    switch (plan) {
+    case PLAN_FIRST:
+        buf_text(sql, "(select * from " OF_TENANT);
+        after_sql(q, sql);
+        order_sql(q, sql);
+        buf_printf(sql, "limit %d) where 1 = 1", PROSPECT_FEW);
+        break;
+    case PLAN_FTS5:
+        /* "cross" fixes the order: else SQLite may go through the summary and ask the index for each row */
+        buf_text(sql, "prospect_search cross join " OF_TENANT " and prospect_id = prospect_search.rowid");
+        after_sql(q, sql);
+        break;
+    default: buf_text(sql, OF_TENANT); after_sql(q, sql);
+    }
+    words_sql(q, plan, sql);
+    order_sql(q, sql);
+    buf_text(sql, "{limit}");
     buf_byte(sql, 0);
 }
 
@@ -51,6 +97,24 @@ static Span like_pattern(Arena *arena, Span word) {
     return (Span){out, at};
 }
 
+/* FTS5: "ada"* AND "o'n"*; tsquery: 'ada':* & 'o''n':*. In both a quote within is written twice. */
+static Span words_pattern(Arena *arena, const ProspectQuery *q, SearchPlan plan) {
+    bool fts = plan == PLAN_FTS5;
+    AUTO_BUF out = {0};
+    for (size_t i = 0; i < q->word_count; i++) {
+        if (i) buf_text(&out, fts ? " AND " : " & ");
+        buf_byte(&out, fts ? '"' : '\'');
+        for (size_t k = 0; k < q->words[i].len; k++) {
+            char c = q->words[i].at[k];
+            if (c == (fts ? '"' : '\'') || (!fts && c == '\\')) buf_byte(&out, c);
+            buf_byte(&out, c);
+        }
+        buf_text(&out, fts ? "\"*" : "':*");
+    }
+    char *copy = out.failed ? NULL : arena_copy(arena, buf_view(&out));
+    return (Span){copy, copy ? out.len : 0};
+}
+
 static void bind_key(Stmt *s, int index, const ProspectQuery *q) {
     if (SORT_COLUMNS[q->sort].is_time)
         stmt_bind_int(s, index, q->after_time);
@@ -58,20 +122,69 @@ static void bind_key(Stmt *s, int index, const ProspectQuery *q) {
         stmt_bind_text(s, index, q->after_key);
 }
 
-static bool bind_page(Stmt *s, const ProspectQuery *q, Arena *arena, Err *err) {
+static bool bind_words(Stmt *s, const ProspectQuery *q, SearchPlan plan, Arena *arena, int *at, Err *err) {
+    bool each = looks_into_rows(plan);
+    for (size_t i = 0; plan != PLAN_ALL && i < (each ? q->word_count : 1); i++) {
+        Span pattern = each ? like_pattern(arena, q->words[i]) : words_pattern(arena, q, plan);
+        if (!pattern.at) return err_set(err, &ERR_TOO_LARGE, "the query does not fit");
+        stmt_bind_text(s, (*at)++, pattern);
+    }
+    return true;
+}
+
+static bool bind_page(Stmt *s, const ProspectQuery *q, SearchPlan plan, Arena *arena, Err *err) {
     int at = 1;
     stmt_bind_text(s, at++, q->tenant_id);
-    for (size_t i = 0; i < q->word_count; i++) {
-        Span pattern = like_pattern(arena, q->words[i]);
-        if (!pattern.at) return err_set(err, &ERR_TOO_LARGE, "the query does not fit");
-        stmt_bind_text(s, at++, pattern);
-    }
     if (q->has_after) {
         bind_key(s, at++, q);
         bind_key(s, at++, q);
         stmt_bind_int(s, at++, q->after_id);
     }
+    if (!bind_words(s, q, plan, arena, &at, err)) return false;
     stmt_bind_int(s, at, (int64_t)q->limit + 1);
+    return true;
+}
+
+/* ---- which plan? ---- */
+
+/* SQLite does not know how often a word begins so, and to gather all that begin with one letter takes it a
+ * second in a million. */
+static bool are_few(Db *db, const ProspectQuery *q, Arena *arena, bool *ret, Err *err) {
+    Stmt *s =
+        db_statement(db, "select count(*) from (select 1 from prospect_search where prospect_search match ?"
+                         " limit ?)");
+    int at = 1;
+    if (!bind_words(s, q, PLAN_FTS5, arena, &at, err)) return false;
+    stmt_bind_int(s, at, PROSPECT_FEW + 1);
+    if (!stmt_run(s, NULL, err) || !stmt_row(s, err)) return false;
+    *ret = stmt_int(s, 0) <= PROSPECT_FEW;
+    stmt_done(s);
+    return true;
+}
+
+/* The plan after this one; PLAN_ALL: the first. */
+static bool next_plan(Db *db, const ProspectQuery *q, SearchPlan *plan, Arena *arena, Err *err) {
+    bool few = false;
+    if (db_dialect(db) == DB_SQLITE && *plan == PLAN_ALL) {
+        *plan = PLAN_FIRST;
+    } else if (db_dialect(db) == DB_SQLITE) {
+        if (!are_few(db, q, arena, &few, err)) return false;
+        *plan = few ? PLAN_FTS5 : PLAN_EACH;
+    } else if (db_dialect(db) == DB_POSTGRESQL) {
+        *plan = PLAN_TSVECTOR;
+        /* a plan made once for all words would be the wrong one for the rare or for the frequent ones */
+        return !db_in_transaction(db) ||
+               stmt_run(db_statement(db, "set local plan_cache_mode = force_custom_plan"), NULL, err);
+    } else {
+        *plan = PLAN_EACH;
+    }
+    return true;
+}
+
+/* No name has control characters, and to FTS5 they would be spaces. */
+static bool can_match(const ProspectQuery *q) {
+    for (size_t i = 0; i < q->word_count; i++)
+        if (text_has_controls(q->words[i], false)) return false;
     return true;
 }
 
@@ -100,28 +213,45 @@ static bool read_row(Stmt *s, const ProspectQuery *q, Arena *arena, ProspectRow 
     return row->sort_key.at;
 }
 
-bool prospect_page(Db *db, const ProspectQuery *q, Arena *arena, ProspectRow **ret, size_t *count, bool *more,
-                   Err *err) {
+typedef struct Page {
+    ProspectRow *rows;
+    size_t count;
+    bool more;
+} Page;
+
+static bool read_page(Db *db, const ProspectQuery *q, SearchPlan plan, Arena *arena, Page *page, Err *err) {
     AUTO_BUF sql = {0};
-    page_sql(q, &sql);
-    ProspectRow *rows = arena_alloc(arena, q->limit * sizeof *rows);
-    if (sql.failed || !rows) return err_set(err, &ERR_TOO_LARGE, "the page does not fit");
+    page_sql(q, plan, &sql);
+    if (sql.failed || !page->rows) return err_set(err, &ERR_TOO_LARGE, "the page does not fit");
     Stmt *s = db_statement(db, sql.at);
-    if (!bind_page(s, q, arena, err) || !stmt_run(s, NULL, err)) return false;
-    *count = 0, *more = false;
-    while (stmt_row(s, err)) {
-        if (*count == q->limit) {
-            *more = true;
+    if (!bind_page(s, q, plan, arena, err) || !stmt_run(s, NULL, err)) return false;
+    for (page->count = 0, page->more = false; stmt_row(s, err);) {
+        if (page->count == q->limit) {
+            page->more = true;
             break;
         }
-        if (!read_row(s, q, arena, &rows[(*count)++])) {
+        if (!read_row(s, q, arena, &page->rows[page->count++])) {
             stmt_done(s);
             return err_set(err, &ERR_TOO_LARGE, "the page does not fit");
         }
     }
     stmt_done(s);
-    *ret = rows;
     return !err->kind;
+}
+
+bool prospect_page(Db *db, const ProspectQuery *q, Arena *arena, ProspectRow **ret, size_t *count, bool *more,
+                   Err *err) {
+    Page page = {.rows = arena_alloc(arena, q->limit * sizeof *page.rows)};
+    SearchPlan plan = PLAN_ALL;
+    bool ok = true;
+    if (can_match(q)) {
+        if (q->word_count) ok = next_plan(db, q, &plan, arena, err);
+        ok = ok && read_page(db, q, plan, arena, &page, err);
+        if (ok && plan == PLAN_FIRST && !page.more)
+            ok = next_plan(db, q, &plan, arena, err) && read_page(db, q, plan, arena, &page, err);
+    }
+    *ret = page.rows, *count = page.count, *more = page.more;
+    return ok;
 }
 
 bool prospect_find(Db *db, Span tenant_id, int64_t prospect_id, Arena *arena, Events__V1__Prospect **ret,
@@ -139,7 +269,8 @@ bool prospect_find(Db *db, Span tenant_id, int64_t prospect_id, Arena *arena, Ev
 }
 
 bool prospect_merged_into(Db *db, Span tenant_id, int64_t prospect_id, int64_t *ret, Err *err) {
-    Stmt *s = db_statement(db, "select merged_into from prospect_summary where tenant_id = ? and prospect_id = ?");
+    Stmt *s =
+        db_statement(db, "select merged_into from prospect_summary where tenant_id = ? and prospect_id = ?");
     stmt_bind_text(s, 1, tenant_id);
     stmt_bind_int(s, 2, prospect_id);
     *ret = 0;
@@ -147,6 +278,17 @@ bool prospect_merged_into(Db *db, Span tenant_id, int64_t prospect_id, int64_t *
     if (stmt_row(s, err)) *ret = stmt_int(s, 0);
     stmt_done(s);
     return !err->kind;
+}
+
+/* "@example.org", "(ada)": what is not a word's part around it is not looked for, where anything is left. */
+static Span bare_word(Span word) {
+    Span bare = {0};
+    for (size_t begin = 0, at = 0; begin < word.len; begin = at) {
+        if (!projection_word_part(text_next(word, &at))) continue;
+        if (!bare.at) bare.at = word.at + begin;
+        bare.len = (size_t)(word.at + at - bare.at);
+    }
+    return bare.at ? bare : word;
 }
 
 bool query_words(Span text, Arena *arena, Span words[QUERY_WORDS_MAX], size_t *count) {
@@ -160,7 +302,7 @@ bool query_words(Span text, Arena *arena, Span words[QUERY_WORDS_MAX], size_t *c
         if (c >= 0 && !text_is_white_space(c)) continue;
         if (here > start) {
             if (*count == QUERY_WORDS_MAX) return false;
-            words[(*count)++] = (Span){form.at + start, here - start};
+            words[(*count)++] = bare_word((Span){form.at + start, here - start});
         }
         start = at;
         if (c < 0) break;

@@ -18,7 +18,12 @@ typedef enum ProspectSort {
     SORT_EMAIL,
     SORTS
 } ProspectSort;
-enum { QUERY_WORDS_MAX = 8 };
+enum {
+    QUERY_WORDS_MAX = 8,
+    /* On SQLite so many rows of the list are looked into first; if that fills no page, and no more than so
+     * many have the words, the index of words finds them. The answers are always the same. */
+    PROSPECT_FEW = 2000,
+};
 
 typedef struct ProspectQuery {
     Span tenant_id;
@@ -48,5 +53,6 @@ bool prospect_find(Db *db, Span tenant_id, int64_t prospect_id, Arena *arena, Ev
                    Err *err);
 /* The prospect that has taken this one's place; 0 where nobody has. */
 bool prospect_merged_into(Db *db, Span tenant_id, int64_t prospect_id, int64_t *ret, Err *err);
-/* Cuts a query text into words in search form. False where there are too many. */
+/* Cuts a query text into words in search form, without the signs around each. False where there are too many.
+ */
 bool query_words(Span text, Arena *arena, Span words[QUERY_WORDS_MAX], size_t *count);

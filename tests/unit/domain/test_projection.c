@@ -6,11 +6,14 @@
 static const struct {
     const char *texts[3], *want;
 } WORDS[] = {
-    {{"Ada", "Lovelace", "ada@example.org"}, " ada lovelace ada@example.org example org"},
+    {{"Ada", "Lovelace", "ada@example.org"}, " ada lovelace ada@example.org example.org org"},
     {{"Jean-Luc", "", "O'Neill"}, " jean-luc luc o'neill neill"},
     {{"  two  words ", "", ""}, " two words"},
     {{"", "", ""}, ""},
-    {{"a1-2b", "-x-", "..."}, " a1-2b 2b -x- x ..."},
+    {{"a1-2b", "-x-", "..."}, " a1-2b 2b -x- x- ..."},
+    {{"a.b.c.d.e.f.g.h.i.j.k-l", "", ""},
+     " a.b.c.d.e.f.g.h.i.j.k-l b.c.d.e.f.g.h.i.j.k-l c.d.e.f.g.h.i.j.k-l d.e.f.g.h.i.j.k-l e.f.g.h.i.j.k-l"
+     " f.g.h.i.j.k-l g.h.i.j.k-l h.i.j.k-l i.j.k-l j k l"},
     {{"\xc3\x89mile",
       "Stra\xc3\x9f"
       "e",
@@ -66,6 +69,13 @@ static void prospects_become_rows(void) {
     CHECK_SPAN(row->email_key, "a@x.org");
     CHECK_SPAN(row->phone, "");
 
+    char *long_name = arena_alloc(arena, 2002); /* no index would take it */
+    updated.last_name = memset(long_name, 'x', 2001);
+    uint8_t *large = arena_alloc(arena, 4096);
+    e = event_of("ProspectUpdated", &updated.base, large);
+    CHECK(!projection_of(&e, arena, &p, &err) && err_is(&err, &ERR_INVALID));
+    err_clear(&err);
+    updated.last_name = (char *)"L";
     updated.version = 0;
     e = event_of("ProspectUpdated", &updated.base, room);
     CHECK(!projection_of(&e, arena, &p, &err) && err_is(&err, &ERR_INVALID));
