@@ -176,9 +176,8 @@ static void on_ping(WebSocket *ws, Span payload) {
 }
 
 static void on_close(WebSocket *ws, Span payload) {
-    int code;
-    bool valid = ws_close_parse(payload, &code);
-    if (ws->state == WS_OPEN) queue_close(ws, valid ? code : 1002, NULL);
+    int fault, code = ws_close_parse(payload, &fault);
+    if (ws->state == WS_OPEN) queue_close(ws, fault ? fault : code, NULL);
     finish(ws); /* the server is the first to close the connection (section 7.1.1) */
 }
 

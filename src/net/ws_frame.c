@@ -14,16 +14,23 @@
 #include "net/ws_deflate.h"
 #include <wslay/wslay.h>
 
-enum { POOL_MAX = 32, WAITING_MAX = 2 << 20 };
+enum { POOL_MAX = 32, WAITING_MAX = 2 << 20, HEAD_MAX = 14 /* of a frame that is masked */ };
 
 struct WsParser {
     wslay_frame_context_ptr frame;
     Span feed;
-    uint64_t fed, parsed; /* equal: no frame is in progress */
+    uint64_t fed, parsed;         /* equal: no frame is in progress */
+    unsigned char tail[HEAD_MAX]; /* the last bytes that were fed, at its end */
     WsParser *next;
     size_t control_len;
     char control[WS_CONTROL_MAX];
 };
+
+static void keep_tail(WsParser *p, const char *bytes, size_t len) {
+    size_t fresh = len < HEAD_MAX ? len : HEAD_MAX, kept = HEAD_MAX - fresh;
+    memmove(p->tail, p->tail + fresh, kept);
+    memcpy(p->tail + kept, bytes + len - fresh, fresh);
+}
 
 static ssize_t give_bytes(uint8_t *to, size_t size, int flags, void *user) {
     (void)flags;
@@ -31,6 +38,7 @@ static ssize_t give_bytes(uint8_t *to, size_t size, int flags, void *user) {
     size_t len = p->feed.len < size ? p->feed.len : size;
     if (!len) return -1; /* wslay makes WANT_READ of it */
     memcpy(to, p->feed.at, len);
+    keep_tail(p, p->feed.at, len);
     p->feed.at += len;
     p->feed.len -= len;
     p->fed += len;
@@ -107,29 +115,29 @@ static size_t header_len(uint64_t payload) {
     return 2 + (payload < 126 ? 0 : payload < 65536 ? 2 : 8) + 4;
 }
 
-static int data_begin(WsReader *r, const struct wslay_frame_iocb *io) {
+/* What can be said of a frame by its head: 0 or the close code. */
+static int frame_fault(const WsReader *r, const struct wslay_frame_iocb *io) {
+    bool compressed = io->rsv && r->deflates && io->rsv == WSLAY_RSV1_BIT;
+    if (!io->mask || (io->rsv && !compressed)) return WSLAY_CODE_PROTOCOL_ERROR;
+    if (is_control(io->opcode)) return io->opcode > WS_PONG || io->rsv ? WSLAY_CODE_PROTOCOL_ERROR : 0;
     bool continues = io->opcode == WS_CONTINUATION;
     if (io->opcode > WS_BINARY || continues != (r->opcode != 0)) return WSLAY_CODE_PROTOCOL_ERROR;
     if (continues && io->rsv) return WSLAY_CODE_PROTOCOL_ERROR;
-    if (!continues) {
-        r->opcode = io->opcode;
-        r->compressed = io->rsv;
-        r->utf8 = (Utf8){0};
-    }
-    size_t limit = r->compressed ? packed_limit(r->message_limit) : r->message_limit;
+    bool packed = continues ? r->compressed : compressed;
+    size_t limit = packed ? packed_limit(r->message_limit) : r->message_limit;
     return io->payload_length > limit - r->message.len ? WSLAY_CODE_MESSAGE_TOO_BIG : 0;
 }
 
 /* The first we see of a frame: 0 or the close code. */
 static int frame_begin(WsReader *r, const struct wslay_frame_iocb *io) {
-    if (!io->mask || (io->rsv && !(r->deflates && io->rsv == WSLAY_RSV1_BIT)))
-        return WSLAY_CODE_PROTOCOL_ERROR;
+    int code = frame_fault(r, io);
+    if (code) return code;
     if (is_control(io->opcode)) {
-        if (io->opcode > WS_PONG || io->rsv) return WSLAY_CODE_PROTOCOL_ERROR;
         r->parser->control_len = 0;
-    } else {
-        int code = data_begin(r, io);
-        if (code) return code;
+    } else if (io->opcode != WS_CONTINUATION) {
+        r->opcode = io->opcode;
+        r->compressed = io->rsv;
+        r->utf8 = (Utf8){0};
     }
     r->in_frame = true;
     r->final = io->fin;
@@ -137,6 +145,22 @@ static int frame_begin(WsReader *r, const struct wslay_frame_iocb *io) {
     r->frame_left = io->payload_length;
     r->parser->parsed += header_len(io->payload_length) + io->payload_length;
     return 0;
+}
+
+/* wslay tells of a frame with the first byte of its payload, which need not come: a peer may wait for what we
+ * say to its head. 0 or the close code. */
+static int head_fault(const WsReader *r) {
+    const WsParser *p = r->parser;
+    uint64_t len = p->fed - p->parsed;
+    if (r->in_frame || len < 2 || len > HEAD_MAX) return 0;
+    const unsigned char *head = p->tail + HEAD_MAX - len;
+    struct wslay_frame_iocb io = {
+        .fin = head[0] >> 7, .rsv = head[0] >> 4 & 7, .opcode = head[0] & 15, .mask = head[1] >> 7};
+    unsigned width = (head[1] & 127) < 126 ? 0 : (head[1] & 127) == 126 ? 2 : 8;
+    io.payload_length = width ? 0 : head[1] & 127;
+    for (unsigned i = 0; i < width && 2 + width <= len; i++)
+        io.payload_length = io.payload_length << 8 | head[2 + i];
+    return frame_fault(r, &io);
 }
 
 static int message_end(WsReader *r, Span whole, WsOnMessage *on_message, void *user, bool *go_on) {
@@ -180,7 +204,7 @@ static int parse(WsReader *r, WsOnMessage *on_message, void *user, bool *go_on) 
     while (!r->paused) {
         struct wslay_frame_iocb io = {0};
         ssize_t got = wslay_frame_recv(r->parser->frame, &io);
-        if (got == WSLAY_ERR_WANT_READ) break;
+        if (got == WSLAY_ERR_WANT_READ) return head_fault(r);
         if (got < 0) return WSLAY_CODE_PROTOCOL_ERROR;
         int code = r->in_frame ? 0 : frame_begin(r, &io);
         if (code) return code;
@@ -243,11 +267,14 @@ static bool may_be_sent(unsigned code) {
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 
-bool ws_close_parse(Span payload, int *code) {
-    *code = 1005;
-    if (!payload.len) return true;
-    if (payload.len == 1) return false;
+int ws_close_parse(Span payload, int *fault) {
     const unsigned char *b = (const unsigned char *)payload.at;
-    *code = b[0] << 8 | b[1];
-    return may_be_sent((unsigned)*code) && text_is_utf8((Span){payload.at + 2, payload.len - 2});
+    *fault = 0;
+    if (!payload.len) return 1005;
+    int code = payload.len == 1 ? 0 : b[0] << 8 | b[1];
+    if (!may_be_sent((unsigned)code))
+        *fault = WSLAY_CODE_PROTOCOL_ERROR;
+    else if (!text_is_utf8((Span){payload.at + 2, payload.len - 2}))
+        *fault = WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA;
+    return code;
 }

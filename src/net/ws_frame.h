@@ -48,6 +48,6 @@ int ws_reader_feed(WsReader *r, Span bytes, WsOnMessage *on_message, void *user)
 enum { WS_COMPRESSED = 0x40 }; /* or-ed to the opcode: RSV1 */
 /* Header of an unmasked, final frame; returns its length. */
 size_t ws_header(char out[WS_HEADER_MAX], int opcode, size_t payload_len);
-/* What a received close frame says: false (protocol error) where the payload is malformed. No code gives
- * 1005. */
-bool ws_close_parse(Span payload, int *code);
+/* The code of a received close frame; 1005 where it has none. *fault: 0, or the code to answer with where the
+ * payload is malformed. */
+int ws_close_parse(Span payload, int *fault);
