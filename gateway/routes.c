@@ -227,8 +227,12 @@ void routes_on_request(void *user, HttpExchange *x) {
         dispatch(worker, x);
 }
 
-bool routes_on_refuse(void *user, HttpExchange *x, int status) {
-    (void)user;
+bool routes_on_refuse(void *user, HttpExchange *x, int status, const char *why) {
     const RouteMatch *m = http_user(x);
-    return m && m->call && rpc_refuse(m->call, status);
+    if (m && m->call) return rpc_refuse(m->call, status);
+    Request *r = request_new(user, x);
+    if (!r) return false;
+    r->route = m ? m->route : NULL;
+    answer_faults(r, status, http_problem_code(status), why, NULL);
+    return true;
 }

@@ -6,7 +6,7 @@
  * as the exchange's user. */
 void routes_on_head(void *user, HttpExchange *x);
 void routes_on_request(void *user, HttpExchange *x);
-bool routes_on_refuse(void *user, HttpExchange *x, int status);
+bool routes_on_refuse(void *user, HttpExchange *x, int status, const char *why);
 /* What the route takes, so that nobody fills the memory before it is known who he is. */
 size_t routes_body_limit(void *user, HttpExchange *x);
 

@@ -6,6 +6,7 @@
 #include "gateway/rest/compress.h"
 #include "gateway/tracing.h"
 #include "net/http_stream.h"
+#include "net/websocket.h"
 #include "wire/problem.h"
 #include <stdio.h>
 
@@ -177,6 +178,15 @@ void answer_refusal(Request *r, const ErrKind *kind, const char *detail, HttpFie
     Answer a = {0};
     answer_fill_problem(r, &a, kind->http, kind->code, detail, NULL);
     answer_field(&a, field.name, field.value);
+    answer_send(r, &a);
+}
+
+void answer_no_websocket(Request *r, const Err *err) {
+    Answer a = {0};
+    WebSocketRefusal refusal = websocket_refusal(r->x);
+    answer_fill_problem(r, &a, refusal.status, http_problem_code(refusal.status), err->why, NULL);
+    for (size_t i = 0; i < refusal.field_count; i++)
+        answer_field(&a, refusal.fields[i].name, refusal.fields[i].value);
     answer_send(r, &a);
 }
 

@@ -43,4 +43,6 @@ void answer_fill_problem(const Request *r, Answer *a, int status, const char *co
 void answer_faults(Request *r, int status, const char *code, const char *detail, const FieldFaults *faults);
 /* One field of the query or the headers is wrong: 400 with `code`. */
 void answer_bad_field(Request *r, const char *field, const char *code);
+/* What websocket_wanted() says of it, with what would have been taken. */
+void answer_no_websocket(Request *r, const Err *err);
 void answer_err(Request *r, const Err *err); /* what is our own fault is logged, not told */

@@ -140,7 +140,7 @@ static void ws_echo_closed(WebSocket *ws, void *user) {
 void test_ws_echo(Request *r) {
     Err err = {0};
     if (!websocket_wanted(r->x, &err)) {
-        websocket_refuse(r->x, &err);
+        answer_no_websocket(r, &err);
         return;
     }
     WebSocketEvents events = {

@@ -101,7 +101,7 @@ static void open_by_ticket(Request *r, Span ticket, bool protocol) {
 static bool upgrade_is_fine(Request *r, Offered *offered) {
     Err err = {0};
     if (!websocket_wanted(r->x, &err)) {
-        websocket_refuse(r->x, &err);
+        answer_no_websocket(r, &err);
         return false;
     }
     websocket_protocols(r->x, look_at_protocol, offered);

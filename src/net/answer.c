@@ -59,6 +59,9 @@ static const struct Status *find(int status) {
 const char *answer_reason(int status) {
     return find(status)->reason;
 }
+const char *http_problem_code(int status) {
+    return find(status)->code;
+}
 bool answer_has_body(int status) {
     return status >= 200 && status != 204 && status != 304;
 }
@@ -91,7 +94,7 @@ void refusal_make(Refusal *r, int status, const char *why) {
     Uuid uuid = uuid_v7();
     uuid_format(&uuid, id);
     *r = (Refusal){.field = {"content-type", SPAN("application/problem+json")}};
-    problem_write(&r->body, find(status)->code, status, why, id, NULL);
+    problem_write(&r->body, http_problem_code(status), status, why, id, NULL);
     r->answer =
         (HttpAnswer){.status = status, .fields = &r->field, .field_count = 1, .body = buf_view(&r->body)};
 }

@@ -120,9 +120,9 @@ int exchange_body(HttpExchange *x, Span bytes, const char **why) {
     return 0;
 }
 
-bool exchange_refused(HttpExchange *x, int status) {
+bool exchange_refused(HttpExchange *x, int status, const char *why) {
     const HttpServerOptions *o = &x->server->options;
-    return o->on_refuse && x->part == EXCHANGE_READING && x->path.len && o->on_refuse(o->user, x, status);
+    return o->on_refuse && x->part == EXCHANGE_READING && o->on_refuse(o->user, x, status, why);
 }
 
 void exchange_body_free(HttpExchange *x) {

@@ -94,7 +94,7 @@ size_t exchange_body_limit(HttpExchange *x); /* a body will come, and is to be c
 int exchange_body(HttpExchange *x, Span bytes, const char **why);
 void exchange_body_free(HttpExchange *x);
 /* Has the handler refused it in its own words? Then it has been answered. */
-bool exchange_refused(HttpExchange *x, int status);
+bool exchange_refused(HttpExchange *x, int status, const char *why);
 void exchange_dispatch(HttpExchange *x);      /* the request is whole: calls on_request */
 void exchange_release(HttpExchange *x);       /* the protocol lets go; tells the handler if it has to */
 void exchange_forget_server(HttpExchange *x); /* the server is being freed */

@@ -148,11 +148,14 @@ void h1_refuse(H1 *h, int status, const char *why) {
         return;
     }
     h->keep_alive = false;
-    if (h->x && exchange_refused(h->x, status)) return;
-    Refusal r;
-    refusal_make(&r, status, why);
-    if (status != H1_ALIEN) write_answer(h->c, &r.answer, false, false, SPAN("connection: close\r\n"));
-    refusal_clear(&r);
+    if (status != H1_ALIEN) {
+        if (!h->x) h->x = exchange_new(h->c);
+        if (h->x && exchange_refused(h->x, status, why)) return;
+        Refusal r;
+        refusal_make(&r, status, why);
+        write_answer(h->c, &r.answer, false, false, SPAN("connection: close\r\n"));
+        refusal_clear(&r);
+    }
     HttpExchange *x = h->x;
     h->x = NULL;
     last(h);

@@ -119,7 +119,7 @@ void h2_answer(HttpExchange *x, const HttpAnswer *answer) {
 }
 
 void h2_refuse(H2 *h, HttpExchange *x, int status, const char *why) {
-    if (exchange_refused(x, status)) return;
+    if (exchange_refused(x, status, why)) return;
     Refusal r;
     refusal_make(&r, status, why);
     answer_stream(h, x, &r.answer);

@@ -27,10 +27,10 @@ typedef struct HttpServerOptions {
     void (*on_head)(void *user, HttpExchange *x);
     /* After on_head, of a request that has a body: how much of it may come? May be NULL. */
     size_t (*body_limit_for)(void *user, HttpExchange *x);
-    /* The server itself refuses a request whose head it has read: too large, too slow, too many. Where the
-     * caller's protocol has words of its own for that, the handler may answer with http_respond() and return
-     * true; else a problem document is the answer. May be NULL. */
-    bool (*on_refuse)(void *user, HttpExchange *x, int status);
+    /* The server itself refuses a request: malformed (its fields, path and method may then be missing), too
+     * large, too slow, too many. The handler may answer in its own words with http_respond() and return true;
+     * else a problem document is the answer. May be NULL. */
+    bool (*on_refuse)(void *user, HttpExchange *x, int status, const char *why);
     void *user;
     HttpTls *tls;           /* NULL: plain */
     size_t body_limit;      /* bytes; 0: 1 MiB; above: 413, nothing is kept */
@@ -101,8 +101,8 @@ void http_set_user(HttpExchange *x, void *user);
 void *http_user(const HttpExchange *x);
 /* Memory that lives as long as the exchange. NULL past its bound (256 KiB). */
 void *http_alloc(HttpExchange *x, size_t size);
-/* The memory of the exchange, but not its body, stays after the answer until it is let go of: for a thread that may
- * still be reading from it. Once each, on the loop. */
+/* The memory of the exchange, but not its body, stays after the answer until it is let go of: for a thread
+ * that may still be reading from it. Once each, on the loop. */
 void http_hold(HttpExchange *x);
 void http_let_go(HttpExchange *x);
 
@@ -125,3 +125,5 @@ typedef struct HttpAnswer {
     bool no_length; /* no content-length where the protocol can do without it (HTTP/2), as gRPC wants it */
 } HttpAnswer;
 void http_respond(HttpExchange *x, const HttpAnswer *answer);
+/* The code of a refusal with this status, as it stands in the type of its problem document. */
+const char *http_problem_code(int status);

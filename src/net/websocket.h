@@ -20,11 +20,15 @@ typedef struct WebSocketEvents {
                      holds */
 } WebSocketEvents;
 
-/* Is this a valid upgrade request (HTTP/1.1), or extended CONNECT (HTTP/2)? Otherwise says why: answer with
- * websocket_refuse(). */
+/* Is this a valid upgrade request (HTTP/1.1), or extended CONNECT (HTTP/2)? Otherwise says why. */
 bool websocket_wanted(const HttpExchange *x, Err *err);
-/* Answers 400, or 426 with the version that we speak where that is what was wrong. */
-void websocket_refuse(HttpExchange *x, const Err *err);
+/* How to answer one that is not: 400, or 426 with the version that we speak where that is what was wrong. */
+typedef struct WebSocketRefusal {
+    int status;
+    HttpField fields[2];
+    size_t field_count;
+} WebSocketRefusal;
+WebSocketRefusal websocket_refusal(const HttpExchange *x);
 /* Calls each with every subprotocol that the client offers, until it returns false. */
 void websocket_protocols(const HttpExchange *x, bool (*each)(void *user, Span protocol), void *user);
 /* Answers 101, or 200 on HTTP/2, and takes the exchange over (http_respond() must not follow). protocol: the

@@ -1,7 +1,6 @@
 /* ws_handshake.c - the request that becomes a WebSocket (RFC 6455 section 4.2). */
 #include "net/ws_handshake.h"
 
-#include "net/answer.h"
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
@@ -49,15 +48,15 @@ bool websocket_wanted(const HttpExchange *x, Err *err) {
     return x->body.len ? err_set(err, &ERR_INVALID, "an upgrade has no body") : true;
 }
 
-void websocket_refuse(HttpExchange *x, const Err *err) {
+WebSocketRefusal websocket_refusal(const HttpExchange *x) {
     bool version = (x->tunnel || header_has(x, "upgrade", SPAN("websocket"))) && !version_is_13(x);
-    Refusal r;
-    refusal_make(&r, version ? 426 : 400, err->why);
-    HttpField fields[] = {r.field, {"sec-websocket-version", SPAN("13")}, {"upgrade", SPAN("websocket")}};
-    r.answer.fields = fields;
-    r.answer.field_count = version ? x->h2 ? 2 : 3 : 1;
-    http_respond(x, &r.answer);
-    refusal_clear(&r);
+    return (WebSocketRefusal){
+        .status = version ? 426 : 400,
+        .fields = {{"sec-websocket-version", SPAN("13")}, {"upgrade", SPAN("websocket")}},
+        .field_count = !version ? 0
+                       : x->h2  ? 1
+                                : 2,
+    };
 }
 
 void websocket_protocols(const HttpExchange *x, bool (*each)(void *user, Span protocol), void *user) {

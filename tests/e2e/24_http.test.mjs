@@ -218,8 +218,23 @@ test('what the server itself refuses is a problem, too', async () => {
     const what = line.slice(0, 40);
     assert.ok([status].flat().includes(Number(head.split(' ')[1])), `${what}: ${head}`);
     assert.match(head, /\r\ncontent-type: application\/problem\+json/, what);
-    if (code) assert.equal(JSON.parse(body).type, `/problems/${code}`, what);
+    const problem = JSON.parse(body);
+    if (code) assert.equal(problem.type, `/problems/${code}`, what);
+    for (const field of [`x-correlation-id: ${problem.correlationId}`, 'cache-control: no-store', 'x-content-type-options: nosniff', 'connection: close'])
+      assert.ok(head.includes(`\r\n${field}\r\n`) || head.endsWith(`\r\n${field}`), `${what}: ${field} in ${head}`);
   }
+  const asked = { origin: ALLOWED, 'x-correlation-id': 'asked-for' };
+  const refused = await Promise.all([
+    call(`${it.url}/api/prospects`, { method: 'POST', headers: { ...JSON_TYPE, ...asked }, body: Buffer.alloc(300 << 10) }),
+    callHttp2(`${it.url}/api/prospects`, { method: 'POST', headers: { ...JSON_TYPE, ...asked }, body: Buffer.alloc(300 << 10) }),
+    callHttp2(`${it.url}/`, { headers: { ...asked, 'x-long': 'x'.repeat(20000) } }),
+    call(`${it.url}/ws/events`, { headers: asked }),
+  ]);
+  for (const { status, headers, json } of refused) {
+    assert.equal(json.correlationId, 'asked-for');
+    assert.deepEqual([headers['x-correlation-id'], headers['access-control-allow-origin'], headers['cache-control']], ['asked-for', ALLOWED, 'no-store'], `${status}`);
+  }
+  assert.deepEqual(refused.map(({ status }) => status), [413, 413, 431, 400]);
   assertProblem(await callHttp2(`${it.url}/api/prospects`, { method: 'POST', headers: JSON_TYPE, body: Buffer.alloc(3 << 20) }), 413, 'too_large');
   assertProblem(await callHttp2(`${it.url}/`, { headers: { 'x-long': 'x'.repeat(20000) } }), 431, 'headers_too_large');
 });

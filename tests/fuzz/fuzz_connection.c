@@ -64,7 +64,7 @@ static void on_request(void *user, HttpExchange *x) {
     if (!span_is(http_path(x), "/w")) {
         http_respond(x, &(HttpAnswer){.status = 200, .body = http_body(x)});
     } else if (!websocket_wanted(x, &err)) {
-        websocket_refuse(x, &err);
+        http_respond(x, &(HttpAnswer){.status = websocket_refusal(x).status});
     } else {
         WebSocketEvents events = {
             .message = message, .closed = ws_closed, .message_limit = 4096, .queue_limit = 16384};

@@ -124,7 +124,11 @@ static bool take_protocol(void *user, Span protocol) {
 static void ws_accept(TestServer *s, HttpExchange *x) {
     Err err = {0};
     if (!websocket_wanted(x, &err)) {
-        websocket_refuse(x, &err);
+        WebSocketRefusal refusal = websocket_refusal(x);
+        http_respond(x, &(HttpAnswer){.status = refusal.status,
+                                      .fields = refusal.fields,
+                                      .field_count = refusal.field_count,
+                                      .body = span_of(err.why)});
         return;
     }
     bool found = false;
@@ -156,8 +160,8 @@ static void on_head(void *user, HttpExchange *x) {
     stream_on_head(x);
 }
 
-static bool on_refuse(void *user, HttpExchange *x, int status) {
-    (void)user;
+static bool on_refuse(void *user, HttpExchange *x, int status, const char *why) {
+    (void)user, (void)why;
     if (!span_is(http_path(x), "/own-words")) return false;
     HttpField field = {"x-instead-of", status == 413 ? SPAN("413") : SPAN("another")};
     http_respond(

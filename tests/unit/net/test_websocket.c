@@ -20,7 +20,7 @@ static const struct {
     {"protocol in a second line",
      UPGRADE("/ws") "Sec-WebSocket-Protocol: x\r\nSec-WebSocket-Protocol: events.v1.protobuf\r\n\r\n",
      "HTTP/1.1 101", "sec-websocket-protocol: events.v1.protobuf\r\n"},
-    {"no upgrade", "GET /ws HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400", "problem+json"},
+    {"no upgrade", "GET /ws HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400", "not an upgrade"},
     {"no key",
      "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: "
      "13\r\n\r\n",
