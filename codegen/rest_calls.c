@@ -14,8 +14,10 @@
     "\"type\":"                                                                                              \
     "\"object\",\"required\":[\"kty\",\"crv\",\"alg\",\"kid\",\"x\",\"y\"]}}}}"
 #define PROGRAMS                                                                                             \
-    "{\"type\":\"object\",\"required\":[\"time\",\"programs\"],\"properties\":{\"time\":{\"type\":"          \
-    "\"string\"},"                                                                                           \
+    "{\"type\":\"object\",\"required\":[\"time\",\"summary\",\"programs\"],\"properties\":{\"time\":{"       \
+    "\"type\":"                                                                                              \
+    "\"string\"},\"summary\":{\"type\":\"object\",\"additionalProperties\":{\"type\":[\"integer\",\"null\"]" \
+    "}},"                                                                                                    \
     "\"programs\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"name\",\"ready\"]}}}}"
 #define BATCH    "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/CloudEvent\"}}"
 #define DOCUMENT "{\"type\":\"object\"}"
@@ -290,8 +292,9 @@ static const RestCall CALLS[] = {
      .id = "status",
      .tag = "Operation",
      .summary = "How the installation is",
-     .about =
-         "Of each program what it knows of itself, from memory. Times are of the last one to two minutes.",
+     .about = "Of each program what it knows of itself, from memory; one that does not answer within half a "
+              "second "
+              "is shown as such, and what nobody can say is null. Times are of the last one to two minutes.",
      .scope = "operator",
      .status = 200,
      .answer_schema = PROGRAMS},

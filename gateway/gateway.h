@@ -8,6 +8,7 @@
 #include "gateway/auth/token_cache.h"
 #include "gateway/counts.h"
 #include "gateway/memory.h"
+#include "gateway/peers.h"
 #include "gateway/rest/documents.h"
 #include "gateway/rest/static.h"
 #include "gateway/stream/hub.h"
@@ -35,6 +36,7 @@ typedef struct Gateway {
     GridWebhook *webhook;
     Server *server;
     Memory *memory;
+    Peers *peers;
     const char *allowed_origins;
     Proxies *proxies;
     int64_t access_us, refresh_us; /* lives of tokens */

@@ -86,7 +86,8 @@ static bool open_threads(Program *p, Err *err) {
     user_threads.name = "users", user_threads.threads = 1, user_threads.bound = USERS_WAITING;
     user_threads.patience_ms = USERS_MS;
     return pool_open(&readers, &p->gateway.readers, err) && pool_open(&logins, &p->gateway.logins, err) &&
-           pool_open(&user_threads, &p->gateway.user_threads, err);
+           pool_open(&user_threads, &p->gateway.user_threads, err) &&
+           peers_open(service_home(p->service), &p->gateway.peers, err);
 }
 
 static void repair_needed(void *user) {
@@ -167,6 +168,7 @@ static void close_parts(Program *p) {
     g->readers = pool_free(g->readers);
     g->logins = pool_free(g->logins);
     g->user_threads = pool_free(g->user_threads);
+    g->peers = peers_free(g->peers);
     if (!server_free(g->server)) return; /* something is still out: the process ends anyway */
     g->webhook = grid_webhook_free(g->webhook);
     g->hub = hub_free(g->hub);

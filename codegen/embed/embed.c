@@ -1,6 +1,6 @@
 /* embed - puts files into a program: `embed OUT.c FOLDER` writes a C table of all files below FOLDER, each as
  * it is and compressed (gzip, brotli), so that the program needs no files at run time and compresses nothing.
- * The table's type is declared in gateway/rest/documents.h. Deterministic: the same files give the same
+ * The table's type is declared in service/documents.h. Deterministic: the same files give the same
  * table. */
 #include "base/buf.h"
 
@@ -108,7 +108,7 @@ int main(int argc, char **argv) {
     }
     FILE *out = fopen(argv[1], "we");
     if (!out) stop("cannot write", argv[1]);
-    fputs("/* Made by embed. */\n#include \"gateway/rest/documents.h\"\n\nconst Document DOCUMENTS[] = {\n",
+    fputs("/* Made by embed. */\n#include \"service/documents.h\"\n\nconst Document DOCUMENTS[] = {\n",
           out);
     write_folder(out, argv[2], "");
     fputs("};\nconst size_t DOCUMENT_COUNT = sizeof DOCUMENTS / sizeof *DOCUMENTS;\n", out);

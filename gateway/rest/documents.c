@@ -12,13 +12,6 @@ struct Documents {
     Content at[]; /* as DOCUMENTS */
 };
 
-const Document *document_find(Span path) {
-    if (span_is(path, "/docs")) path = SPAN("/docs.html");
-    for (size_t i = 0; i < DOCUMENT_COUNT; i++)
-        if (span_is(path, DOCUMENTS[i].path)) return &DOCUMENTS[i];
-    return NULL;
-}
-
 static const char *media_type(Span path) {
     if (span_ends(path, SPAN(".html"))) return "text/html; charset=utf-8";
     if (span_ends(path, SPAN(".css"))) return "text/css; charset=utf-8";

@@ -1,12 +1,12 @@
 /* status.c - what the operations page asks the gateway: all of it from memory, none of it for who has no
- * token. Of the other programs only what they have told: up to which number the projection holds everything.
- */
+ * token. The other programs are asked at their admin addresses (peers.h), which answer from memory, too. */
 #include "base/clock.h"
 #include "gateway/counts.h"
 #include "gateway/rest/answer.h"
 #include "gateway/rest/handlers.h"
 #include "observe/metric.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 static void member_int(JsonWriter *w, const char *name, int64_t value) {
     json_name(w, name);
@@ -64,19 +64,93 @@ static void write_gateway(JsonWriter *w, const Request *r) {
     json_object_end(w);
 }
 
-void rest_status(Request *r) {
+/* --- the other programs --- */
+
+static void write_peer(JsonWriter *w, const PeerReport *p) {
+    json_object(w);
+    json_name(w, "name");
+    json_string_of(w, SPAN("events-"), span_of(p->program));
+    json_name(w, "answers");
+    json_bool(w, p->answers);
+    json_name(w, "ready");
+    json_bool(w, p->ready);
+    begin(w, "metrics");
+    for (size_t i = 0; i < p->count; i++) {
+        json_string(w, span_of(p->metrics[i].name)); /* json_name() does not escape */
+        buf_byte(w->out, ':');
+        w->comma = false;
+        json_int(w, p->metrics[i].value);
+    }
+    json_object_end(w);
+    json_object_end(w);
+}
+
+/* What an operator looks for first: out of which program's report. */
+static const struct {
+    const char *name, *program, *metric;
+} SUMMARY[] = {
+    {"queueDepth", "prospects", "events_prospects_queue_waiting"},
+    {"queueAgeUs", "prospects", "events_prospects_queue_age_us"},
+    {"queueDeadLetters", "prospects", "events_prospects_dead_letters"},
+    {"outboxLag", "relay", "events_relay_backlog"},
+    {"deliveryLag", "grid", "events_grid_delivery_lag"},
+    {"deliveryDeadLetters", "grid", "events_grid_dead_letters_total"},
+};
+
+/* null: nobody can say. */
+static void write_summary(JsonWriter *w, const PeerReport *reports) {
+    begin(w, "summary");
+    for (size_t i = 0; i < COUNT(SUMMARY); i++) {
+        int64_t value;
+        bool found = false;
+        for (size_t p = 0; p < PEERS && !found; p++)
+            found = !strcmp(reports[p].program, SUMMARY[i].program) &&
+                    peer_report_find(&reports[p], SUMMARY[i].metric, &value) && value >= 0;
+        json_name(w, SUMMARY[i].name);
+        if (found)
+            json_int(w, value);
+        else
+            json_null(w);
+    }
+    json_object_end(w);
+}
+
+typedef struct Status {
+    PeersJob job;
+    Request *request;
+} Status;
+
+static void status_known(PeersJob *job) {
+    Status *s = CONTAINER(job, Status, job);
+    Request *r = s->request;
     Answer a = {.media_type = "application/json"};
-    char now[CLOCK_TEXT];
-    size_t len = clock_format(clock_now_us(), now);
     JsonWriter w = json_writer(&a.body);
+    r->worker->in_flight--;
     json_object(&w);
-    member_text(&w, "time", (Span){now, len});
+    json_name(&w, "time");
+    json_time(&w, clock_now_us());
+    write_summary(&w, job->reports);
     json_name(&w, "programs");
     json_array(&w);
     write_gateway(&w, r);
+    for (size_t i = 0; i < PEERS; i++) write_peer(&w, &job->reports[i]);
     json_array_end(&w);
     json_object_end(&w);
+    free(s);
     answer_send(r, &a);
+}
+
+void rest_status(Request *r) {
+    Status *s = must(calloc(1, sizeof *s));
+    Err err = {0};
+    s->job.done = status_known;
+    s->request = r;
+    if (peers_ask(r->gateway->peers, r->worker->loop, &s->job, &err)) {
+        r->worker->in_flight++;
+        return;
+    }
+    free(s);
+    answer_err(r, &err);
 }
 
 void rest_metrics(Request *r) {

@@ -7,10 +7,12 @@
  * try: the whole batch goes back, and the loop waits with full jitter up to 5 s. */
 #include "app/command_loop.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/uuid.h"
+#include "observe/metric.h"
 
-enum { MOST = 256, LEASE_MS = 30000, BACK_OFF_FIRST_MS = 50, BACK_OFF_MOST_MS = 5000 };
+enum { MOST = 256, LEASE_MS = 30000, BACK_OFF_FIRST_MS = 50, BACK_OFF_MOST_MS = 5000, COUNT_US = 1000000 };
 
 static const int64_t DELAYS_MS[QUEUE_TRIES - 1] = {50, 150, 400, 900};
 
@@ -20,6 +22,9 @@ struct CommandLoop {
     Handled *results;
     int64_t *done;       /* queue ids to complete together */
     int64_t back_off_ms; /* 0: all is well */
+    int64_t counted_us;  /* when the queue was counted last */
+    bool busy;           /* something was claimed since then */
+    Metric *waiting, *dead, *age;
 };
 
 CommandLoop *command_loop_new(const CommandLoopOptions *options) {
@@ -29,6 +34,11 @@ CommandLoop *command_loop_new(const CommandLoopOptions *options) {
     loop->handlers = handlers_new(options->db);
     loop->results = must(calloc(loop->options.most, sizeof *loop->results));
     loop->done = must(calloc(loop->options.most, sizeof *loop->done));
+    loop->waiting = metric_gauge("events_prospects_queue_waiting", "Commands not settled, as counted last");
+    loop->dead = metric_gauge("events_prospects_dead_letters", "Commands given up, as counted last");
+    loop->age =
+        metric_gauge("events_prospects_queue_age_us", "How long the oldest of the last claim had waited");
+    loop->busy = true;
     return loop;
 }
 
@@ -115,6 +125,22 @@ static bool ready(CommandLoop *loop, Err *err) {
     return !loop->back_off_ms || db_recover(loop->options.db, err);
 }
 
+/* For who asks how we are, who shall cost no query: counted once a second while there is work, and when it
+ * has come to an end. */
+static void count_queue(CommandLoop *loop, const QueueMessage *messages, size_t count) {
+    int64_t now = clock_mono_us(), age = count ? clock_now_us() - messages[0].accepted_at : 0;
+    metric_set(loop->age, age > 0 ? age : 0);
+    loop->busy = loop->busy || count;
+    if (!loop->busy || (count && now - loop->counted_us < COUNT_US)) return;
+    QueueDepth depth;
+    Err err = {0};
+    loop->counted_us = now;
+    loop->busy = count;
+    if (!queue_depth(loop->options.receiver, &depth, &err)) return; /* the next claim says why */
+    metric_set(loop->waiting, depth.waiting);
+    metric_set(loop->dead, depth.dead);
+}
+
 size_t command_loop_turn(CommandLoop *loop, int64_t *wait_ms, bool *only_wait) {
     QueueMessage *messages = NULL;
     size_t count = 0;
@@ -136,5 +162,6 @@ size_t command_loop_turn(CommandLoop *loop, int64_t *wait_ms, bool *only_wait) {
     size_t events = count_events(loop, count);
     if (events) loop->options.events_written(loop->options.user, events);
     settle(loop, messages, count);
+    count_queue(loop, messages, count);
     return count;
 }

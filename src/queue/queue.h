@@ -67,6 +67,12 @@ bool queue_release(QueueReceiver *receiver, int64_t queue_id, int64_t delay_ms, 
 bool queue_dead_letter(QueueReceiver *receiver, int64_t queue_id, const char *reason, Err *err);
 /* When the next released message becomes visible, in milliseconds; -1 where none waits. */
 int64_t queue_next_due_ms(QueueReceiver *receiver);
+/* How many messages are not settled, and how many were given up. Costs a query or two: for who works, not for
+ * who asks. -1, -1 where the engine does not tell. */
+typedef struct QueueDepth {
+    int64_t waiting, dead;
+} QueueDepth;
+bool queue_depth(QueueReceiver *receiver, QueueDepth *ret, Err *err);
 
 /* --- looking (gateway's GET /api/commands/{id}, eventsctl) --- */
 typedef enum QueueState { QUEUE_UNKNOWN, QUEUE_PENDING, QUEUE_DEAD } QueueState;

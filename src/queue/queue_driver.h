@@ -10,6 +10,7 @@ typedef struct QueueDriver {
     bool (*release)(void *receiver, int64_t queue_id, int64_t delay_ms, bool counts, Err *err);
     bool (*dead_letter)(void *receiver, int64_t queue_id, const char *reason, Err *err);
     int64_t (*next_due_ms)(void *receiver);
+    bool (*depth)(void *receiver, QueueDepth *ret, Err *err); /* NULL: the engine does not tell */
 } QueueDriver;
 
 /* First member of each engine's own. */

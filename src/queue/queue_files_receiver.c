@@ -382,12 +382,27 @@ static int64_t next_due_ms(void *receiver) {
     return due > now ? (due - now + 999) / 1000 : 0;
 }
 
+/* Those that are known, and those not read yet. */
+static bool depth(void *receiver, QueueDepth *ret, Err *err) {
+    FilesReceiver *r = receiver;
+    if (r->broken || r->stale) return err_set(err, &ERR_DB_DOWN, "queue: out at the moment");
+    Stmt *s = db_statement(r->queue, "SELECT count(*) FROM command_queue WHERE queue_id > ?");
+    stmt_bind_int(s, 1, lines_last(r->lines));
+    if (!read_number(s, 0, &ret->waiting, err) ||
+        !read_number(db_statement(r->marks, "SELECT count(*) FROM queue_mark WHERE state = 2"), 0, &ret->dead,
+                     err))
+        return r->broken = true, false;
+    ret->waiting += (int64_t)lines_open(r->lines);
+    return true;
+}
+
 static const QueueDriver FILES = {.free = free_files,
                                   .claim = claim,
                                   .complete = complete,
                                   .release = release,
                                   .dead_letter = dead_letter,
-                                  .next_due_ms = next_due_ms};
+                                  .next_due_ms = next_due_ms,
+                                  .depth = depth};
 
 bool queue_files_receiver_open(const QueuePlace *place, QueueReceiver **ret, Err *err) {
     FilesReceiver *r = must(calloc(1, sizeof *r));

@@ -22,7 +22,7 @@ struct Line {
 struct Lines {
     Map *by_key;
     Ticket **ring; /* in order of queue_id */
-    size_t ring_size, head, count;
+    size_t ring_size, head, count, open;
     int64_t last; /* the highest id that was added or skipped */
     Line *first_runnable, *last_runnable;
     Ticket **timed;
@@ -117,6 +117,7 @@ Ticket *lines_add(Lines *l, int64_t queue_id, Span key, int deliveries, bool sus
     line->last = t;
     if (l->count == l->ring_size) ring_grow(l);
     *slot(l, l->count++) = t;
+    l->open++;
     l->last = queue_id;
     runnable_push(l, line); /* this claim takes it or leaves it for the next */
     return t;
@@ -238,11 +239,16 @@ void lines_settle(Lines *l, Ticket *t) {
     timed_remove(l, t);
     leave_line(l, t);
     t->state = TICKET_SETTLED;
+    l->open--;
     while (l->count && (*slot(l, 0))->state == TICKET_SETTLED) {
         free(*slot(l, 0));
         l->head = (l->head + 1) & (l->ring_size - 1);
         l->count--;
     }
+}
+
+size_t lines_open(const Lines *l) {
+    return l->open;
 }
 
 int64_t lines_floor(const Lines *l) {

@@ -45,5 +45,6 @@ void lines_lock(Lines *l, Ticket *t, int64_t until);
 void lines_wait(Lines *l, Ticket *t, int64_t until); /* gives it back; until 0: ready at once */
 void lines_settle(Lines *l, Ticket *t);
 
+size_t lines_open(const Lines *l);      /* tickets that are not settled */
 int64_t lines_floor(const Lines *l);    /* every id up to this one is settled */
 int64_t lines_next_due(const Lines *l); /* of the waiting ones; -1 where none waits */

@@ -44,3 +44,7 @@ bool queue_dead_letter(QueueReceiver *r, int64_t queue_id, const char *reason, E
 int64_t queue_next_due_ms(QueueReceiver *r) {
     return r->driver->next_due_ms(r);
 }
+bool queue_depth(QueueReceiver *r, QueueDepth *ret, Err *err) {
+    *ret = (QueueDepth){-1, -1};
+    return !r->driver->depth || r->driver->depth(r, ret, err);
+}

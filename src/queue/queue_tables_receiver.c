@@ -344,6 +344,17 @@ static bool claim(void *receiver, size_t most, int64_t lease_ms, QueueMessage **
     return true;
 }
 
+static bool depth(void *receiver, QueueDepth *ret, Err *err) {
+    TablesReceiver *r = receiver;
+    if (r->broken) return err_set(err, &ERR_DB_DOWN, "queue: out at the moment");
+    Stmt *s =
+        db_statement(r->db, "SELECT (SELECT count(*) FROM queue_ready), (SELECT count(*) FROM queue_dead)");
+    if (!stmt_run(s, NULL, err) || !stmt_row(s, err)) return r->broken = true, false;
+    *ret = (QueueDepth){stmt_int(s, 0), stmt_int(s, 1)};
+    stmt_done(s);
+    return true;
+}
+
 /* --- opening --- */
 
 /* What this owner had when it ended: its messages are suspects, its lanes free. Claimed messages are among
@@ -379,7 +390,8 @@ static const QueueDriver TABLES = {.free = free_tables,
                                    .complete = complete,
                                    .release = release,
                                    .dead_letter = dead_letter,
-                                   .next_due_ms = next_due_ms};
+                                   .next_due_ms = next_due_ms,
+                                   .depth = depth};
 
 bool queue_tables_receiver_open(const QueuePlace *place, const char *owner, QueueReceiver **ret, Err *err) {
     TablesReceiver *r = must(calloc(1, sizeof *r));

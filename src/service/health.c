@@ -3,12 +3,14 @@
 #include "base/buf.h"
 #include "net/http_server.h"
 #include "observe/metric.h"
+#include "service/documents.h"
 #include <pthread.h>
 #include <unistd.h>
 
 struct Health {
     Loop *loop;
     HttpServer *server;
+    const char *program;
     const atomic_bool *ready;
     pthread_t thread;
     bool started;
@@ -50,16 +52,32 @@ static void get_ready(Health *h, HttpExchange *x) {
 }
 
 static void get_metrics(Health *h, HttpExchange *x) {
-    (void)h;
     AUTO_BUF body = {0};
+    buf_printf(&body,
+               "# HELP events_program_ready Whether the program works\n# TYPE events_program_ready gauge\n"
+               "events_program_ready{program=\"%s\"} %d\n",
+               h->program, atomic_load(h->ready));
     metrics_write(&body);
     answer(x, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&body), NULL);
+}
+
+static void get_document(Health *h, HttpExchange *x) {
+    (void)h;
+    const Document *d = document_find(http_path(x));
+    if (d)
+        answer(x, 200, "application/json", (Span){d->bytes, d->len}, NULL);
+    else
+        answer_problem(x, &ERR_NOT_FOUND, "Not found", NULL);
 }
 
 static const struct {
     const char *path;
     void (*get)(Health *h, HttpExchange *x);
-} ROUTES[] = {{"/health/live", get_live}, {"/health/ready", get_ready}, {"/metrics", get_metrics}};
+} ROUTES[] = {{"/health/live", get_live},
+              {"/health/ready", get_ready},
+              {"/metrics", get_metrics},
+              {"/openapi.json", get_document},
+              {"/asyncapi.json", get_document}};
 
 static void on_request(void *user, HttpExchange *x) {
     for (size_t i = 0; i < COUNT(ROUTES); i++) {
@@ -81,12 +99,14 @@ static void *admin_thread(void *user) {
     return NULL;
 }
 
-bool health_open(const char *address, const atomic_bool *ready, Health **ret, Err *err) {
+bool health_open(const char *address, const char *program, const atomic_bool *ready, Health **ret, Err *err) {
     AUTO(Health) h = must(calloc(1, sizeof *h));
+    h->program = program;
     h->ready = ready;
     const HttpServerOptions options = {
         .on_request = on_request, .user = h, .body_limit = 64 << 10, .connections_max = 64, .idle_ms = 30000};
-    if (!loop_open(&h->loop, err) || !http_server_open(h->loop, address, HTTP_ALONE, &options, &h->server, err))
+    if (!loop_open(&h->loop, err) ||
+        !http_server_open(h->loop, address, HTTP_ALONE, &options, &h->server, err))
         return false;
     int failed = pthread_create(&h->thread, NULL, admin_thread, h);
     if (failed) return err_set_errno(err, &ERR_UNAVAILABLE, failed, "admin thread");

@@ -1,13 +1,13 @@
-/* The admin address: GET /health/live, /health/ready, /metrics; everything answered from memory on a loop of
- * its own, so that it works while the program's other threads are stuck. */
+/* The admin address: GET /health/live, /health/ready, /metrics, /openapi.json, /asyncapi.json; everything
+ * answered from memory on a loop of its own, so that it works while the program's other threads are stuck. */
 #pragma once
 #include "base/auto.h"
 #include "base/err.h"
 #include <stdatomic.h>
 
 typedef struct Health Health;
-/* ready: borrowed; /health/ready is 503 while it is false. */
-bool health_open(const char *address, const atomic_bool *ready, Health **ret, Err *err);
+/* ready: borrowed; /health/ready is 503 while it is false. program: borrowed; /metrics names it. */
+bool health_open(const char *address, const char *program, const atomic_bool *ready, Health **ret, Err *err);
 Health *health_free(Health *health);
 AUTO_FREE(Health, health_free)
 unsigned health_port(const Health *health);

@@ -6,6 +6,7 @@
 #include "service/shell.h"
 
 #include "base/log.h"
+#include "service/admin_file.h"
 #include "service/health.h"
 #include "service/pid_file.h"
 #include "service/signals.h"
@@ -15,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { DRAIN_MS = 20000, STOPS_MAX = 16 };
 
@@ -28,7 +30,7 @@ struct Service {
     Signals *signals;
     Health *health;
     Tracing *tracing;
-    const char *pid_path;
+    const char *pid_path, *admin_path;
     int pid_fd;
     atomic_bool ready, stopping;
     pthread_mutex_t lock; /* of the callbacks; held while they run, so that forgetting one waits for it */
@@ -54,6 +56,7 @@ static void on_reload(void *user) {
 
 static void on_forced_end(void *user) {
     Service *s = user;
+    if (s->admin_path) unlink(s->admin_path);
     if (s->pid_path) pid_file_remove(s->pid_path, s->pid_fd);
 }
 
@@ -85,6 +88,15 @@ static bool start_log(const Config *config, const char *program, Err *err) {
     return true;
 }
 
+static bool open_admin(Service *s, const char *program, Err *err) {
+    char relative[64];
+    snprintf(relative, sizeof relative, "run/%s.admin", program);
+    const char *listen = config_text(s->config, "EVENTS_ADMIN_LISTEN");
+    if (!health_open(listen, program, &s->ready, &s->health, err)) return false;
+    s->admin_path = config_path(s->config, relative);
+    return admin_file_write(s->admin_path, listen, health_port(s->health), err);
+}
+
 static bool start(Service *s, const char *program, Err *err) {
     char relative[64];
     snprintf(relative, sizeof relative, "run/%s.pid", program);
@@ -96,8 +108,7 @@ static bool start(Service *s, const char *program, Err *err) {
     const char *path = config_path(s->config, relative);
     if (!pid_file_open(path, &s->pid_fd, err)) return false;
     s->pid_path = path;
-    return tracing_open(s->config, program, &s->tracing, err) &&
-           health_open(config_text(s->config, "EVENTS_ADMIN_LISTEN"), &s->ready, &s->health, err);
+    return tracing_open(s->config, program, &s->tracing, err) && open_admin(s, program, err);
 }
 
 bool service_open(const char *program, int argc, char **argv, Service **ret, int *exit_code, Err *err) {
@@ -124,6 +135,7 @@ Service *service_free(Service *s) {
     tracing_free(s->tracing); /* first, so that a forced end can still cut it short */
     signals_free(s->signals);
     health_free(s->health);
+    if (s->admin_path) unlink(s->admin_path);
     if (s->pid_path) {
         pid_file_remove(s->pid_path, s->pid_fd);
         log_info("stopped");

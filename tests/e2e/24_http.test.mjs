@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test';
 import { brotliCompressSync, brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib';
 import { call, callHttp2, Client, JSON_TYPE } from './kit/client.mjs';
 import { Installation } from './kit/installation.mjs';
+import { eventually } from './kit/wait.mjs';
 import { decode, define } from './kit/protobuf.mjs';
 import { WebSocketClient } from './kit/websocket.mjs';
 
@@ -344,7 +345,16 @@ test('status and metrics are for who has the scope operator, and tell what there
   const socket = await WebSocketClient.open(`${it.url}/ws/events`, { headers: it.demo.authorization });
   const { status, headers, json } = await it.demo.get('/api/status');
   assert.deepEqual([status, headers['cache-control']], [200, 'no-store']);
-  const [gateway] = json.programs;
+  const [gateway, ...others] = json.programs;
+  assert.deepEqual(others.map(({ name, answers, ready }) => [name, answers, ready]),
+    ['prospects', 'relay', 'grid', 'projection'].map((name) => [`events-${name}`, true, true]));
+  assert.ok(others[0].metrics.events_prospects_commands_total >= 12, JSON.stringify(others[0]));
+  assert.ok(others[2].metrics['events_grid_delivered_total{subscription="gateway"}'] >= 12, JSON.stringify(others[2]));
+  const idle = await eventually('nothing waits', async () => {
+    const { summary } = (await it.demo.get('/api/status')).json;
+    return summary.queueDepth === 0 && summary.outboxLag === 0 && summary.deliveryLag === 0 && summary;
+  });
+  assert.deepEqual(idle, { queueDepth: 0, queueAgeUs: 0, queueDeadLetters: 0, outboxLag: 0, deliveryLag: 0, deliveryDeadLetters: 0 });
   assert.deepEqual([gateway.name, gateway.ready, gateway.streams], ['events-gateway', true, 1]);
   assert.ok(gateway.connections.plain >= 2 && gateway.connections.tls >= 0, JSON.stringify(gateway.connections));
   assert.ok(gateway.answers['2xx'] > 10 && gateway.answers['4xx'] > 10);
@@ -357,4 +367,29 @@ test('status and metrics are for who has the scope operator, and tell what there
   assert.match(String(metrics.body), /^events_gateway_answers_total\{loop="0",class="2xx"\} \d+$/m);
   assert.match(String(metrics.body), /^events_gateway_connections\{loop="\d+",port="plain"\} [1-9]/m);
   socket.close();
+});
+
+test('status says of a program that it does not answer, while it hangs and when it is gone', async () => {
+  const relay = it.installation.children.get('relay');
+  const shown = async () => (await it.demo.get('/api/status')).json;
+  relay.kill('SIGSTOP');
+  try {
+    const { summary, programs } = await eventually('the relay is missed', async () => {
+      const found = await shown();
+      return !found.programs.find(({ name }) => name === 'events-relay').answers && found;
+    });
+    assert.equal(summary.outboxLag, null);
+    assert.deepEqual(programs.filter(({ answers }) => answers === false).map(({ name }) => name), ['events-relay']);
+  } finally {
+    relay.kill('SIGCONT');
+  }
+  await it.installation.kill('relay');
+  await eventually('the relay is missed again', async () => (await shown()).summary.outboxLag === null);
+  await it.installation.run('relay');
+  await eventually('the relay answers', async () => (await shown()).summary.outboxLag === 0);
+  for (const program of ['gateway', 'prospects', 'relay', 'projection', 'grid'])
+    for (const at of ['/openapi.json', '/asyncapi.json']) {
+      const own = await call(`http://${it.installation.admin[program]}${at}`);
+      assert.deepEqual([own.status, own.json], [200, (await it.demo.get(at)).json], `${program} ${at}`);
+    }
 });

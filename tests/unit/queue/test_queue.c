@@ -147,6 +147,41 @@ static void verdicts(void) {
     CHECK(posts[2].send.verdict == QUEUE_ACCEPTED);
 }
 
+static bool depth_is(QueueReceiver *r, int64_t waiting, int64_t dead) {
+    QueueDepth depth = {-1, -1};
+    Err err = {0};
+    CHECK_OK(queue_depth(r, &depth, &err), &err);
+    if (depth.waiting == waiting && depth.dead == dead) return true;
+    printf("\n    depth %lld, dead %lld", (long long)depth.waiting, (long long)depth.dead);
+    return false;
+}
+
+/* Locked and delayed ones wait, too; repeats do not. */
+static void depth(void) {
+    const char *home = new_queue();
+    Err err = {0};
+    QueueMessage *m;
+    queue_sender_free(open_sender(home)); /* makes the file */
+    AUTO(QueueReceiver) r = open_receiver(home);
+    CHECK(depth_is(r, 0, 0));
+    fill_queue(home, "a:k b:k c:k d:k");
+    fill_queue(home, "a:k b:k e:k");
+    CHECK(depth_is(r, 5, 0));
+    CHECK(claim(r, 3, &m) == 3);
+    int64_t ids[3] = {m[0].queue_id, m[1].queue_id, m[2].queue_id};
+    CHECK(depth_is(r, 5, 0));
+    complete(r, ids[1]);
+    CHECK(depth_is(r, 4, 0));
+    CHECK_OK(queue_dead_letter(r, ids[0], "poison", &err), &err);
+    CHECK(depth_is(r, 3, 1));
+    CHECK_OK(queue_release(r, ids[2], 60000, true, &err), &err);
+    CHECK(depth_is(r, 3, 1));
+    r = queue_receiver_free(r);
+    r = open_receiver(home);
+    claim(r, 1, &m);
+    CHECK(depth_is(r, 3, 1));
+}
+
 static void batches_of_all_sizes(void) {
     const char *home = new_queue();
     static Post posts[700];
@@ -522,7 +557,7 @@ static void many_senders(void) {
     CHECK(claim_all(r) == COUNT_OF + 1);
 }
 
-SUITE_ON_ENGINES("queue", TEST(verdicts), TEST(batches_of_all_sizes), TEST(receiving), TEST(leases),
-                 TEST(restart), TEST(finding), TEST(a_new_queue_is_not_settled_by_old_marks), TEST(refusals),
-                 TEST(backlog), TEST(sender_killed), TEST(a_delayed_message_stays_announced),
+SUITE_ON_ENGINES("queue", TEST(verdicts), TEST(depth), TEST(batches_of_all_sizes), TEST(receiving),
+                 TEST(leases), TEST(restart), TEST(finding), TEST(a_new_queue_is_not_settled_by_old_marks),
+                 TEST(refusals), TEST(backlog), TEST(sender_killed), TEST(a_delayed_message_stays_announced),
                  TEST(two_receivers), TEST(many_senders), TEST(an_outage_is_no_try));

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "net/http_client.h"
+#include "service/admin_file.h"
 #include "service/shell.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -104,6 +105,10 @@ static void answers_health(void) {
         {"GET", "/health/live", 200, "live"},
         {"GET", "/health/ready", 503, "application/problem+json"},
         {"GET", "/metrics", 200, "text/plain; version=0.0.4"},
+        {"GET", "/metrics", 200, "events_program_ready{program=\"relay\"} 0"},
+        {"GET", "/openapi.json", 200, "application/json|{"},
+        {"GET", "/asyncapi.json", 200, "application/json|{"},
+        {"GET", "/docs", 404, "/problems/not_found"},
         {"GET", "/", 404, "/problems/not_found"},
         {"POST", "/health/live", 405, "/problems/method_not_allowed"},
         {"HEAD", "/health/live", 200, ""},
@@ -118,6 +123,10 @@ static void answers_health(void) {
         CHECK(call(client, child.port, CASES[i].method, CASES[i].path, body, sizeof body) == CASES[i].status);
         CHECK(strstr(body, CASES[i].contains) != NULL);
     }
+    char address[ADMIN_ADDRESS], real[ADMIN_ADDRESS];
+    snprintf(real, sizeof real, "127.0.0.1:%u", child.port);
+    CHECK(admin_file_read(home, "relay", address) && !strcmp(address, real));
+    CHECK(is_private(home, "run/relay.admin"));
     snprintf(mark, sizeof mark, "%s/become-ready", home);
     close(creat(mark, 0600));
     int status = 0;
@@ -126,6 +135,29 @@ static void answers_health(void) {
     CHECK(status == 200);
     kill(child.pid, SIGTERM);
     CHECK(end_of(child) == 0);
+    CHECK(!admin_file_read(home, "relay", address));
+}
+
+/* What neighbours are told of where we listen. */
+static void tells_where(void) {
+    static const struct {
+        const char *listen, *want;
+    } CASES[] = {{"127.0.0.1:0", "127.0.0.1:8090"},
+                 {"0.0.0.0:8090", "127.0.0.1:8090"},
+                 {"[::]:8090", "[::1]:8090"},
+                 {"[::1]:1", "[::1]:8090"},
+                 {"10.0.0.5:8090", "10.0.0.5:8090"}};
+    char path[128], got[ADMIN_ADDRESS];
+    const char *home = test_folder();
+    Err err = {0};
+    CHECK(!admin_file_read(home, "grid", got));
+    snprintf(path, sizeof path, "%s/run", home);
+    CHECK(!mkdir(path, 0700));
+    snprintf(path, sizeof path, "%s/run/grid.admin", home);
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        CHECK_OK(admin_file_write(path, CASES[i].listen, 8090, &err), &err);
+        CHECK(admin_file_read(home, "grid", got) && !strcmp(got, CASES[i].want));
+    }
 }
 
 static void stops_and_removes_its_pid(void) {
@@ -203,5 +235,5 @@ static void bad_settings_have_exit_codes(void) {
     }
 }
 
-SUITE("shell", TEST(answers_health), TEST(stops_and_removes_its_pid), TEST(second_signal_ends_at_once),
-      TEST(one_program_per_home), TEST(bad_settings_have_exit_codes));
+SUITE("shell", TEST(answers_health), TEST(tells_where), TEST(stops_and_removes_its_pid),
+      TEST(second_signal_ends_at_once), TEST(one_program_per_home), TEST(bad_settings_have_exit_codes));
