@@ -189,9 +189,14 @@ static void back_off(Relay *r, const GridAnswer *answer, int64_t now_us) {
 
 static bool skip_event(Relay *r, const GridAnswer *answer, Err *err) {
     int64_t number = r->batch->numbers[r->batch->done];
-    char reason[80];
-    snprintf(reason, sizeof reason, "the topic answered %d", answer->status);
-    if (!numbers_skip(r->options.numbers, number, reason, clock_now_us(), err)) return false;
+    char reason[sizeof answer->why.why];
+    if (answer->status)
+        snprintf(reason, sizeof reason, "the topic answered %d", answer->status);
+    else
+        snprintf(reason, sizeof reason, "%s", answer->why.why);
+    if (!numbers_skip(r->options.numbers, number, reason, r->batch->packed[r->batch->done], clock_now_us(),
+                      err))
+        return false;
     if (!relay_batch_skip(r->batch, r->batch->done, r->source.state.last, err)) return false;
     metric_add(r->skipped, 1);
     log_error("event refused, its number is skipped", LOG_INT("sequence", number),

@@ -56,6 +56,26 @@ static const CtlVerb VERBS[] = {
      "  --types A,B        only these event types\n"
      "  --url, --ca, --user, --password-stdin   as for import\n",
      ctl_events_tail},
+    {"outbox status", "", 0, "json", "what waits to be published",
+     "  --json             as one line of JSON\n", ctl_outbox_status},
+    {"outbox new-epoch", "", 0, "", "go on with new numbers where the old ones are lost",
+     "For a relay that publishes nothing because the projection has another epoch, or holds more than was\n"
+     "given: after relay.db, the write or the read database was lost or restored. Relay and projection must "
+     "be\n"
+     "stopped. Numbers go on above the higher one; what is in the outbox and not held goes out once more; "
+     "every\n"
+     "client starts anew.\n",
+     ctl_outbox_new_epoch},
+    {"dead-letters list", "", 0, "json", "what could not be processed",
+     "A line each: the id, when, the event's type and subject, and why.\n\n"
+     "  --json             a line of JSON each\n",
+     ctl_letters_list},
+    {"dead-letters show", "ID", 1, "", "one of them, as JSON", "With its whole event: personal data, too.\n",
+     ctl_letters_show},
+    {"dead-letters requeue", "ID", 1, "", "try it again",
+     "An event goes out under a new number, with its old id and version; who has a newer version keeps it.\n",
+     ctl_letters_requeue},
+    {"dead-letters discard", "ID", 1, "", "forget it", "It cannot be had again.\n", ctl_letters_discard},
 };
 
 static void print_verb(const CtlVerb *verb) {

@@ -1,5 +1,7 @@
 #include "store/numbers.h"
 
+#include "store/outbox_admin.h"
+
 /* A batch is numbered by few statements: whole groups of rows, then the rest one by one. */
 enum { GROUP = 32 };
 #define ROW4   "(?, ?), (?, ?), (?, ?), (?, ?)"
@@ -42,6 +44,12 @@ bool numbers_load(Db *db, NumbersState *ret, Err *err) {
     if (found) return true;
     if (!first_state(db, err) || !read_state(db, STATE(""), ret, &found, err)) return false;
     return found || err_set(err, &ERR_INTERNAL, "relay_state is empty");
+}
+
+bool numbers_stored(Db *db, NumbersState *ret, Err *err) {
+    bool found;
+    if (!read_state(db, STATE(""), ret, &found, err)) return false;
+    return found || err_set(err, &ERR_NOT_FOUND, "no relay has given a number yet");
 }
 
 bool numbers_lock(Db *db, NumbersState *ret, Err *err) {
@@ -109,11 +117,20 @@ bool numbers_read(Db *db, int64_t from, int64_t to, NumberedRow *rows, size_t mo
     return !err->kind;
 }
 
-bool numbers_skip(Db *db, int64_t sequence, const char *reason, int64_t now_us, Err *err) {
+static bool add_skipped(Db *db, int64_t sequence, const char *reason, int64_t now_us, Err *err) {
     Stmt *s = db_statement(db, "INSERT INTO skipped (sequence, reason, skipped_at) VALUES (?, ?, ?)"
                                " ON CONFLICT (sequence) DO NOTHING");
     stmt_bind_int(s, 1, sequence);
     stmt_bind_text(s, 2, span_of(reason));
     stmt_bind_int(s, 3, now_us);
     return stmt_run(s, NULL, err);
+}
+
+bool numbers_skip(Db *db, int64_t sequence, const char *reason, Span packed, int64_t now_us, Err *err) {
+    OutboxLetter letter = {
+        .sequence = sequence, .dead_at = now_us, .reason = span_of(reason), .body = packed};
+    bool done = db_begin(db, err) && add_skipped(db, sequence, reason, now_us, err) &&
+                outbox_letter_add(db, &letter, err) && db_commit(db, err);
+    if (!done) db_rollback(db);
+    return done;
 }

@@ -15,6 +15,8 @@ typedef struct NumbersState {
 
 /* The stored state; makes the epoch where there is none yet. */
 bool numbers_load(Db *db, NumbersState *ret, Err *err);
+/* The same without making one: ERR_NOT_FOUND where no relay has been here yet. */
+bool numbers_stored(Db *db, NumbersState *ret, Err *err);
 /* The same inside a transaction, which then is the only one that numbers: until it ends. */
 bool numbers_lock(Db *db, NumbersState *ret, Err *err);
 /* Gives the next numbers to these rows (ascending, above last_outbox_id), in one durable transaction, and
@@ -29,5 +31,6 @@ typedef struct NumberedRow {
 } NumberedRow;
 /* The rows with the numbers from..to, ascending, at most `most`; *count of them. */
 bool numbers_read(Db *db, int64_t from, int64_t to, NumberedRow *rows, size_t most, size_t *count, Err *err);
-/* This event can't be published; from now on an EventSkipped has its number. */
-bool numbers_skip(Db *db, int64_t sequence, const char *reason, int64_t now_us, Err *err);
+/* This event can't be published; from now on an EventSkipped has its number, and the event itself (packed,
+ * with its number) is a dead letter (store/outbox_admin.h). */
+bool numbers_skip(Db *db, int64_t sequence, const char *reason, Span packed, int64_t now_us, Err *err);

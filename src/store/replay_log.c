@@ -44,6 +44,16 @@ bool replay_log_set_head(Db *db, const ReplayHead *head, int64_t before, Err *er
     return changed || err_set(err, &ERR_CONFLICT, "another projection has moved the log's head");
 }
 
+/* What waits behind a hole has a number of the old epoch. */
+bool replay_log_begin_epoch(Db *db, const ReplayHead *head, Err *err) {
+    ReplayHead before;
+    bool done = db_begin(db, err) && replay_log_head(db, &before, err) &&
+                replay_log_set_head(db, head, before.head, err) &&
+                db_execute(db, "DELETE FROM waiting", err) && db_commit(db, err);
+    if (!done) db_rollback(db);
+    return done;
+}
+
 bool replay_log_oldest(Db *db, int64_t *ret, Err *err) {
     Stmt *s = db_statement(db, "SELECT coalesce((SELECT min(sequence) FROM replay_log WHERE sequence >"
                                " (SELECT trimmed FROM projection_state WHERE id = 1)), prefix + 1)"

@@ -21,6 +21,8 @@ typedef struct ReplayHead {
 bool replay_log_head(Db *db, ReplayHead *ret, Err *err);
 /* Only the projection: stores both. before: the head that it knows; ERR_CONFLICT where that is another one by now. */
 bool replay_log_set_head(Db *db, const ReplayHead *head, int64_t before, Err *err);
+/* By eventsctl, while no projection runs: a new numbering goes on above `head`. */
+bool replay_log_begin_epoch(Db *db, const ReplayHead *head, Err *err);
 /* The lowest number from which on every event is kept; head + 1 where none is. */
 bool replay_log_oldest(Db *db, int64_t *ret, Err *err);
 /* Only the projection, in its transaction: takes away the events of up to `most` numbers that happened before
