@@ -4,7 +4,8 @@
  * the relay numbers rows in the order in which they were written. The projection applies numbers in order; a
  *          reader that sees the last one's effect sees that of all. */
 #include "app/command.h"
-#include "store/outbox.h"
+
+#include "base/uuid.h"
 #include "wire/envelope.h"
 
 static bool fill_envelope(const Command *c, const ProtobufCMessage *event, Events__V1__Envelope *e,
@@ -28,9 +29,11 @@ static bool fill_envelope(const Command *c, const ProtobufCMessage *event, Event
 bool command_tell(Command *c, const ProtobufCMessage *event, int64_t subject_version, Err *err) {
     Events__V1__Envelope e;
     if (!fill_envelope(c, event, &e, err)) return false;
+    char *text = arena_alloc(c->arena, UUID_TEXT);
+    if (!text) return err_set(err, &ERR_TOO_LARGE, "an event does not fit in memory");
     Uuid id = uuid_v7();
-    uuid_format(&id, c->event_id);
-    e.event_id = c->event_id;
+    uuid_format(&id, text);
+    c->event_id = e.event_id = text;
     e.subject_version = subject_version;
     e.correlation_id = c->envelope->correlation_id;
     e.causation_id = c->envelope->command_id;
@@ -38,5 +41,5 @@ bool command_tell(Command *c, const ProtobufCMessage *event, int64_t subject_ver
     e.traceparent = c->envelope->traceparent;
     e.issued_by = c->envelope->issued_by;
     c->events++;
-    return outbox_append(c->db, &e, c->now, err);
+    return outbox_add(c->model->outbox, &e, c->now, err);
 }

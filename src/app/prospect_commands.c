@@ -1,26 +1,20 @@
 #include "app/prospect_commands.h"
 
-#include "base/text.h"
 #include "domain/prospect_merge.h"
-#include "store/prospects.h"
-
-static bool email_key(Command *c, const char *email, Span *ret, Err *err) {
-    *ret = text_fold(c->arena, span_of(email));
-    return ret->at ? true : err_set(err, &ERR_TOO_LARGE, "an e-mail address does not fit in memory");
-}
 
 bool on_create_prospect(Command *c, Err *err) {
     const Events__V1__CreateProspect *command = (const void *)c->message;
     ProspectFacts facts = {.tenant_id = c->envelope->tenant_id};
     Span key;
-    if (!email_key(c, command->email, &key, err) ||
-        !prospects_email_owner(c->db, span_of(facts.tenant_id), key, &facts.email_owner, err) ||
-        (!facts.email_owner && !prospects_next_id(c->db, &facts.new_id, err)))
+    if (!command_email_key(c, command->email, &key, err) ||
+        !prospects_email_owner(c->model->prospects, span_of(facts.tenant_id), key, &facts.email_owner, err) ||
+        (!facts.email_owner && !prospects_next_id(c->model->prospects, &facts.new_id, err)))
         return false;
     ProspectDecision d = prospect_decide_create(&facts, command, c->arena);
     if (d.code) return command_reject(c, &(Rejection){d.code, d.message, d.field, NULL}, err);
     Prospect p = prospect_apply(NULL, &facts, &d, c->now);
-    return prospects_insert(c->db, &p, key, err) && command_tell(c, &d.created->base, p.version, err);
+    return prospects_insert(c->model->prospects, &p, key, err) &&
+           command_tell(c, &d.created->base, p.version, err);
 }
 
 bool on_update_prospect(Command *c, Err *err) {
@@ -29,14 +23,15 @@ bool on_update_prospect(Command *c, Err *err) {
     Prospect state;
     bool found;
     Span key, old_key;
-    if (!email_key(c, command->email, &key, err) ||
-        !prospects_load(c->db, command->prospect_id, c->arena, &state, &found, err) ||
-        !prospects_email_owner(c->db, span_of(facts.tenant_id), key, &facts.email_owner, err))
+    if (!command_email_key(c, command->email, &key, err) ||
+        !prospects_load(c->model->prospects, command->prospect_id, &state, &found, err) ||
+        !prospects_email_owner(c->model->prospects, span_of(facts.tenant_id), key, &facts.email_owner, err))
         return false;
     ProspectDecision d = prospect_decide_update(found ? &state : NULL, &facts, command, c->arena);
     if (d.code) return command_reject(c, &(Rejection){d.code, d.message, d.field, NULL}, err);
     Prospect next = prospect_apply(&state, &facts, &d, c->now);
-    return email_key(c, state.email, &old_key, err) && prospects_update(c->db, &next, old_key, key, err) &&
+    return command_email_key(c, state.email, &old_key, err) &&
+           prospects_update(c->model->prospects, &next, old_key, key, err) &&
            command_tell(c, &d.updated->base, next.version, err);
 }
 
@@ -47,17 +42,18 @@ bool on_merge_prospects(Command *c, Err *err) {
     Prospect survivor, other;
     bool is_survivor, is_other;
     Span email, other_email;
-    if (!prospects_load(c->db, command->prospect_id, c->arena, &survivor, &is_survivor, err) ||
-        !prospects_load(c->db, command->merged_prospect_id, c->arena, &other, &is_other, err))
+    if (!prospects_load(c->model->prospects, command->prospect_id, &survivor, &is_survivor, err) ||
+        !prospects_load(c->model->prospects, command->merged_prospect_id, &other, &is_other, err))
         return false;
     MergeDecision d = prospect_decide_merge(is_survivor ? &survivor : NULL, is_other ? &other : NULL,
                                             c->envelope->tenant_id, command, c->arena);
     if (d.code) return command_reject(c, &(Rejection){d.code, d.message, d.field, d.field_code}, err);
     Prospect gone = prospect_apply_merged(&other, d.merged, c->now);
     Prospect stays = prospect_apply_updated(&survivor, d.updated, c->now);
-    return email_key(c, survivor.email, &email, err) && email_key(c, other.email, &other_email, err) &&
-           prospects_end(c->db, &gone, other_email, err) &&
-           prospects_update(c->db, &stays, email, email, err) &&
+    return command_email_key(c, survivor.email, &email, err) &&
+           command_email_key(c, other.email, &other_email, err) &&
+           prospects_end(c->model->prospects, &gone, other_email, err) &&
+           prospects_update(c->model->prospects, &stays, email, email, err) &&
            command_tell(c, &d.merged->base, gone.version, err) &&
            command_tell(c, &d.updated->base, stays.version, err);
 }

@@ -492,6 +492,105 @@ static void failing_command(void) {
     world_close(&w);
 }
 
+/* Claims all that waits (of a server's lanes those of the first key), and handles it as one batch. */
+static size_t claim_all(World *w, QueueMessage **m) {
+    size_t count;
+    Err err = {0};
+    REQUIRE(CHECK_OK(queue_claim(w->receiver, 1000, 30000, m, &count, &err), &err));
+    return count;
+}
+
+/* The same delivery twice in one batch, and another body under its id. */
+static void doubles_in_a_batch(void) {
+    World w = world_open();
+    create(&w, "c1", "Lovelace", "ada@example.org");
+    open_service(&w);
+    QueueMessage *m;
+    Err err = {0};
+    REQUIRE(claim_all(&w, &m) == 1);
+    QueueMessage batch[] = {m[0], m[0], m[0], m[0]};
+    batch[2].body_hash++;
+    Handled results[COUNT(batch)];
+    AUTO(Handlers) h = handlers_new(w.db);
+    CHECK_OK(handlers_run(h, batch, COUNT(batch), results, &err), &err);
+    static const size_t EVENTS[] = {1, 0, 1, 0};
+    for (size_t i = 0; i < COUNT(batch); i++)
+        CHECK(results[i].as == HANDLED_DONE && results[i].events == EVENTS[i]);
+    expect_history(&w, "ProspectCreated prospect/1 1; CommandRejected command/c1 0 idempotency_conflict; ");
+    CHECK(number(w.db, "SELECT count(*) FROM command_done") == 1);
+    h = handlers_free(h);
+    world_close(&w);
+}
+
+/* Each command sees what those before it in the batch have done, and is written as if it had been alone. */
+static void commands_of_one_entity(void) {
+    World w = world_open();
+    create(&w, "c1", "Lovelace", "a@example.org");
+    update(&w, "u1", 1, 1, "b@example.org");
+    create(&w, "c2", "Byron", "A@example.org"); /* the address has just become free */
+    update(&w, "u2", 1, 2, "a@EXAMPLE.org");    /* and is not any more */
+    update(&w, "u3", 1, -1, "c@example.org");
+    update(&w, "u4", 2, 1, "b@example.org");
+    update(&w, "u5", 2, 2, "a@example.org"); /* back again */
+    merge(&w, "m1", 2, 3, 1, 3);
+    create(&w, "c3", "King", "c@example.org");
+    open_service(&w);
+    CHECK(turn(&w) == 9);
+    expect_history(
+        &w,
+        "ProspectCreated prospect/1 1; ProspectUpdated prospect/1 2; ProspectCreated prospect/2 1; "
+        "CommandRejected command/u2 0 duplicate_email email:duplicate_email; ProspectUpdated prospect/1 3; "
+        "ProspectUpdated prospect/2 2; ProspectUpdated prospect/2 3; ProspectMerged prospect/1 4; "
+        "ProspectUpdated prospect/2 4; ProspectCreated prospect/3 1; ");
+    CHECK(number(w.db, "SELECT count(*) FROM prospect_email") == 2);
+    CHECK(number(w.db, "SELECT prospect_id FROM prospect_email WHERE email_key = 'a@example.org'") == 2);
+    CHECK(number(w.db, "SELECT prospect_id FROM prospect_email WHERE email_key = 'c@example.org'") == 3);
+    CHECK(number(w.db, "SELECT count(*) FROM prospect WHERE version = 4") == 2);
+    update(&w, "u6", 2, 4, "d@example.org"); /* and now over what is stored */
+    update(&w, "u7", 2, 5, "a@example.org");
+    update(&w, "u8", 3, 1, "d@example.org");
+    CHECK(turn(&w) == 3);
+    CHECK(number(w.db, "SELECT prospect_id FROM prospect_email WHERE email_key = 'a@example.org'") == 2);
+    CHECK(number(w.db, "SELECT prospect_id FROM prospect_email WHERE email_key = 'd@example.org'") == 3);
+    CHECK(number(w.db, "SELECT version FROM prospect WHERE prospect_id = 2") == 6);
+    world_close(&w);
+}
+
+/* One of 256 that no engine takes: it alone fails, and what is behind it by its key is left. */
+static void poison_in_a_batch(void) {
+    enum { COMMANDS = 256, BAD = 100, BEHIND = 101 };
+    World w = world_open();
+    REQUIRE(db_begin(w.queue, NULL));
+    for (int i = 0; i < COMMANDS; i++) {
+        char id[16], email[48];
+        snprintf(id, sizeof id, "c%d", i);
+        snprintf(email, sizeof email, "%s.%d@example.org", i == BAD ? "poison" : "person", i);
+        create(&w, id, "Lovelace", email);
+    }
+    REQUIRE(db_commit(w.queue, NULL));
+    open_service(&w);
+    poison(&w);
+    QueueMessage *m;
+    Err err = {0};
+    REQUIRE(claim_all(&w, &m) == COMMANDS);
+    m[BEHIND].key = m[BAD].key;
+    static Handled results[COMMANDS];
+    AUTO(Handlers) h = handlers_new(w.db);
+    for (int again = 0; again < 2; again++) {
+        CHECK_OK(handlers_run(h, m, COMMANDS, results, &err), &err);
+        size_t done = 0;
+        for (int i = 0; i < COMMANDS; i++)
+            done += results[i].as == HANDLED_DONE && results[i].events == !again;
+        CHECK(done == COMMANDS - 2);
+        CHECK(results[BAD].as == HANDLED_FAILED && results[BEHIND].as == HANDLED_BEHIND);
+    }
+    CHECK(number(w.db, "SELECT count(*) FROM prospect") == COMMANDS - 2);
+    CHECK(number(w.db, "SELECT count(*) FROM outbox") == COMMANDS - 2);
+    CHECK(number(w.db, "SELECT count(*) FROM command_done") == COMMANDS - 2);
+    h = handlers_free(h);
+    world_close(&w);
+}
+
 /* Commands of one key keep their order although the first needs more than one try. */
 static void order_behind_a_failing_one(void) {
     World w = world_open();
@@ -600,5 +699,6 @@ static void throughput(void) {
 
 SUITE_ON_ENGINES("handlers", TEST(one_batch), TEST(merges), TEST(merge_is_one_thing),
                  TEST(merge_meets_another_lane), TEST(merge_once), TEST(hopeless),
-                 TEST(crash_before_settling), TEST(same_id_other_body), TEST(failing_command),
+                 TEST(crash_before_settling), TEST(same_id_other_body), TEST(doubles_in_a_batch),
+                 TEST(commands_of_one_entity), TEST(failing_command), TEST(poison_in_a_batch),
                  TEST(order_behind_a_failing_one), TEST(outage), TEST(killed), TEST(throughput));

@@ -1,8 +1,6 @@
 #include "kit/engine.h"
-#include "store/command_done.h"
 #include "store/migrations_write.h"
-#include "store/outbox.h"
-#include "store/prospects.h"
+#include "store/write_model.h"
 
 static Db *open_write(void) {
     Db *db = test_db_open(test_database(), (DbOptions){0});
@@ -24,75 +22,194 @@ static Prospect ada(int64_t id, const char *tenant) {
                       .updated_at = 20};
 }
 
+/* A write model and the arena of its transaction. */
+typedef struct Model {
+    Db *db;
+    Arena *arena;
+    WriteModel *model;
+    Prospects *prospects;
+    Err err;
+} Model;
+
+static Model model_open(void) {
+    Model m = {.db = open_write(), .arena = arena_new(0)};
+    m.model = write_model_new(m.db);
+    m.prospects = m.model->prospects;
+    write_model_begin(m.model, m.arena, 4);
+    return m;
+}
+
+/* Writes all, and forgets what was in memory. */
+static bool model_write(Model *m) {
+    err_clear(&m->err);
+    bool ok = write_model_write(m->model, &m->err);
+    arena_reset(m->arena);
+    write_model_begin(m->model, m->arena, 4);
+    return ok;
+}
+
+static void model_close(Model *m) {
+    write_model_free(m->model);
+    arena_free(m->arena);
+    db_free(m->db);
+}
+
+static int64_t owner_of(Model *m, const char *tenant, const char *key) {
+    int64_t owner = -1;
+    CHECK_OK(prospects_email_owner(m->prospects, span_of(tenant), span_of(key), &owner, &m->err), &m->err);
+    return owner;
+}
+
 static void insert_and_load(void) {
-    AUTO(Db) db = open_write();
-    AUTO(Arena) arena = arena_new(0);
-    Err err = {0};
-    int64_t id = 0, owner = -1;
-    CHECK_OK(prospects_next_id(db, &id, &err), &err);
+    Model m = model_open();
+    int64_t id = 0;
+    CHECK_OK(prospects_next_id(m.prospects, &id, &m.err), &m.err);
     CHECK(id == 1);
     Prospect p = ada(id, "t"), got;
-    CHECK_OK(prospects_insert(db, &p, SPAN("ada@example.org"), &err), &err);
-    CHECK_OK(prospects_next_id(db, &id, &err), &err);
+    CHECK_OK(prospects_insert(m.prospects, &p, SPAN("ada@example.org"), &m.err), &m.err);
+    CHECK(owner_of(&m, "t", "ada@example.org") == 1); /* seen before it is written */
+    CHECK_OK(model_write(&m), &m.err);
+    CHECK_OK(prospects_next_id(m.prospects, &id, &m.err), &m.err);
     CHECK(id == 2);
     bool found = false;
-    CHECK_OK(prospects_load(db, 1, arena, &got, &found, &err), &err);
+    prospects_want(m.prospects, 1);
+    prospects_want(m.prospects, 1);
+    prospects_want(m.prospects, 2);
+    prospects_want_email(m.prospects, SPAN("t"), SPAN("ada@example.org"));
+    CHECK_OK(prospects_read(m.prospects, &m.err), &m.err);
+    CHECK_OK(prospects_load(m.prospects, 1, &got, &found, &m.err), &m.err);
     REQUIRE(found);
     CHECK(strcmp(got.email, p.email) == 0 && strcmp(got.notes, p.notes) == 0 &&
           strcmp(got.tenant_id, "t") == 0);
     CHECK(strcmp(got.first_name, "Ada") == 0 && strcmp(got.phone, "") == 0);
     CHECK(got.version == 1 && got.created_at == 10 && got.updated_at == 20);
-    CHECK_OK(prospects_load(db, 2, arena, &got, &found, &err), &err);
+    CHECK_OK(prospects_load(m.prospects, 2, &got, &found, &m.err), &m.err);
     CHECK(!found);
     static const struct {
-        Span tenant, key;
+        const char *tenant, *key;
         int64_t want;
-    } OWNERS[] = {{SPAN("t"), SPAN("ada@example.org"), 1},
-                  {SPAN("t"), SPAN("bob@example.org"), 0},
-                  {SPAN("u"), SPAN("ada@example.org"), 0}};
-    for (size_t i = 0; i < COUNT(OWNERS); i++) {
-        CHECK_OK(prospects_email_owner(db, OWNERS[i].tenant, OWNERS[i].key, &owner, &err), &err);
-        CHECK(owner == OWNERS[i].want);
-    }
-    p = ada(2, "t"); /* the key table is the last line of defence */
-    CHECK(!prospects_insert(db, &p, SPAN("ada@example.org"), &err) && err_is(&err, &ERR_DUPLICATE));
+    } OWNERS[] = {{"t", "ada@example.org", 1}, {"t", "bob@example.org", 0}, {"u", "ada@example.org", 0}};
+    for (size_t i = 0; i < COUNT(OWNERS); i++)
+        CHECK(owner_of(&m, OWNERS[i].tenant, OWNERS[i].key) == OWNERS[i].want);
+    p = ada(2, "t");
+    CHECK(!prospects_insert(m.prospects, &p, SPAN("ada@example.org"), &m.err) &&
+          err_is(&m.err, &ERR_DUPLICATE));
+    model_close(&m);
 }
 
+/* Each in memory and once more when it is stored. */
 static void updates(void) {
-    AUTO(Db) db = open_write();
-    Err err = {0};
-    Prospect p = ada(1, "t"), q = ada(2, "t");
-    CHECK_OK(prospects_insert(db, &p, SPAN("a"), &err), &err);
-    CHECK_OK(prospects_insert(db, &q, SPAN("b"), &err), &err);
-    p.version = 2;
-    p.email = "C";
-    CHECK_OK(prospects_update(db, &p, SPAN("a"), SPAN("c"), &err), &err);
-    int64_t owner;
-    CHECK_OK(prospects_email_owner(db, SPAN("t"), SPAN("a"), &owner, &err), &err);
-    CHECK(owner == 0);
-    CHECK_OK(prospects_email_owner(db, SPAN("t"), SPAN("c"), &owner, &err), &err);
-    CHECK(owner == 1);
-    CHECK(!prospects_update(db, &p, SPAN("c"), SPAN("c"), &err) && err_is(&err, &ERR_CONFLICT));
-    err_clear(&err);
-    p.version = 3;
-    CHECK(!prospects_update(db, &p, SPAN("c"), SPAN("b"), &err) && err_is(&err, &ERR_DUPLICATE));
+    for (int stored = 0; stored < 2; stored++) {
+        Model m = model_open();
+        Prospect p = ada(1, "t"), q = ada(2, "t"), got;
+        bool found;
+        CHECK_OK(prospects_insert(m.prospects, &p, SPAN("a"), &m.err), &m.err);
+        CHECK_OK(prospects_insert(m.prospects, &q, SPAN("b"), &m.err), &m.err);
+        if (stored) CHECK_OK(model_write(&m), &m.err);
+        CHECK_OK(prospects_load(m.prospects, 1, &got, &found, &m.err), &m.err);
+        p.version = 2;
+        p.email = "C";
+        CHECK_OK(prospects_update(m.prospects, &p, SPAN("a"), SPAN("c"), &m.err), &m.err);
+        if (stored) CHECK_OK(model_write(&m), &m.err);
+        CHECK(owner_of(&m, "t", "a") == 0 && owner_of(&m, "t", "b") == 2 && owner_of(&m, "t", "c") == 1);
+        CHECK_OK(prospects_load(m.prospects, 1, &got, &found, &m.err), &m.err);
+        CHECK(!prospects_update(m.prospects, &p, SPAN("c"), SPAN("c"), &m.err) &&
+              err_is(&m.err, &ERR_CONFLICT));
+        err_clear(&m.err);
+        CHECK_OK(prospects_load(m.prospects, 2, &got, &found, &m.err), &m.err);
+        q.version = 2; /* takes what the first gave back, and is gone */
+        CHECK_OK(prospects_update(m.prospects, &q, SPAN("b"), SPAN("a"), &m.err), &m.err);
+        q.version = 3;
+        CHECK_OK(prospects_end(m.prospects, &q, SPAN("a"), &m.err), &m.err);
+        p.version = 3;
+        CHECK_OK(prospects_update(m.prospects, &p, SPAN("c"), SPAN("a"), &m.err), &m.err);
+        CHECK_OK(model_write(&m), &m.err);
+        CHECK(owner_of(&m, "t", "a") == 1 && owner_of(&m, "t", "b") == 0 && owner_of(&m, "t", "c") == 0);
+        CHECK(test_db_number(m.db, "SELECT count(*) FROM prospect WHERE version = 3") == 2);
+        CHECK(test_db_number(m.db, "SELECT count(*) FROM prospect_email") == 1);
+        model_close(&m);
+    }
+}
+
+/* Somebody else has been here between the read and the write: nothing of it is done over his change. */
+static void lost_races(void) {
+    static const struct {
+        const char *between;
+        const ErrKind *want;
+    } CASES[] = {
+        {"SELECT 1", NULL},
+        {"UPDATE prospect SET version = 7 WHERE prospect_id = 2", &ERR_CONFLICT},
+        {"DELETE FROM prospect WHERE prospect_id = 1", &ERR_CONFLICT},
+        {"INSERT INTO prospect_email (tenant_id, email_key, prospect_id) VALUES ('t', 'c', 9)",
+         &ERR_DUPLICATE},
+        {"INSERT INTO command_done (tenant_id, issued_by, command_id, body_hash, event_id, done_at)"
+         " VALUES ('t', 'u', 'x', 1, 'e', 1)",
+         &ERR_DUPLICATE},
+    };
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        Model m = model_open();
+        Prospect p = ada(1, "t"), q = ada(2, "t"), got;
+        bool found;
+        CHECK_OK(prospects_insert(m.prospects, &p, SPAN("a"), &m.err), &m.err);
+        CHECK_OK(prospects_insert(m.prospects, &q, SPAN("b"), &m.err), &m.err);
+        CHECK_OK(model_write(&m), &m.err);
+        CHECK_OK(prospects_load(m.prospects, 1, &got, &found, &m.err), &m.err);
+        CHECK_OK(prospects_load(m.prospects, 2, &got, &found, &m.err), &m.err);
+        CHECK(owner_of(&m, "t", "c") == 0);
+        test_db_run(m.db, CASES[i].between);
+        p.version = q.version = 2;
+        CHECK_OK(prospects_update(m.prospects, &p, SPAN("a"), SPAN("c"), &m.err), &m.err);
+        CHECK_OK(prospects_update(m.prospects, &q, SPAN("b"), SPAN("b"), &m.err), &m.err);
+        CommandKey key = {SPAN("t"), SPAN("u"), SPAN("x")};
+        CHECK(commands_done_add(m.model->done, &key, 1, SPAN("e"), 1));
+        bool written = model_write(&m);
+        CHECK(written == !CASES[i].want && m.err.kind == CASES[i].want);
+        model_close(&m);
+    }
+}
+
+/* Ids of a transaction that was given up are given again; of one that was written never. */
+static void ids(void) {
+    Model m = model_open();
+    int64_t a, b, c;
+    CHECK_OK(prospects_next_id(m.prospects, &a, &m.err), &m.err);
+    CHECK_OK(prospects_next_id(m.prospects, &b, &m.err), &m.err);
+    CHECK(b == a + 1);
+    write_model_begin(m.model, m.arena, 4);
+    CHECK_OK(prospects_next_id(m.prospects, &c, &m.err), &m.err);
+    CHECK(c == a);
+    Prospect p = ada(c, "t");
+    CHECK_OK(prospects_insert(m.prospects, &p, SPAN("a"), &m.err), &m.err);
+    CHECK_OK(model_write(&m), &m.err);
+    for (int64_t i = 1; i < 20; i++) {
+        CHECK_OK(prospects_next_id(m.prospects, &b, &m.err), &m.err);
+        CHECK(b == c + i);
+    }
+    model_close(&m);
 }
 
 static void done_commands(void) {
-    AUTO(Db) db = open_write();
-    Err err = {0};
+    Model m = model_open();
+    CommandsDone *done = m.model->done;
     CommandKey key = {SPAN("t"), SPAN("u"), SPAN("c")};
-    bool found = true;
     uint64_t hash = 0;
-    CHECK_OK(command_done_find(db, &key, &found, &hash, &err), &err);
-    CHECK(!found);
-    CHECK_OK(command_done_add(db, &key, UINT64_MAX - 5, SPAN("e"), 1, &err), &err);
-    CHECK_OK(command_done_find(db, &key, &found, &hash, &err), &err);
-    CHECK(found && hash == UINT64_MAX - 5);
-    CHECK(!command_done_add(db, &key, 1, SPAN("e"), 1, &err) && err_is(&err, &ERR_DUPLICATE));
-    CommandKey other = {SPAN("t"), SPAN("v"), SPAN("c")};
-    CHECK_OK(command_done_find(db, &other, &found, &hash, &err), &err);
-    CHECK(!found);
+    commands_done_want(done, &key);
+    CHECK_OK(commands_done_read(done, &m.err), &m.err);
+    CHECK(!commands_done_find(done, &key, &hash));
+    CHECK(commands_done_add(done, &key, UINT64_MAX - 5, SPAN("e"), 1));
+    CHECK(commands_done_find(done, &key, &hash) && hash == UINT64_MAX - 5);
+    CHECK_OK(model_write(&m), &m.err);
+    CHECK(!commands_done_find(done, &key, &hash)); /* only what was asked for is known */
+    static const CommandKey OTHERS[] = {{SPAN("t"), SPAN("v"), SPAN("c")},
+                                        {SPAN("tu"), SPAN(""), SPAN("c")},
+                                        {SPAN("t"), SPAN("u"), SPAN("cc")}};
+    for (size_t i = 0; i < COUNT(OTHERS); i++) commands_done_want(done, &OTHERS[i]);
+    commands_done_want(done, &key);
+    CHECK_OK(commands_done_read(done, &m.err), &m.err);
+    hash = 0;
+    CHECK(commands_done_find(done, &key, &hash) && hash == UINT64_MAX - 5);
+    for (size_t i = 0; i < COUNT(OTHERS); i++) CHECK(!commands_done_find(done, &OTHERS[i], &hash));
+    model_close(&m);
 }
 
 static void outbox(void) {
@@ -121,4 +238,5 @@ static void outbox(void) {
     CHECK(stmt_int(s, 6) == 77);
 }
 
-SUITE_ON_ENGINES("prospects", TEST(insert_and_load), TEST(updates), TEST(done_commands), TEST(outbox));
+SUITE_ON_ENGINES("prospects", TEST(insert_and_load), TEST(updates), TEST(lost_races), TEST(ids),
+                 TEST(done_commands), TEST(outbox));

@@ -1,0 +1,219 @@
+/* given.c - on a server the cells go into their columns' arrays at once, in the form in which PostgreSQL
+ * reads an array: {"a","b\"c"}, {1,2}, {"\\x00ff"}. For SQLite they are kept, and bound to the parameters of
+ * VALUES. */
+#include "store/given.h"
+
+#include "base/buf.h"
+
+/* What a file's rows are cut into, so that a handful of texts serve every count. */
+static const size_t GROUPS[] = {128, 32, 8, 1};
+enum { COLUMNS_MAX = 12 };
+
+typedef struct Cell {
+    int64_t number;
+    Span bytes;
+} Cell;
+
+struct Given {
+    const GivenShape *shape;
+    Db *db;
+    bool server;
+    size_t columns, count;    /* count: of cells */
+    char *sql[COUNT(GROUPS)]; /* a server: the first alone */
+    Buf arrays[COLUMNS_MAX];
+    Cell *cells;
+    size_t size;
+};
+
+/* ---- texts ---- */
+
+static void write_arrays(const char *columns, Buf *sql) {
+    buf_text(sql, "SELECT * FROM unnest(");
+    for (const char *c = columns; *c; c++) {
+        const char *type = *c == 'i' ? "BIGINT" : *c == 't' ? "TEXT" : "BYTEA";
+        buf_printf(sql, "%sCAST(? AS %s[])", c == columns ? "" : ", ", type);
+    }
+    buf_byte(sql, ')');
+}
+
+static void write_values(const char *columns, size_t rows, Buf *sql) {
+    buf_text(sql, "VALUES ");
+    for (size_t i = 0; i < rows; i++) {
+        buf_text(sql, i ? ", (?" : "(?");
+        for (const char *c = columns + 1; *c; c++) buf_text(sql, ", ?");
+        buf_byte(sql, ')');
+    }
+}
+
+static char *statement_of(const Given *g, size_t rows) {
+    static const char MARK[] = "{given}";
+    const char *text = db_text(g->db, &g->shape->sql), *mark = strstr(text, MARK);
+    Buf sql = {0};
+    if (!mark) abort(); /* a defect of the shape */
+    buf_append(&sql, text, (size_t)(mark - text));
+    if (g->server)
+        write_arrays(g->shape->columns, &sql);
+    else
+        write_values(g->shape->columns, rows, &sql);
+    buf_text(&sql, mark + sizeof MARK - 1);
+    buf_byte(&sql, 0);
+    return must(sql.at);
+}
+
+Given *given_new(Db *db, const GivenShape *shape) {
+    Given *g = must(calloc(1, sizeof *g));
+    *g = (Given){.shape = shape, .db = db, .server = db_dialect(db) != DB_SQLITE};
+    g->columns = strlen(shape->columns);
+    if (!g->columns || g->columns > COLUMNS_MAX) abort();
+    for (size_t i = 0; i < (g->server ? 1 : COUNT(GROUPS)); i++) g->sql[i] = statement_of(g, GROUPS[i]);
+    return g;
+}
+
+Given *given_free(Given *g) {
+    if (!g) return NULL;
+    for (size_t i = 0; i < COUNT(GROUPS); i++) free(g->sql[i]);
+    for (size_t i = 0; i < g->columns; i++) buf_free(&g->arrays[i]);
+    free(g->cells);
+    free(g);
+    return NULL;
+}
+
+/* ---- cells ---- */
+
+static void quoted(Buf *array, Span value) {
+    buf_byte(array, '"');
+    for (size_t at = 0; at < value.len;) {
+        size_t plain = at;
+        while (plain < value.len && value.at[plain] != '"' && value.at[plain] != '\\') plain++;
+        buf_append(array, value.at + at, plain - at);
+        if (plain < value.len) {
+            buf_byte(array, '\\');
+            buf_byte(array, value.at[plain++]);
+        }
+        at = plain;
+    }
+    buf_byte(array, '"');
+}
+
+static void in_hex(Buf *array, Span value) {
+    static const char DIGITS[] = "0123456789abcdef";
+    buf_text(array, "\"\\\\x");
+    char *to = buf_reserve(array, 2 * value.len + 1);
+    if (!to) return;
+    for (size_t i = 0; i < value.len; i++) {
+        *to++ = DIGITS[(unsigned char)value.at[i] >> 4];
+        *to++ = DIGITS[(unsigned char)value.at[i] & 15];
+    }
+    array->len += 2 * value.len;
+    buf_byte(array, '"');
+}
+
+static void add_to_array(Given *g, char type, Cell cell) {
+    Buf *array = &g->arrays[g->count % g->columns];
+    buf_byte(array, array->len ? ',' : '{');
+    if (type == 'i')
+        buf_printf(array, "%lld", (long long)cell.number);
+    else if (type == 't')
+        quoted(array, cell.bytes);
+    else
+        in_hex(array, cell.bytes);
+}
+
+static void add(Given *g, char type, Cell cell) {
+    if (g->shape->columns[g->count % g->columns] != type) abort(); /* a defect of the caller */
+    if (g->server) {
+        add_to_array(g, type, cell);
+    } else {
+        if (g->count == g->size)
+            g->cells = must(realloc(g->cells, (g->size = g->size ? 2 * g->size : 256) * sizeof *g->cells));
+        g->cells[g->count] = cell;
+    }
+    g->count++;
+}
+
+static Span present(Span s) {
+    return s.at ? s : SPAN("");
+}
+
+void given_int(Given *g, int64_t value) {
+    add(g, 'i', (Cell){.number = value});
+}
+void given_text(Given *g, Span value) {
+    add(g, 't', (Cell){.bytes = present(value)});
+}
+void given_blob(Given *g, Span value) {
+    add(g, 'b', (Cell){.bytes = present(value)});
+}
+size_t given_count(const Given *g) {
+    return g->count / g->columns;
+}
+void given_clear(Given *g) {
+    g->count = 0;
+    for (size_t i = 0; i < g->columns; i++) buf_clear(&g->arrays[i]);
+}
+
+/* ---- runs ---- */
+
+typedef struct Run {
+    void (*row)(void *user, Stmt *s); /* NULL: no rows are awaited */
+    void *user;
+    int64_t changed;
+} Run;
+
+static bool run_one(Run *run, Stmt *s, Err *err) {
+    int64_t changed = 0;
+    Err fault = {0};
+    if (!stmt_run(s, run->row ? NULL : &changed, err)) return false;
+    run->changed += changed;
+    while (run->row && stmt_row(s, &fault)) run->row(run->user, s);
+    stmt_done(s);
+    return !fault.kind || err_set(err, fault.kind, "%s", fault.why);
+}
+
+static bool run_arrays(Given *g, Run *run, Err *err) {
+    Stmt *s = db_statement(g->db, g->sql[0]);
+    for (size_t i = 0; i < g->columns; i++) {
+        buf_byte(&g->arrays[i], '}');
+        if (g->arrays[i].failed) return err_set(err, &ERR_TOO_LARGE, "a batch does not fit in memory");
+        stmt_bind_text(s, (int)i + 1, buf_view(&g->arrays[i]));
+    }
+    return run_one(run, s, err);
+}
+
+static bool run_group(Given *g, size_t group, const Cell *cells, Run *run, Err *err) {
+    Stmt *s = db_statement(g->db, g->sql[group]);
+    for (size_t i = 0; i < GROUPS[group] * g->columns; i++) {
+        int at = (int)i + 1;
+        switch (g->shape->columns[i % g->columns]) {
+        case 'i': stmt_bind_int(s, at, cells[i].number); break;
+        case 't': stmt_bind_text(s, at, cells[i].bytes); break;
+        default: stmt_bind_blob(s, at, cells[i].bytes);
+        }
+    }
+    return run_one(run, s, err);
+}
+
+static bool run_values(Given *g, Run *run, Err *err) {
+    size_t rows = given_count(g), done = 0;
+    for (size_t group = 0; group < COUNT(GROUPS); group++)
+        for (; rows - done >= GROUPS[group]; done += GROUPS[group])
+            if (!run_group(g, group, g->cells + done * g->columns, run, err)) return false;
+    return true;
+}
+
+static bool run_all(Given *g, Run *run, Err *err) {
+    bool ok = !given_count(g) || (g->server ? run_arrays(g, run, err) : run_values(g, run, err));
+    given_clear(g);
+    return ok;
+}
+
+bool given_run(Given *g, int64_t *changed, Err *err) {
+    Run run = {0};
+    bool ok = run_all(g, &run, err);
+    if (changed) *changed = run.changed;
+    return ok;
+}
+
+bool given_read(Given *g, void (*row)(void *user, Stmt *s), void *user, Err *err) {
+    return run_all(g, &(Run){.row = row, .user = user}, err);
+}
