@@ -12,7 +12,7 @@
 #include "base/uuid.h"
 #include "observe/metric.h"
 
-enum { MOST = 256, LEASE_MS = 30000, BACK_OFF_FIRST_MS = 50, BACK_OFF_MOST_MS = 5000, COUNT_US = 1000000 };
+enum { LEASE_MS = 30000, BACK_OFF_FIRST_MS = 50, BACK_OFF_MOST_MS = 5000, COUNT_US = 1000000 };
 
 static const int64_t DELAYS_MS[QUEUE_TRIES - 1] = {50, 150, 400, 900};
 
@@ -30,10 +30,9 @@ struct CommandLoop {
 CommandLoop *command_loop_new(const CommandLoopOptions *options) {
     CommandLoop *loop = must(calloc(1, sizeof *loop));
     loop->options = *options;
-    if (!loop->options.most) loop->options.most = MOST;
     loop->handlers = handlers_new(options->db);
-    loop->results = must(calloc(loop->options.most, sizeof *loop->results));
-    loop->done = must(calloc(loop->options.most, sizeof *loop->done));
+    loop->results = must(calloc(COMMANDS_AT_ONCE, sizeof *loop->results));
+    loop->done = must(calloc(COMMANDS_AT_ONCE, sizeof *loop->done));
     loop->waiting = metric_gauge("events_prospects_queue_waiting", "Commands not settled, as counted last");
     loop->dead = metric_gauge("events_prospects_dead_letters", "Commands given up, as counted last");
     loop->age =
@@ -147,7 +146,7 @@ size_t command_loop_turn(CommandLoop *loop, int64_t *wait_ms, bool *only_wait) {
     Err err = {0};
     *only_wait = true;
     if (!ready(loop, &err) ||
-        !queue_claim(loop->options.receiver, loop->options.most, LEASE_MS, &messages, &count, &err)) {
+        !queue_claim(loop->options.receiver, COMMANDS_AT_ONCE, LEASE_MS, &messages, &count, &err)) {
         *wait_ms = back_off(loop, "commands cannot be claimed", &err);
         return 0;
     }

@@ -4,10 +4,11 @@
 
 typedef struct CommandLoop CommandLoop;
 
+enum { COMMANDS_AT_ONCE = 256 }; /* in a transaction */
+
 typedef struct CommandLoopOptions {
     QueueReceiver *receiver;                           /* borrowed */
     Db *db;                                            /* write.db, borrowed */
-    size_t most;                                       /* commands per transaction; 0: 256 */
     void (*events_written)(void *user, size_t events); /* after the commit */
     void *user;
 } CommandLoopOptions;

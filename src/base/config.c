@@ -19,6 +19,7 @@ static const Setting SETTINGS[] = {
     {"EVENTS_PROJECTION_LISTEN", "127.0.0.1:8082", "the projection's webhook", false},
     {"EVENTS_ADMIN_LISTEN", "", "health, metrics, doorbell; default 127.0.0.1:8090 to 8094 by program", false},
     {"EVENTS_THREADS", "0", "gateway event loops; 0: one per processor", false},
+    {"EVENTS_WORKERS", "0", "lanes that events-prospects works in at a time, on a server; 0: one per processor, 2 to 4", false},
     {"EVENTS_MEMORY_LIMIT", "0", "MiB that the gateway may hold before it sheds requests; 0: half of the machine or container", false},
     {"EVENTS_POLL_SECONDS", "5", "fall-back polling interval", false},
     {"EVENTS_OUTBOX_RETENTION_SECONDS", "604800", "how long a published event stays in the outbox", false},

@@ -1,7 +1,7 @@
 /* events-prospects - takes commands from the queue and turns them into entities and events
- * (app/command_loop). One thread. It binds its bell, then looks; the gateway rings it after each commit, and
- * it rings the relay. */
-#include "app/command_loop.h"
+ * (app/command_workers). The main thread listens to the bell, which the gateway rings after each commit, and
+ * calls the workers; they ring the relay. It binds its bell, then they look. */
+#include "app/command_workers.h"
 #include "app/prospect_cleaner.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -9,20 +9,22 @@
 #include "observe/metric.h"
 #include "service/shell.h"
 #include "store/migrations_write.h"
+#include <stdatomic.h>
 #include <stdio.h>
+#include <unistd.h>
 
-enum { START_MS = 30000, START_STEP_MS = 50 };
+enum { START_MS = 30000, START_STEP_MS = 50, INSIST_US = 5000, DEAF_FIRST_MS = 50 };
 
 typedef struct Prospects {
     Service *service;
     Doorbell *bell;
-    Db *db;
-    QueueReceiver *receiver;
-    CommandLoop *loop;
-    bool relay_deaf; /* the last ring was not heard: repeat it */
+    CommandWorkers *workers;
+    int64_t poll_ms;
+    atomic_bool relay_deaf; /* the last ring was not heard: repeat it */
     WriteRetention retention;
     char relay_url[600];
-    Cleaner cleaner;
+    Cleaner cleaner;    /* the first worker's */
+    atomic_bool worked; /* since it has looked */
     Metric *commands, *events;
 } Prospects;
 
@@ -34,28 +36,88 @@ static void events_written(void *user, size_t events) {
     Prospects *p = user;
     metric_add(p->events, (int64_t)events);
     ring_relay(p);
+    if (p->relay_deaf) doorbell_interrupt(p->bell);
+}
+
+static void handled(void *user, size_t commands) {
+    Prospects *p = user;
+    metric_add(p->commands, (int64_t)commands);
+    p->worked = true;
+}
+
+static int64_t earlier(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* Between two looks at the queue; how long until it is due again. */
+static int64_t clean(void *user, Db *db) {
+    Prospects *p = user;
+    Err err = {0};
+    bool more = false;
+    int64_t now = clock_mono_us();
+    if (atomic_exchange(&p->worked, false)) cleaner_worked(&p->cleaner, now);
+    if (now >= p->cleaner.due_us) {
+        bool done = write_clean(db, &p->retention, clock_now_us(), &more, &err);
+        if (!done) log_warn("old rows could not be removed", LOG_ERR(&err));
+        cleaner_done(&p->cleaner, more, !done, now);
+    }
+    int64_t left = p->cleaner.due_us == CLEANER_NEVER ? p->poll_ms : (p->cleaner.due_us - now) / 1000 + 1;
+    return more ? 0 : earlier(left, p->poll_ms);
 }
 
 static void interrupt(void *bell) {
     doorbell_interrupt(bell);
 }
 
-/* queue.db is made by the gateway, which may start later. */
-static bool open_receiver(Prospects *p, Err *err) {
-    const char *url = config_text(service_config(p->service), "EVENTS_QUEUE");
-    for (int64_t end = clock_mono_us() + START_MS * 1000;; clock_sleep_ms(START_STEP_MS)) {
-        err_clear(err);
-        if (queue_receiver_open(url, service_home(p->service), &p->receiver, err)) return true;
-        if (!err->kind->retry || clock_mono_us() > end || service_stopping(p->service)) return false;
-    }
-}
-
 static bool stopping(void *service) {
     return service_stopping(service);
 }
 
-static int64_t earlier(int64_t a, int64_t b) {
-    return a < b ? a : b;
+/* queue.db is made by the gateway, which may start later. */
+static bool open_receiver(Prospects *p, unsigned worker, QueueReceiver **ret, Err *err) {
+    const char *url = config_text(service_config(p->service), "EVENTS_QUEUE");
+    for (int64_t end = clock_mono_us() + START_MS * 1000;; clock_sleep_ms(START_STEP_MS)) {
+        err_clear(err);
+        if (queue_receiver_open_worker(url, service_home(p->service), worker, ret, err)) return true;
+        if (!err->kind->retry || clock_mono_us() > end || service_stopping(p->service)) return false;
+    }
+}
+
+/* *server: many may write there. */
+static bool add_worker(Prospects *p, unsigned worker, bool *server, Err *err) {
+    AUTO(Db) db = NULL;
+    AUTO(QueueReceiver) receiver = NULL;
+    if (!db_open_patiently(config_text(service_config(p->service), "EVENTS_WRITE_DB"), (DbOptions){0},
+                           START_MS, stopping, p->service, &db, err) ||
+        (!worker && !write_migrate(db, err)) || !open_receiver(p, worker, &receiver, err))
+        return false;
+    *server = db_dialect(db) != DB_SQLITE;
+    Db *its_db = db;
+    QueueReceiver *its_receiver = receiver;
+    db = NULL, receiver = NULL;
+    return command_workers_add(p->workers, its_db, its_receiver, err);
+}
+
+/* Two can use the time in which one waits for its commit; more than four only wait for each other. */
+static bool wanted_workers(const Config *config, int64_t *ret, Err *err) {
+    if (!config_number(config, "EVENTS_WORKERS", 0, COMMAND_WORKERS_MAX, ret, err)) return false;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (!*ret) *ret = processors < 2 ? 2 : processors > 4 ? 4 : processors;
+    return true;
+}
+
+static bool open_workers(Prospects *p, Err *err) {
+    int64_t wanted;
+    bool server = true;
+    if (!wanted_workers(service_config(p->service), &wanted, err)) return false;
+    p->workers = command_workers_new(&(CommandWorkersOptions){.poll_ms = (size_t)p->poll_ms,
+                                                              .events_written = events_written,
+                                                              .handled = handled,
+                                                              .idle = clean,
+                                                              .user = p});
+    for (unsigned i = 0; i < wanted && server; i++)
+        if (!add_worker(p, i, &server, err)) return false;
+    return true;
 }
 
 static bool read_retention(Prospects *p, Err *err) {
@@ -71,67 +133,43 @@ static bool read_retention(Prospects *p, Err *err) {
 }
 
 static bool open_engines(Prospects *p, Err *err) {
-    const Config *config = service_config(p->service);
-    if (!read_retention(p, err) ||
-        !db_open_patiently(config_text(config, "EVENTS_WRITE_DB"), (DbOptions){0}, START_MS, stopping,
-                           p->service, &p->db, err) ||
-        !write_migrate(p->db, err) || !doorbell_open(service_home(p->service), "prospects", &p->bell, err) ||
-        !open_receiver(p, err))
+    int64_t poll_seconds;
+    if (!config_number(service_config(p->service), "EVENTS_POLL_SECONDS", 1, 3600, &poll_seconds, err))
         return false;
-    p->loop = command_loop_new(&(CommandLoopOptions){
-        .receiver = p->receiver, .db = p->db, .events_written = events_written, .user = p});
+    p->poll_ms = poll_seconds * 1000;
     p->commands = metric_counter("events_prospects_commands_total", "Commands handled, repeats included");
     p->events = metric_counter("events_prospects_events_total", "Events written to the outbox");
-    return true;
+    return read_retention(p, err) && doorbell_open(service_home(p->service), "prospects", &p->bell, err) &&
+           open_workers(p, err);
 }
 
-static void wait_out(Prospects *p, int64_t wait_ms, bool only_wait) {
+static bool take_rings(Prospects *p) {
     char ring[RING_MAX];
-    int64_t end = clock_mono_us() + wait_ms * 1000, left = wait_ms;
-    do {
-        doorbell_wait(p->bell, left);
-        while (doorbell_take(p->bell, ring)) continue;
-        left = (end - clock_mono_us()) / 1000;
-    } while (only_wait && left > 0 && !service_stopping(p->service));
+    bool rung = false;
+    while (doorbell_take(p->bell, ring)) rung = true;
+    if (rung) command_workers_ring(p->workers);
+    return rung;
 }
 
-/* Between two looks at the queue; how long until it is due again. */
-static int64_t clean(Prospects *p, int64_t poll_ms) {
-    Err err = {0};
-    bool more = false;
-    int64_t now = clock_mono_us();
-    if (now >= p->cleaner.due_us) {
-        bool done = write_clean(p->db, &p->retention, clock_now_us(), &more, &err);
-        if (!done) log_warn("old rows could not be removed", LOG_ERR(&err));
-        cleaner_done(&p->cleaner, more, !done, now);
-    }
-    int64_t left = p->cleaner.due_us == CLEANER_NEVER ? poll_ms : (p->cleaner.due_us - now) / 1000 + 1;
-    return more ? 0 : earlier(left, poll_ms);
-}
-
-static void work(Prospects *p, int64_t poll_ms) {
-    for (int64_t deaf_ms = 0; !service_stopping(p->service);) {
-        int64_t wait_ms;
-        bool only_wait;
-        size_t handled = command_loop_turn(p->loop, &wait_ms, &only_wait);
-        metric_add(p->commands, (int64_t)handled);
-        if (handled) cleaner_worked(&p->cleaner, clock_mono_us());
-        if (!wait_ms) continue;
-        if (wait_ms < 0 || wait_ms > poll_ms) wait_ms = poll_ms;
-        if (!only_wait) wait_ms = earlier(wait_ms, clean(p, poll_ms));
-        deaf_ms = !p->relay_deaf ? 0 : deaf_ms ? deaf_ms * 2 : 50;
-        if (deaf_ms > poll_ms) deaf_ms = poll_ms;
-        if (deaf_ms && deaf_ms < wait_ms) wait_ms = deaf_ms;
-        wait_out(p, wait_ms, only_wait);
+static void listen_to_bell(Prospects *p) {
+    int64_t insist_us = 0, deaf_ms = 0;
+    while (!service_stopping(p->service)) {
+        deaf_ms = !p->relay_deaf ? 0 : deaf_ms ? deaf_ms * 2 : DEAF_FIRST_MS;
+        if (deaf_ms > p->poll_ms) deaf_ms = p->poll_ms;
+        doorbell_wait(p->bell, insist_us ? INSIST_US / 1000 : deaf_ms ? deaf_ms : p->poll_ms);
+        bool rung = take_rings(p);
+        if (rung && !insist_us) insist_us = clock_mono_us() + INSIST_US;
+        if (insist_us && clock_mono_us() >= insist_us) {
+            command_workers_insist(p->workers);
+            insist_us = 0;
+        }
         if (p->relay_deaf) ring_relay(p);
     }
 }
 
 static void close_engines(Prospects *p) {
+    p->workers = command_workers_free(p->workers);
     service_on_stop(p->service, NULL, NULL);
-    p->loop = command_loop_free(p->loop);
-    p->receiver = queue_receiver_free(p->receiver);
-    p->db = db_free(p->db);
     p->bell = doorbell_free(p->bell);
 }
 
@@ -141,16 +179,14 @@ int main(int argc, char **argv) {
     AUTO(Service) service = NULL;
     if (!service_open("prospects", argc, argv, &service, &code, &err)) return code;
     Prospects p = {.service = service};
-    int64_t poll_seconds;
-    if (!config_number(service_config(service), "EVENTS_POLL_SECONDS", 1, 3600, &poll_seconds, &err) ||
-        !open_engines(&p, &err)) {
+    if (!open_engines(&p, &err)) {
         bool stopped = service_stopping(service);
         close_engines(&p);
         return stopped ? 0 : service_failed(&err);
     }
     service_on_stop(service, interrupt, p.bell);
     service_ready(service, true);
-    work(&p, poll_seconds * 1000);
+    listen_to_bell(&p);
     close_engines(&p);
     return 0;
 }

@@ -268,10 +268,13 @@ static bool fetch_ids(Prospects *p, Err *err) {
     Stmt *s = db_statement(p->db, db_text(p->db, &NEXT_IDS));
     stmt_bind_int(s, 1, (int64_t)most);
     if (!stmt_run(s, NULL, err)) return false;
-    memmove(p->ids, p->ids + p->ids_kept, (p->ids_count - p->ids_kept) * sizeof *p->ids);
-    p->ids_count -= p->ids_kept, p->ids_taken -= p->ids_kept, p->ids_kept = 0;
-    if (p->ids_count + most > p->ids_size)
-        p->ids = must(realloc(p->ids, (p->ids_size = p->ids_count + most) * sizeof *p->ids));
+    size_t free_ids = p->ids_count - p->ids_kept;
+    if (free_ids) memmove(p->ids, p->ids + p->ids_kept, free_ids * sizeof *p->ids);
+    p->ids_taken -= p->ids_kept;
+    p->ids_count = free_ids;
+    p->ids_kept = 0;
+    if (free_ids + most > p->ids_size)
+        p->ids = must(realloc(p->ids, (p->ids_size = free_ids + most) * sizeof *p->ids));
     while (p->ids_count < p->ids_size && stmt_row(s, &fault)) p->ids[p->ids_count++] = stmt_int(s, 0);
     stmt_done(s);
     return !fault.kind || err_set(err, fault.kind, "%s", fault.why);
