@@ -36,14 +36,21 @@ export function getStatus(url) {
 }
 
 export class Installation {
-  home = mkdtempSync(path.join(tmpdir(), 'events-e2e-'));
   children = new Map(); // program -> ChildProcess
   admin = {};
 
+  constructor(folder = tmpdir()) {
+    this.home = mkdtempSync(path.join(folder, 'events-e2e-'));
+  }
+
+  /** env: of all programs; programs: of one, { grid: { NAME: value } }; folder: where its home will be;
+   *  configured(installation): its addresses are known, nothing runs yet. */
   static async start(options = {}) {
-    const it = new Installation();
+    const it = new Installation(options.folder);
+    it.programs = options.programs ?? {};
     try {
       await it.#configure(options.env ?? {});
+      options.configured?.(it);
       const made = await it.ctl('init');
       if (made.code) throw new Error(`eventsctl init: exit ${made.code}: ${made.stderr}`);
       await Promise.all(PROGRAMS.map((program) => it.run(program)));
@@ -81,7 +88,7 @@ export class Installation {
   async run(program) {
     const log = openSync(path.join(this.home, 'logs', `${program}.log`), 'a');
     const child = spawn(path.join(BUILD, `events-${program}`), [], {
-      env: { ...this.env, EVENTS_ADMIN_LISTEN: this.admin[program] },
+      env: { ...this.env, ...this.programs[program], EVENTS_ADMIN_LISTEN: this.admin[program] },
       stdio: ['ignore', log, log],
     });
     closeSync(log);
