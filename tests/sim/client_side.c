@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 
+IN_PLACE_OF(session_position);
+
 enum { FRAME_WEIGHT = 64 << 10, FRAMES_MAX = 16, READ_BELOW = 4 };
 
 /* A frame of the server, decoded once for all who get the same bytes. */

@@ -4,12 +4,36 @@
 
 #include "base/clock.h"
 #include "gateway/rpc/rpc.h"
+#include "gateway/server.h"
 #include "observe/metric.h"
 #include "wire/envelope.h"
 #include <stdarg.h>
 #include <stdio.h>
 
 #define GATEWAY_OF(pointer) ((SimGateway *)(void *)(pointer))
+
+IN_PLACE_OF(loop_post);
+IN_PLACE_OF(loop_now_us);
+IN_PLACE_OF(loop_timer_stop);
+IN_PLACE_OF(loop_timer_set);
+IN_PLACE_OF(pool_submit);
+IN_PLACE_OF(queries_new);
+IN_PLACE_OF(queries_free);
+IN_PLACE_OF(queries_db);
+IN_PLACE_OF(queries_failed);
+IN_PLACE_OF(read_begin);
+IN_PLACE_OF(read_end);
+IN_PLACE_OF(replay_log_oldest);
+IN_PLACE_OF(replay_log_read);
+IN_PLACE_OF(tenant_log_read);
+IN_PLACE_OF(doorbell_take);
+IN_PLACE_OF(doorbell_ring);
+IN_PLACE_OF(service_ready);
+IN_PLACE_OF(server_news);
+IN_PLACE_OF(rpc_event);
+IN_PLACE_OF(metric_counter);
+IN_PLACE_OF(metric_gauge);
+IN_PLACE_OF(random_bytes);
 
 /* ---- the loop ---- */
 

@@ -9,6 +9,22 @@
 
 #define PROJECTION_DB ((Db *)(void *)&w->stored)
 
+IN_PLACE_OF(db_begin);
+IN_PLACE_OF(commit_traced);
+IN_PLACE_OF(db_rollback);
+IN_PLACE_OF(replay_log_head);
+IN_PLACE_OF(replay_log_set_head);
+IN_PLACE_OF(replay_log_append);
+IN_PLACE_OF(inbox_known);
+IN_PLACE_OF(inbox_add);
+IN_PLACE_OF(projection_apply);
+IN_PLACE_OF(rows_flush);
+IN_PLACE_OF(waiting_add);
+IN_PLACE_OF(waiting_read);
+IN_PLACE_OF(waiting_remove);
+IN_PLACE_OF(waiting_each);
+IN_PLACE_OF(dead_event_add);
+
 static ReadDb *tables(void) {
     return w->in_transaction ? &w->staged : &w->stored;
 }
@@ -19,6 +35,7 @@ bool __wrap_db_begin(Db *db, Err *err) {
     (void)db;
     if (!hiccup(err)) return false;
     w->staged = w->stored;
+    memset(w->early, 0, sizeof w->early);
     w->in_transaction = true;
     return true;
 }
@@ -99,24 +116,32 @@ bool __wrap_projection_apply(const ProjectionRows *rows, const Events__V1__Envel
     return true;
 }
 
+/* What is early waits in memory until its rows are written. */
 bool __wrap_rows_flush(Rows *rows, Db *db, Err *err) {
     (void)db;
     rows_clear(rows);
-    return hiccup(err);
-}
-
-bool __wrap_waiting_add(Db *db, int64_t sequence, Span body, int64_t now_us, Err *err) {
-    (void)db, (void)now_us;
-    if (sequence > NUMBERS) fail("a number that was never given");
-    if (!hiccup(err) || sequence > NUMBERS) return false;
-    char *copy = must(arena_copy(w->arena, body));
-    if (!tables()->waiting[sequence].at) tables()->waiting[sequence] = (Span){copy, body.len};
+    if (!hiccup(err)) return false;
+    for (int64_t n = 1; n <= NUMBERS && rows == w->early_rows; n++) {
+        if (w->early[n].at && !tables()->waiting[n].at) tables()->waiting[n] = w->early[n];
+        w->early[n] = SPAN_NONE;
+    }
     return true;
 }
 
-bool __wrap_waiting_get(Db *db, int64_t sequence, Arena *arena, Span *body, Err *err) {
+void __wrap_waiting_add(Rows *rows, int64_t sequence, Span body, int64_t now_us) {
+    (void)now_us;
+    if (sequence > NUMBERS) {
+        fail("a number that was never given");
+        return;
+    }
+    char *copy = must(arena_copy(w->arena, body));
+    w->early_rows = rows;
+    w->early[sequence] = (Span){copy, body.len};
+}
+
+bool __wrap_waiting_read(Db *db, int64_t from, int64_t to, Arena *arena, Span *bodies, Err *err) {
     (void)db, (void)arena;
-    *body = tables()->waiting[sequence];
+    for (int64_t n = from; n <= to; n++) bodies[n - from] = tables()->waiting[n];
     return hiccup(err);
 }
 

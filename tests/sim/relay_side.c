@@ -10,6 +10,21 @@
 #include "wire/envelope.h"
 #include <stdio.h>
 
+IN_PLACE_OF(db_dialect);
+IN_PLACE_OF(db_is_current);
+IN_PLACE_OF(numbers_load);
+IN_PLACE_OF(outbox_last_id);
+IN_PLACE_OF(outbox_read);
+IN_PLACE_OF(numbers_give);
+IN_PLACE_OF(numbers_mark);
+IN_PLACE_OF(numbers_read);
+IN_PLACE_OF(numbers_skip);
+IN_PLACE_OF(lanes_number);
+IN_PLACE_OF(lanes_claim);
+IN_PLACE_OF(lanes_read);
+IN_PLACE_OF(lanes_published);
+IN_PLACE_OF(numbering_held);
+
 /* ---- writers ---- */
 
 static void pack_row(Row *row, int id) {
@@ -170,8 +185,9 @@ bool __wrap_numbers_read(Db *db, int64_t from, int64_t to, NumberedRow *rows, si
     return true;
 }
 
-bool __wrap_numbers_skip(Db *db, int64_t sequence, const char *reason, int64_t now_us, Err *err) {
-    (void)reason, (void)now_us;
+bool __wrap_numbers_skip(Db *db, int64_t sequence, const char *reason, Span packed, int64_t now_us,
+                         Err *err) {
+    (void)reason, (void)packed, (void)now_us;
     if (away(db, err)) return false;
     w->skipped[sequence] = true;
     return answered(err);

@@ -173,6 +173,8 @@ typedef struct World {
     /* the projection */
     ReadDb stored, staged;
     bool in_transaction;
+    Rows *early_rows; /* of the transaction: not written yet */
+    Span early[NUMBERS + 1];
     Projector *projector;
     const Events__V1__Envelope *delivered[64];
     size_t delivered_count;
@@ -186,6 +188,10 @@ typedef struct World {
 } World;
 
 extern World *w;
+
+/* The prototype of what stands in the place of a function, so that it does not compile once that has changed.
+ */
+#define IN_PLACE_OF(name) __typeof__(name) __wrap_##name
 
 /* world.c */
 const char *world_run(uint64_t seed, Fault fault); /* NULL: all is well; else what was wrong */
