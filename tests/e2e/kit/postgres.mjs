@@ -1,5 +1,5 @@
 // A PostgreSQL of its own: a data folder in a temporary place, a free port of loopback. Debian's package postgresql has
-// the programs; as root it runs as the user postgres. It does not sync: no test here cuts the power.
+// the programs; as root it runs as the user postgres. It does not sync: no test here cuts the power; benchmarks want it to.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -21,8 +21,13 @@ export class Postgres {
   folder = mkdtempSync(path.join(tmpdir(), 'events-postgres-'));
   user = serverUser();
 
-  static async start(...databases) {
+  static start(...databases) {
+    return Postgres.startWith(['fsync=off', 'full_page_writes=off'], ...databases);
+  }
+
+  static async startWith(settings, ...databases) {
     const it = new Postgres();
+    it.settings = settings;
     if (it.user.uid) chownSync(it.folder, it.user.uid, it.user.gid);
     it.data = path.join(it.folder, 'data');
     execFileSync(path.join(BIN, 'initdb'), ['-D', it.data, '-A', 'trust', '-U', 'postgres', '--no-sync', '--no-locale', '-E', 'UTF8'],
@@ -38,7 +43,7 @@ export class Postgres {
 
   async up() {
     const log = openSync(path.join(this.folder, 'log'), 'a');
-    const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'full_page_writes=off'];
+    const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', ...this.settings];
     this.server = spawn(path.join(BIN, 'postgres'), ['-D', this.data, '-p', this.port, ...settings.flatMap((s) => ['-c', s])],
       { ...this.user, cwd: '/', stdio: ['ignore', log, log] });
     this.exited = once(this.server, 'exit');

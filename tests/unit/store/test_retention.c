@@ -23,7 +23,11 @@ static void add_mark(Db *db, int64_t at) {
     Err err = {0};
     snprintf(id, sizeof id, "c%lld", (long long)at);
     CommandKey key = {SPAN("t"), SPAN("u"), span_of(id)};
-    REQUIRE(CHECK_OK(command_done_add(db, &key, 7, SPAN("e"), at, &err), &err));
+    AUTO(CommandsDone) done = commands_done_new(db);
+    AUTO(Arena) arena = arena_new(0);
+    commands_done_begin(done, arena);
+    REQUIRE(commands_done_add(done, &key, 7, SPAN("e"), at));
+    REQUIRE(CHECK_OK(commands_done_write(done, &err), &err));
 }
 
 static void add_read_row(Db *db, int64_t at, const RowShape *shape) {
@@ -83,8 +87,6 @@ static void a_mark_within_its_time_is_found(void) {
     AUTO(Db) db = NULL;
     Err err = {0};
     size_t gone;
-    bool found;
-    uint64_t hash;
     open_migrated(write_migrate, &db);
     add_mark(db, 5), add_mark(db, 6);
     REQUIRE(CHECK_OK(retain_command_marks(db, 6, 10, &gone, &err), &err));
@@ -94,8 +96,13 @@ static void a_mark_within_its_time_is_found(void) {
     } MARKS[] = {{"c5", false}, {"c6", true}};
     for (size_t i = 0; i < COUNT(MARKS); i++) {
         CommandKey key = {SPAN("t"), SPAN("u"), span_of(MARKS[i].id)};
-        REQUIRE(CHECK_OK(command_done_find(db, &key, &found, &hash, &err), &err));
-        CHECK(found == MARKS[i].found && (!found || hash == 7));
+        AUTO(CommandsDone) done = commands_done_new(db);
+        AUTO(Arena) arena = arena_new(0);
+        uint64_t hash = 7;
+        commands_done_begin(done, arena);
+        commands_done_want(done, &key);
+        REQUIRE(CHECK_OK(commands_done_read(done, &err), &err));
+        CHECK(commands_done_find(done, &key, &hash) == MARKS[i].found && hash == 7);
     }
 }
 

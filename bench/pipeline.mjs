@@ -1,0 +1,90 @@
+// ./dev bench pipeline: commands a second through each stage alone and through all of them, on SQLite and on PostgreSQL,
+// with syncs, beside what the engine takes when the service's rows are only inserted; and through the real programs, from
+// the POST over HTTP to the event on a WebSocket.
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { parseArgs, promisify } from 'node:util';
+import { BUILD, Installation } from '../tests/e2e/kit/installation.mjs';
+import { Postgres } from '../tests/e2e/kit/postgres.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    commands: { type: 'string', default: '10000' },
+    rounds: { type: 'string', default: '3' },
+    workers: { type: 'string', default: '2' },
+    engines: { type: 'string', default: 'sqlite,postgresql' },
+    http: { type: 'string', default: '5000' },
+  },
+});
+const BARS = { sqlite: { bar: 4000, goal: 15000 }, postgresql: { bar: 3000, goal: 10000 } };
+const LATE = { p50: 2, p99: 10 };
+const STAGES = [
+  ['enqueue', 'enqueue alone'],
+  ['service', 'service alone'],
+  ['relay', 'relay alone'],
+  ['projection', 'projection alone'],
+  ['together', 'all together, without HTTP'],
+  ['http', 'the programs, POST to WebSocket'],
+  ['limit', "only the service's rows, 256 commands a commit"],
+];
+
+const run = promisify(execFile);
+const program = async (name, args, env) => {
+  const { stdout } = await run(path.join(BUILD, 'bench', name), args, { env: { ...process.env, ...env }, maxBuffer: 16 << 20 });
+  return JSON.parse(stdout.trimEnd().split('\n').at(-1));
+};
+
+const durable = () => Postgres.startWith(['shared_buffers=256MB', 'max_wal_size=4GB'], 'events', 'events_read');
+
+async function stages(engine) {
+  const home = mkdtempSync(path.join(tmpdir(), 'events-pipeline-'));
+  const server = engine === 'postgresql' ? await durable() : undefined;
+  try {
+    const where = server ? ['--server', server.url('events'), '--server-read', server.url('events_read')] : [];
+    return await program('bench-pipeline', ['--home', home, '--commands', options.commands, '--workers', options.workers, ...where]);
+  } finally {
+    await server?.stop();
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+async function programs(engine) {
+  const server = engine === 'postgresql' ? await durable() : undefined;
+  let installation;
+  try {
+    const env = server ? { EVENTS_WRITE_DB: server.url('events'), EVENTS_READ_DB: server.url('events_read') } : {};
+    installation = await Installation.start({ env: { ...env, EVENTS_WORKERS: options.workers } });
+    const { burst } = await program('bench-path', ['--rate', '20', '--seconds', '1', '--burst', options.http], installation.env);
+    if (burst.lost || burst.refused) throw new Error(`${burst.lost} commands lost, ${burst.refused} refused`);
+    return burst.commands / burst.seconds;
+  } finally {
+    await installation?.stop();
+    await server?.stop();
+  }
+}
+
+const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+const out = { bench: 'pipeline', commands: Number(options.commands) };
+for (const engine of options.engines.split(',')) {
+  const runs = [];
+  for (let i = 0; i < Number(options.rounds); i++) {
+    const figures = await stages(engine);
+    figures.http = Number(options.http) ? await programs(engine) : 0;
+    runs.push(figures);
+  }
+  const got = (out[engine] = { commit_to_publish_ms: {} });
+  console.log(`\n${engine.padEnd(48)} commands/s    spread`);
+  for (const [key, title] of STAGES) {
+    const all = runs.map((figures) => figures[key]);
+    got[key] = Math.round(median(all));
+    console.log(`  ${title.padEnd(46)} ${String(got[key]).padStart(10)}    ${Math.round(Math.min(...all))} - ${Math.round(Math.max(...all))}`);
+  }
+  for (const [kind, least] of Object.entries(BARS[engine])) console.log(`    ${kind.padEnd(5)} ${got.together >= least ? 'reached' : 'MISSED '} (${least})`);
+  for (const [rank, most] of Object.entries(LATE)) {
+    const late = (got.commit_to_publish_ms[rank] = median(runs.map((figures) => figures.commit_to_publish_ms[rank])));
+    console.log(`  commit to publish at a tenth of that, ${rank}: ${late.toFixed(2)} ms, ${late <= most ? 'reached' : 'MISSED'} (${most})`);
+  }
+}
+console.log(JSON.stringify(out));
