@@ -14,7 +14,7 @@ set(MAY_grid net io wire base)
 set(MAY_store db domain wire base)
 set(MAY_observe io wire base)
 set(MAY_app store queue grid domain observe wire net db io base)
-set(MAY_service net observe io base)
+set(MAY_service net observe io wire base)
 set(MAY_gateway service app net io wire base store queue grid domain observe db)
 set(ROOMS base wire domain io db net queue grid store observe app service gateway)
 

@@ -121,7 +121,8 @@ static bool open_parts(Program *p, Err *err) {
     if (!config_secret(c, "EVENTS_WEBHOOK_SECRET", "webhook", &secrets, err) ||
         !tokens_open(config_path(c, "keys"), &g->tokens, err) ||
         !static_files_read(config_text(c, "EVENTS_WEB_ROOT"), &g->files, err) || !open_tls(p, err) ||
-        !doorbell_open(service_home(p->service), "gateway", &p->bell, err) || !open_threads(p, err) ||
+        !doorbell_open(service_home(p->service), "gateway", &p->bell, err) || !service_bell(p->service, p->bell, err) ||
+        !open_threads(p, err) ||
         !queue_sender_open(config_text(c, "EVENTS_QUEUE"), service_home(p->service), &g->queue, err))
         return false;
     queue_on_commit(g->queue, committed, p);
@@ -179,6 +180,7 @@ static void close_parts(Program *p) {
     g->documents = documents_free(g->documents);
     g->tokens = tokens_free(g->tokens);
     p->tls = http_tls_free(p->tls);
+    service_bell(p->service, NULL, NULL);
     p->bell = doorbell_free(p->bell);
 }
 

@@ -33,6 +33,7 @@ static const Setting SETTINGS[] = {
     {"EVENTS_FANOUT", "webhook:", "how events reach the gateway", false},
     {"EVENTS_GRID_ENDPOINT", "", "topic endpoint; default events-grid on loopback", false},
     {"EVENTS_GRID_KEY", "", "access key of the topic", true},
+    {"EVENTS_PEERS", "", "programs on other machines: relay=host:port,... by their admin addresses", false},
     {"EVENTS_WEBHOOK_SECRET", "", "secret of webhook deliveries; two values, comma between, during rotation", true},
     {"EVENTS_INTERNAL_SECRET", "", "secret of doorbells between machines", true},
     {"EVENTS_ACCESS_TOKEN_SECONDS", "900", "life of an access token", false},

@@ -15,6 +15,8 @@
 struct Doorbell {
     int folder, socket, interrupt;
     char name[32];
+    bool (*send)(void *user, const char *program, const char *ring);
+    void *send_user;
 };
 
 static bool address_of(const Doorbell *bell, const char *program, struct sockaddr_un *ret) {
@@ -86,14 +88,30 @@ void doorbell_interrupt(Doorbell *bell) {
     if (write(bell->interrupt, &one, sizeof one) < 0) return; /* the counter is full: it wakes up anyway */
 }
 
+void doorbell_forward(Doorbell *bell, bool (*send)(void *user, const char *program, const char *ring), void *user) {
+    bell->send = send;
+    bell->send_user = user;
+}
+
+static bool ring_local(Doorbell *bell, const char *program, const char *ring) {
+    struct sockaddr_un address;
+    ssize_t len = (ssize_t)strlen(ring);
+    return address_of(bell, program, &address) && sendto(bell->socket, ring, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT,
+                                                         (struct sockaddr *)&address, sizeof address) == len;
+}
+
+bool doorbell_ring_self(Doorbell *bell, const char *ring) {
+    char own[sizeof bell->name];
+    snprintf(own, sizeof own, "%.*s", (int)(strlen(bell->name) - strlen(".bell")), bell->name);
+    return ring_local(bell, own, ring);
+}
+
 bool doorbell_ring(Doorbell *bell, const char *program, const char *format, ...) {
     char ring[RING_MAX];
     va_list args;
     va_start(args, format);
     int len = vsnprintf(ring, sizeof ring, format, args);
     va_end(args);
-    struct sockaddr_un address;
-    if (len < 0 || (size_t)len >= sizeof ring || !address_of(bell, program, &address)) return false;
-    return sendto(bell->socket, ring, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address,
-                  sizeof address) == len;
+    if (len < 0 || (size_t)len >= sizeof ring) return false;
+    return (bell->send && bell->send(bell->send_user, program, ring)) || ring_local(bell, program, ring);
 }

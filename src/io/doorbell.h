@@ -20,6 +20,11 @@ bool doorbell_take(Doorbell *bell, char ring[RING_MAX]);
 /* Blocks until a ring, the time-out, or doorbell_interrupt(). True where a ring waits. */
 bool doorbell_wait(Doorbell *bell, int64_t timeout_ms);
 void doorbell_interrupt(Doorbell *bell); /* any thread, and signal handlers */
+/* Rings for which send() returns true go to another machine: it has taken them, and repeats them by itself. Before
+ * others ring; NULL ends it. */
+void doorbell_forward(Doorbell *bell, bool (*send)(void *user, const char *program, const char *ring), void *user);
+/* What came from another machine: rings the own bell. Any thread. */
+bool doorbell_ring_self(Doorbell *bell, const char *ring);
 /* Rings another program's bell from this one's socket. Any thread. False where nobody heard it (not bound, or its
  * queue is full): the caller may ring again later, with back-off. */
 bool doorbell_ring(Doorbell *bell, const char *program, const char *format, ...) __attribute__((format(printf, 3, 4)));

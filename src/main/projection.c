@@ -306,6 +306,7 @@ static bool open_all(Program *p, Err *err) {
     p->stop.run = begin_drain;
     if (!read_retention(p, err) || !loop_open(&p->loop, err) || !open_database(p, err) ||
         !doorbell_open(service_home(p->service), "projection", &p->bell, err) ||
+        !service_bell(p->service, p->bell, err) ||
         !batcher_open(&writer, &p->writer, err))
         return false;
     p->bell_watch.fd = doorbell_fd(p->bell);

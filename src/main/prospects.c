@@ -140,7 +140,7 @@ static bool open_engines(Prospects *p, Err *err) {
     p->commands = metric_counter("events_prospects_commands_total", "Commands handled, repeats included");
     p->events = metric_counter("events_prospects_events_total", "Events written to the outbox");
     return read_retention(p, err) && doorbell_open(service_home(p->service), "prospects", &p->bell, err) &&
-           open_workers(p, err);
+           service_bell(p->service, p->bell, err) && open_workers(p, err);
 }
 
 static bool take_rings(Prospects *p) {

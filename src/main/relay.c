@@ -103,7 +103,8 @@ static bool open_all(Program *p, Err *err) {
         !config_number(config, "EVENTS_OUTBOX_RETENTION_SECONDS", 1, RETENTION_MAX_S, &retention, err))
         return false;
     p->poll_ms = poll * 1000;
-    if (!doorbell_open(service_home(p->service), "relay", &p->bell, err) || !open_publisher(p, err))
+    if (!doorbell_open(service_home(p->service), "relay", &p->bell, err) ||
+        !service_bell(p->service, p->bell, err) || !open_publisher(p, err))
         return false;
     service_on_stop(p->service, on_stop, p);
     if (!open_numbers(p, err) || !open_outbox(p, err)) return false;

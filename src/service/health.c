@@ -4,6 +4,7 @@
 #include "net/http_server.h"
 #include "observe/metric.h"
 #include "service/documents.h"
+#include "service/ring_wire.h"
 #include <pthread.h>
 #include <unistd.h>
 
@@ -12,6 +13,9 @@ struct Health {
     HttpServer *server;
     const char *program;
     const atomic_bool *ready;
+    pthread_mutex_t lock; /* of the bell */
+    Doorbell *bell;
+    const char *secrets;
     pthread_t thread;
     bool started;
 };
@@ -79,7 +83,45 @@ static const struct {
               {"/openapi.json", get_document},
               {"/asyncapi.json", get_document}};
 
+/* ---- rings of other machines ---- */
+
+static bool ring(Health *h, HttpExchange *x, Err *err) {
+    char text[RING_TEXT];
+    if (!h->bell) return err_set(err, &ERR_UNAVAILABLE, "there is no bell yet");
+    if (!ring_authorized(h->secrets, http_header(x, "authorization")))
+        return err_set(err, &ERR_UNAUTHENTICATED, "the internal secret is missing or wrong");
+    return ring_of_request(h->program, http_path(x), http_body(x), text, err) &&
+           (doorbell_ring_self(h->bell, text) || err_set(err, &ERR_UNAVAILABLE, "too many rings wait"));
+}
+
+static void take_ring(Health *h, HttpExchange *x) {
+    Err err = {0};
+    if (!span_is(http_method(x), "POST")) {
+        answer_problem(x, &ERR_METHOD_NOT_ALLOWED, "Method not allowed", "POST");
+        return;
+    }
+    pthread_mutex_lock(&h->lock);
+    bool rung = ring(h, x, &err);
+    pthread_mutex_unlock(&h->lock);
+    if (rung)
+        http_respond(x, &(HttpAnswer){.status = 204});
+    else
+        answer_problem(x, err.kind, err.why,
+                       NULL); /* constant texts: nothing of the request stands in them */
+}
+
+void health_bell(Health *h, Doorbell *bell, const char *secrets) {
+    pthread_mutex_lock(&h->lock);
+    h->bell = bell;
+    h->secrets = secrets;
+    pthread_mutex_unlock(&h->lock);
+}
+
 static void on_request(void *user, HttpExchange *x) {
+    if (span_is(http_path(x), "/doorbell") || span_is(http_path(x), "/repair")) {
+        take_ring(user, x);
+        return;
+    }
     for (size_t i = 0; i < COUNT(ROUTES); i++) {
         if (!span_is(http_path(x), ROUTES[i].path)) continue;
         bool reads = span_is(http_method(x), "GET") || span_is(http_method(x), "HEAD");
@@ -103,6 +145,7 @@ bool health_open(const char *address, const char *program, const atomic_bool *re
     AUTO(Health) h = must(calloc(1, sizeof *h));
     h->program = program;
     h->ready = ready;
+    pthread_mutex_init(&h->lock, NULL);
     const HttpServerOptions options = {
         .on_request = on_request, .user = h, .body_limit = 64 << 10, .connections_max = 64, .idle_ms = 30000};
     if (!loop_open(&h->loop, err) ||
@@ -125,6 +168,7 @@ Health *health_free(Health *h) {
     }
     http_server_free(h->server);
     loop_free(h->loop);
+    pthread_mutex_destroy(&h->lock);
     free(h);
     return NULL;
 }

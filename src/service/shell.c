@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "service/admin_file.h"
+#include "service/far_bells.h"
 #include "service/health.h"
 #include "service/pid_file.h"
 #include "service/signals.h"
@@ -35,6 +36,7 @@ struct Service {
     atomic_bool ready, stopping;
     pthread_mutex_t lock; /* of the callbacks; held while they run, so that forgetting one waits for it */
     Callback stops[STOPS_MAX], reload;
+    FarBells *far_bells; /* until the end: threads of the program ring them for as long as they run */
     size_t stop_count;
 };
 
@@ -134,6 +136,7 @@ Service *service_free(Service *s) {
     if (!s) return NULL;
     tracing_free(s->tracing); /* first, so that a forced end can still cut it short */
     signals_free(s->signals);
+    far_bells_free(s->far_bells);
     health_free(s->health);
     if (s->admin_path) unlink(s->admin_path);
     if (s->pid_path) {
@@ -163,9 +166,24 @@ unsigned service_admin_port(const Service *s) {
     return health_port(s->health);
 }
 
+/* Without a secret (a home of an older version) nobody may ring from elsewhere, and nobody there is rung. */
+bool service_bell(Service *s, Doorbell *bell, Err *err) {
+    const char *peers = config_text(s->config, "EVENTS_PEERS"), *secrets = "";
+    Err why = {0};
+    health_bell(s->health, NULL, "");
+    if (!bell) return true;
+    bool known = config_secret(s->config, "EVENTS_INTERNAL_SECRET", "internal", &secrets, &why);
+    if (*peers && !known) return err_set(err, why.kind, "%s", why.why);
+    if (*peers && !far_bells_open(peers, secrets, &s->far_bells, err)) return false;
+    if (*peers) doorbell_forward(bell, far_bells_ring, s->far_bells);
+    health_bell(s->health, bell, secrets);
+    return true;
+}
+
 void service_on_stop(Service *s, void (*stop)(void *user), void *user) {
     pthread_mutex_lock(&s->lock);
     if (!stop) s->stop_count = 0;
+    if (!stop) health_bell(s->health, NULL, "");
     if (stop && s->stop_count == STOPS_MAX) abort();
     if (stop) s->stops[s->stop_count++] = (Callback){stop, user};
     if (stop && atomic_load(&s->stopping)) stop(user);

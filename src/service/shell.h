@@ -14,6 +14,7 @@
 #pragma once
 #include "base/config.h"
 #include "base/err.h"
+#include "io/doorbell.h"
 #include "io/loop.h"
 
 typedef struct Service Service;
@@ -29,6 +30,10 @@ const Config *service_config(const Service *service);
 const char *service_home(const Service *service);
 void service_ready(Service *service, bool ready);
 bool service_stopping(const Service *service); /* any thread */
+/* The program's own bell (borrowed): POST /doorbell and /repair on the admin address ring it, and its rings
+ * to the programs that EVENTS_PEERS names go there. NULL forgets it, as service_on_stop(service, NULL, NULL)
+ * does: before it is freed. */
+bool service_bell(Service *service, Doorbell *bell, Err *err);
 /* Called once on the signal thread when the service shall stop, e.g. to interrupt a wait. At once if it has
  * begun. */
 void service_on_stop(Service *service, void (*stop)(void *user), void *user);
