@@ -13,11 +13,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/uuid.h"
 #include "io/batcher.h"
 #include "queue/queue_place.h"
 #include <stdio.h>
 
-enum { BATCH_MOST = 256, BATCH_BOUND = 16384, PATIENCE_MS = 3000, COLUMNS = 9, BUSY_TRIES = 3, START_MS = 30000 };
+enum { BATCH_MOST = 256, BATCH_BOUND = 16384, PATIENCE_MS = 3000, COLUMNS = 9, BUSY_TRIES = 6, BUSY_PAUSE_MS = 100, START_MS = 30000 };
 
 struct QueueSender {
     Db *db;
@@ -172,6 +173,13 @@ static bool store(Db *db, QueueSend **sends, size_t count, Err *err) {
     return db_commit(db, err);
 }
 
+/* Those who have met go on at different times, or they meet again. */
+static void pause_somewhat(void) {
+    uint32_t random;
+    random_bytes(&random, sizeof random);
+    clock_sleep_ms(random % BUSY_PAUSE_MS);
+}
+
 static void run_batch(void *user, BatchItem **items, size_t count) {
     QueueSender *sender = user;
     QueueSend *sends[BATCH_MOST];
@@ -179,6 +187,7 @@ static void run_batch(void *user, BatchItem **items, size_t count) {
     for (size_t i = 0; i < count; i++) sends[i] = send_of(items[i]);
     bool stored = false;
     for (int tries = 0; !stored && tries < BUSY_TRIES; tries++) { /* two senders may meet in the same keys */
+        if (tries) pause_somewhat();
         err_clear(&err);
         stored = (!sender->broken || db_recover(sender->db, &err)) && store(sender->db, sends, count, &err);
         sender->broken = !stored;

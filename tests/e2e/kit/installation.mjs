@@ -15,11 +15,21 @@ export const BUILD = path.resolve(ROOT, process.env.EVENTS_BUILD ?? 'build/relea
 export const PROGRAMS = ['gateway', 'prospects', 'relay', 'projection', 'grid'];
 const FAULTS = /ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:|LeakSanitizer: detected/;
 
+// Below those that the kernel gives away, and begun elsewhere by every process: tests run side by side.
+const PORTS = { first: 10000, count: 10000 };
+let candidate = (process.pid * 61) % PORTS.count;
+
+const isFree = (port) => new Promise((done) => {
+  const server = net.createServer().once('error', () => done(false));
+  server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
+});
+
 export async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((s) => once(s, 'listening')));
-  const ports = servers.map((s) => s.address().port);
-  await Promise.all(servers.map((s) => new Promise((done) => s.close(done))));
+  const ports = [];
+  while (ports.length < count) {
+    const port = PORTS.first + candidate++ % PORTS.count;
+    if (await isFree(port)) ports.push(port);
+  }
   return ports;
 }
 

@@ -128,15 +128,17 @@ static void steady_body(void) {
     test_server_stop(s);
 }
 
-/* Takes `piece` bytes with a pause between, until all or nothing comes any more. */
+/* Takes `piece` bytes with a pause between, until all or nothing comes any more. What lies in the kernel's buffers
+ * once the server has cut it off is taken at once. */
 static size_t read_slowly(unsigned port, const char *request, size_t piece, int64_t pause_ms) {
     int fd = client_open(port);
     client_send(fd, span_of(request));
     static char bytes[1 << 20];
+    int64_t cut = atomic_load(defence_counter(DEFENCE_STALLED_READER));
     size_t sum = 0;
     for (ssize_t got; (got = recv(fd, bytes, piece, 0)) > 0;) {
         sum += (size_t)got;
-        clock_sleep_ms(pause_ms);
+        if (atomic_load(defence_counter(DEFENCE_STALLED_READER)) == cut) clock_sleep_ms(pause_ms);
     }
     close(fd);
     return sum;
