@@ -286,7 +286,8 @@ static void reload(Client *c) {
     for (size_t i = 0; i < c->sub_count; i++) {
         ClientSub *sub = &c->subs[i];
         sub->base = sub->position = head;
-        sub->received |= bits(-1, head);
+        sub->received = bits(-1, head); /* what it had seen beyond may come again */
+        memset(sub->versions, 0, sizeof sub->versions);
         for (int n = 1; n <= head; n++) {
             const Row *row = &w->rows[w->first_row_of[n]];
             if (row->version > sub->versions[row->subject]) sub->versions[row->subject] = row->version;
