@@ -56,10 +56,11 @@ bool prospect_list_init(ProspectList *list, const ProspectListAsked *asked, cons
     return err_set(err, &ERR_FORBIDDEN, "query and sorting by name or e-mail need the scope prospects:pii");
 }
 
-static bool fill_query(const ProspectList *list, Arena *arena, Buf *cursor_bytes, ProspectQuery *q,
+static bool fill_query(const ProspectList *list, int model, Arena *arena, Buf *cursor_bytes, ProspectQuery *q,
                        FieldFaults *faults) {
     Cursor cursor;
-    *q = (ProspectQuery){.tenant_id = list->tenant_id, .sort = list->sort, .limit = list->limit};
+    *q = (ProspectQuery){
+        .tenant_id = list->tenant_id, .sort = list->sort, .limit = list->limit, .model = model};
     q->descending = list->descending;
     q->has_after = list->cursor.len > 0;
     if (!query_words(list->query, arena, q->words, &q->word_count))
@@ -85,7 +86,7 @@ bool prospect_list_read(const ProspectList *list, Db *db, ReplayHead *head, Aren
     size_t count;
     bool more;
     events__v1__prospect_page__init(ret);
-    if (!fill_query(list, arena, &cursor_bytes, &q, faults)) return false;
+    if (!fill_query(list, head->model, arena, &cursor_bytes, &q, faults)) return false;
     if (!prospect_page(db, &q, arena, &rows, &count, &more, err)) return false;
     ret->items = arena_alloc(arena, (count + 1) * sizeof *ret->items);
     for (size_t i = 0; ret->items && i < count; i++) {

@@ -53,9 +53,9 @@ void rest_prospects(Request *r) {
 
 /* One that was merged into another has moved there for good: 308 rather than 301, which allows a client to
  * change the method. Where that one has been merged too, the next answer says so. Else it is not there. */
-static bool read_moved(Reading *reading, Db *db, int64_t id, Err *err) {
+static bool read_moved(Reading *reading, Db *db, const ProspectKey *key, Err *err) {
     int64_t into;
-    if (!prospect_merged_into(db, span_of(reading->request->claims.tenant_id), id, &into, err)) return false;
+    if (!prospect_merged_into(db, key, &into, err)) return false;
     if (!into) return err_set(err, &ERR_NOT_FOUND, "no such prospect");
     const char *location = arena_printf(reading->job.arena, "/api/prospects/%lld", (long long)into);
     if (!location) return err_set(err, &ERR_INTERNAL, "out of memory");
@@ -69,10 +69,12 @@ static bool read_one(Reading *reading, Queries *queries, Db *db, Err *err) {
     (void)queries;
     Request *r = reading->request;
     Events__V1__Prospect *p;
-    int64_t id = *(const int64_t *)reading->input;
+    const ProspectKey key = {.tenant_id = span_of(r->claims.tenant_id),
+                             .prospect_id = *(const int64_t *)reading->input,
+                             .model = reading->job.head.model};
     Err fault = {0};
-    if (!prospect_find(db, span_of(r->claims.tenant_id), id, reading->job.arena, &p, &fault))
-        return err_is(&fault, &ERR_NOT_FOUND) ? read_moved(reading, db, id, err)
+    if (!prospect_find(db, &key, reading->job.arena, &p, &fault))
+        return err_is(&fault, &ERR_NOT_FOUND) ? read_moved(reading, db, &key, err)
                                               : err_set(err, fault.kind, "%s", fault.why);
     if (!request_may(r, SCOPE_PII)) message_clear_personal(&p->base);
     char *tag = arena_printf(reading->job.arena, "\"%lld\"", (long long)p->version);

@@ -96,7 +96,9 @@ static bool pack(Query *q, const ProtobufCMessage *message, Err *err) {
  * there. */
 static bool read_one(Query *q, Db *db, Err *err) {
     Events__V1__Prospect *p;
-    if (!prospect_find(db, span_of(q->claims.tenant_id), q->prospect_id, q->job.arena, &p, err)) return false;
+    const ProspectKey key = {
+        .tenant_id = span_of(q->claims.tenant_id), .prospect_id = q->prospect_id, .model = q->job.head.model};
+    if (!prospect_find(db, &key, q->job.arena, &p, err)) return false;
     if (!(q->claims.scope_bits & SCOPE_PII)) message_clear_personal(&p->base);
     return pack(q, &p->base, err);
 }

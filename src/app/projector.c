@@ -50,8 +50,9 @@ struct Projector {
     size_t sorted_size;
     Pending pending[PENDING_MAX];
     size_t pending_count;
-    Map *known; /* event ids applied before, for the pending ones */
-    ProjectionRows rows;
+    Map *known;              /* event ids applied before, for the pending ones */
+    ProjectionRows rows;     /* of the model that serves */
+    Rows *prospects[MODELS]; /* of each */
     Rows *inbox, *log, *waiting;
     size_t applied, early, duplicates, dead, newer; /* of this transaction */
     TraceGroup traces;                              /* likewise */
@@ -82,6 +83,7 @@ static bool load(Projector *p, Err *err) {
     if (p->prefix) return true;
     if (!replay_log_head(p->db, &head, err)) return false;
     p->head = head;
+    p->rows.prospects = p->prospects[head.model];
     p->prefix = prefix_new(p->head.head);
     if (waiting_each(p->db, offer_waiting, p, err)) return true;
     p->prefix = prefix_free(p->prefix);
@@ -118,7 +120,8 @@ bool projector_open(Db *db, int64_t now_us, Projector **ret, Err *err) {
     p->db = db;
     p->now_us = now_us;
     p->arena = arena_new(512u << 20);
-    p->rows = (ProjectionRows){.prospects = rows_new(&PROSPECT_ROWS), .outcomes = rows_new(&OUTCOME_ROWS)};
+    for (int i = 0; i < MODELS; i++) p->prospects[i] = rows_new(&PROSPECT_ROWS[i]);
+    p->rows = (ProjectionRows){.prospects = p->prospects[0], .outcomes = rows_new(&OUTCOME_ROWS)};
     p->inbox = rows_new(&INBOX_ROWS);
     p->log = rows_new(&REPLAY_ROWS);
     p->waiting = rows_new(&WAITING_ROWS);
@@ -133,7 +136,8 @@ Projector *projector_free(Projector *p) {
     if (!p) return NULL;
     prefix_free(p->prefix);
     arena_free(p->arena);
-    rows_free(p->rows.prospects), rows_free(p->rows.outcomes);
+    for (int i = 0; i < MODELS; i++) rows_free(p->prospects[i]);
+    rows_free(p->rows.outcomes);
     rows_free(p->inbox), rows_free(p->log), rows_free(p->waiting);
     map_free(p->known);
     free(p->sorted);
@@ -407,7 +411,7 @@ static bool judge_epoch(Projector *p, Span epoch, Err *err) {
     ReplayHead head = p->head;
     if (!epoch.len || !span_copy(epoch, head.epoch, sizeof head.epoch))
         return err_set(err, &ERR_INVALID, "announcement: bad epoch");
-    if (!replay_log_set_head(p->db, &head, head.head, err)) return false;
+    if (!replay_log_set_head(p->db, &head, head.head, err)) return forget(p, &p->head);
     log_info("epoch learnt", LOG_TEXT("epoch", head.epoch));
     p->head = head;
     return true;

@@ -76,6 +76,17 @@ static const CtlVerb VERBS[] = {
      "An event goes out under a new number, with its old id and version; who has a newer version keeps it.\n",
      ctl_letters_requeue},
     {"dead-letters discard", "ID", 1, "", "forget it", "It cannot be had again.\n", ctl_letters_discard},
+    {"replay", "", 0, "from= to=", "make the read model anew from the log",
+     "Builds a second table from the events of the log, while reads and live events go on with the present "
+     "one, and\n"
+     "lets it serve when it has caught up. May be interrupted at any time: then all is as before, and the "
+     "next run\n"
+     "begins anew. Outcomes of commands and the log itself are not touched.\n\n"
+     "  --from N           0: from nothing, by the whole log. Else the present rows are taken over, and the "
+     "events\n"
+     "                     from number N on are applied to them once more\n"
+     "  --to projection    where to; there is nothing else yet\n",
+     ctl_replay},
 };
 
 static void print_verb(const CtlVerb *verb) {

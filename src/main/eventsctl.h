@@ -45,3 +45,4 @@ bool ctl_letters_requeue(Ctl *ctl, Err *err);
 bool ctl_letters_discard(Ctl *ctl, Err *err);
 bool ctl_import(Ctl *ctl, Err *err);
 bool ctl_events_tail(Ctl *ctl, Err *err);
+bool ctl_replay(Ctl *ctl, Err *err);

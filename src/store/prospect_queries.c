@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "domain/projection.h"
+#include "store/read_model.h"
 #include "wire/envelope.h"
 
 bool read_begin(Db *db, Err *err) {
@@ -24,6 +25,11 @@ static const struct {
                          [SORT_EMAIL] = {"email_key", false}};
 
 #define COLUMNS "prospect_id, first_name, last_name, email, phone, notes, version, created_at, updated_at"
+
+/* Of the model that serves: both are of the same form. */
+static const struct {
+    const char *summary, *search;
+} TABLES[MODELS] = {{"prospect_summary", "prospect_search"}, {"prospect_summary_1", "prospect_search_1"}};
 
 /* How the rows with the wanted words are found. */
 typedef enum SearchPlan {
@@ -51,31 +57,36 @@ static void after_sql(const ProspectQuery *q, Buf *sql) {
 }
 
 static void words_sql(const ProspectQuery *q, SearchPlan plan, Buf *sql) {
-    if (plan == PLAN_FTS5) buf_text(sql, " and prospect_search match ?");
+    if (plan == PLAN_FTS5) buf_printf(sql, " and %s match ?", TABLES[q->model].search);
     if (plan == PLAN_TSVECTOR) /* the expression as the index has it */
         buf_text(sql, " and array_to_tsvector(string_to_array(ltrim(search), ' ')) @@ cast(? as tsquery)");
     for (size_t i = 0; looks_into_rows(plan) && i < q->word_count; i++)
         buf_text(sql, " and search like ? escape '\\'");
 }
 
-#define OF_TENANT "prospect_summary where tenant_id = ? and merged_into = 0"
+static void of_tenant_sql(const ProspectQuery *q, Buf *sql) {
+    buf_printf(sql, "%s where tenant_id = ? and merged_into = 0", TABLES[q->model].summary);
+}
 
 /* The text depends on the kind of the query only, never on its values: few texts, each prepared once. */
 static void page_sql(const ProspectQuery *q, SearchPlan plan, Buf *sql) {
     buf_printf(sql, "select " COLUMNS ", %s from ", SORT_COLUMNS[q->sort].column);
     switch (plan) {
     case PLAN_FIRST:
-        buf_text(sql, "(select * from " OF_TENANT);
+        buf_text(sql, "(select * from ");
+        of_tenant_sql(q, sql);
         after_sql(q, sql);
         order_sql(q, sql);
         buf_printf(sql, "limit %d) where 1 = 1", PROSPECT_FEW);
         break;
     case PLAN_FTS5:
         /* "cross" fixes the order: else SQLite may go through the summary and ask the index for each row */
-        buf_text(sql, "prospect_search cross join " OF_TENANT " and prospect_id = prospect_search.rowid");
+        buf_printf(sql, "%s cross join ", TABLES[q->model].search);
+        of_tenant_sql(q, sql);
+        buf_printf(sql, " and prospect_id = %s.rowid", TABLES[q->model].search);
         after_sql(q, sql);
         break;
-    default: buf_text(sql, OF_TENANT); after_sql(q, sql);
+    default: of_tenant_sql(q, sql); after_sql(q, sql);
     }
     words_sql(q, plan, sql);
     order_sql(q, sql);
@@ -150,9 +161,10 @@ static bool bind_page(Stmt *s, const ProspectQuery *q, SearchPlan plan, Arena *a
 /* SQLite does not know how often a word begins so, and to gather all that begin with one letter takes it a
  * second in a million. */
 static bool are_few(Db *db, const ProspectQuery *q, Arena *arena, bool *ret, Err *err) {
-    Stmt *s =
-        db_statement(db, "select count(*) from (select 1 from prospect_search where prospect_search match ?"
-                         " limit ?)");
+    static const char *const COUNT_FEW[MODELS] = {
+        "select count(*) from (select 1 from prospect_search where prospect_search match ? limit ?) t",
+        "select count(*) from (select 1 from prospect_search_1 where prospect_search_1 match ? limit ?) t"};
+    Stmt *s = db_statement(db, COUNT_FEW[q->model]);
     int at = 1;
     if (!bind_words(s, q, PLAN_FTS5, arena, &at, err)) return false;
     stmt_bind_int(s, at, PROSPECT_FEW + 1);
@@ -254,13 +266,13 @@ bool prospect_page(Db *db, const ProspectQuery *q, Arena *arena, ProspectRow **r
     return ok;
 }
 
-bool prospect_find(Db *db, Span tenant_id, int64_t prospect_id, Arena *arena, Events__V1__Prospect **ret,
-                   Err *err) {
-    Stmt *s =
-        db_statement(db, "select " COLUMNS " from prospect_summary where tenant_id = ? and prospect_id = ?"
-                         " and merged_into = 0");
-    stmt_bind_text(s, 1, tenant_id);
-    stmt_bind_int(s, 2, prospect_id);
+#define FIND(table)                                                                                          \
+    "select " COLUMNS " from " table " where tenant_id = ? and prospect_id = ? and merged_into = 0"
+bool prospect_find(Db *db, const ProspectKey *key, Arena *arena, Events__V1__Prospect **ret, Err *err) {
+    static const char *const SELECT[MODELS] = {FIND("prospect_summary"), FIND("prospect_summary_1")};
+    Stmt *s = db_statement(db, SELECT[key->model]);
+    stmt_bind_text(s, 1, key->tenant_id);
+    stmt_bind_int(s, 2, key->prospect_id);
     if (!stmt_run(s, NULL, err)) return false;
     if (!stmt_row(s, err)) return err_set(err, &ERR_NOT_FOUND, "no such prospect");
     *ret = read_prospect(s, arena);
@@ -268,11 +280,12 @@ bool prospect_find(Db *db, Span tenant_id, int64_t prospect_id, Arena *arena, Ev
     return *ret || err_set(err, &ERR_TOO_LARGE, "the prospect does not fit");
 }
 
-bool prospect_merged_into(Db *db, Span tenant_id, int64_t prospect_id, int64_t *ret, Err *err) {
-    Stmt *s =
-        db_statement(db, "select merged_into from prospect_summary where tenant_id = ? and prospect_id = ?");
-    stmt_bind_text(s, 1, tenant_id);
-    stmt_bind_int(s, 2, prospect_id);
+#define MERGED(table) "select merged_into from " table " where tenant_id = ? and prospect_id = ?"
+bool prospect_merged_into(Db *db, const ProspectKey *key, int64_t *ret, Err *err) {
+    static const char *const SELECT[MODELS] = {MERGED("prospect_summary"), MERGED("prospect_summary_1")};
+    Stmt *s = db_statement(db, SELECT[key->model]);
+    stmt_bind_text(s, 1, key->tenant_id);
+    stmt_bind_int(s, 2, key->prospect_id);
     *ret = 0;
     if (!stmt_run(s, NULL, err)) return false;
     if (stmt_row(s, err)) *ret = stmt_int(s, 0);

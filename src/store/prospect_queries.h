@@ -27,6 +27,7 @@ enum {
 
 typedef struct ProspectQuery {
     Span tenant_id;
+    int model;                   /* of the head that was read before (ReplayHead), here and in ProspectKey */
     Span words[QUERY_WORDS_MAX]; /* in search form; each must be the prefix of a word */
     size_t word_count;
     ProspectSort sort;
@@ -49,10 +50,14 @@ typedef struct ProspectRow {
 /* Gives at most query->limit rows; *more: others follow. */
 bool prospect_page(Db *db, const ProspectQuery *query, Arena *arena, ProspectRow **ret, size_t *count,
                    bool *more, Err *err);
-bool prospect_find(Db *db, Span tenant_id, int64_t prospect_id, Arena *arena, Events__V1__Prospect **ret,
-                   Err *err);
+typedef struct ProspectKey {
+    Span tenant_id;
+    int64_t prospect_id;
+    int model;
+} ProspectKey;
+bool prospect_find(Db *db, const ProspectKey *key, Arena *arena, Events__V1__Prospect **ret, Err *err);
 /* The prospect that has taken this one's place; 0 where nobody has. */
-bool prospect_merged_into(Db *db, Span tenant_id, int64_t prospect_id, int64_t *ret, Err *err);
+bool prospect_merged_into(Db *db, const ProspectKey *key, int64_t *ret, Err *err);
 /* Cuts a query text into words in search form, without the signs around each. False where there are too many.
  */
 bool query_words(Span text, Arena *arena, Span words[QUERY_WORDS_MAX], size_t *count);

@@ -23,25 +23,27 @@ void replay_log_append(Rows *rows, const ReplayRow *row) {
 
 bool replay_log_head(Db *db, ReplayHead *ret, Err *err) {
     *ret = (ReplayHead){0};
-    Stmt *s = db_statement(db, "SELECT epoch, prefix FROM projection_state WHERE id = 1");
+    Stmt *s = db_statement(db, "SELECT epoch, prefix, model FROM projection_state WHERE id = 1");
     if (!stmt_run(s, NULL, err)) return false;
     if (!stmt_row(s, err))
         return err->kind ? false : err_set(err, &ERR_INTERNAL, "projection_state is empty");
     bool fits = span_copy(stmt_text(s, 0), ret->epoch, sizeof ret->epoch);
     ret->head = stmt_int(s, 1);
+    ret->model = stmt_int(s, 2) == 1;
     stmt_done(s);
     return fits || err_set(err, &ERR_INTERNAL, "projection_state has an epoch that is too long");
 }
 
 bool replay_log_set_head(Db *db, const ReplayHead *head, int64_t before, Err *err) {
     int64_t changed = 0;
-    Stmt *s =
-        db_statement(db, "UPDATE projection_state SET epoch = ?, prefix = ? WHERE id = 1 AND prefix = ?");
+    Stmt *s = db_statement(db, "UPDATE projection_state SET epoch = ?, prefix = ? WHERE id = 1 AND prefix = ?"
+                               " AND model = ?");
     stmt_bind_text(s, 1, span_of(head->epoch));
     stmt_bind_int(s, 2, head->head);
     stmt_bind_int(s, 3, before);
+    stmt_bind_int(s, 4, head->model);
     if (!stmt_run(s, &changed, err)) return false;
-    return changed || err_set(err, &ERR_CONFLICT, "another projection has moved the log's head");
+    return changed || err_set(err, &ERR_CONFLICT, "the log's head or the model that serves has been changed");
 }
 
 /* What waits behind a hole has a number of the old epoch. */

@@ -17,9 +17,11 @@ void replay_log_append(Rows *rows, const ReplayRow *row);
 typedef struct ReplayHead {
     char epoch[64];
     int64_t head;
+    int model; /* which of the two read models serves (store/read_model.h) */
 } ReplayHead;
 bool replay_log_head(Db *db, ReplayHead *ret, Err *err);
-/* Only the projection: stores both. before: the head that it knows; ERR_CONFLICT where that is another one by now. */
+/* Only the projection: stores epoch and head. before: the head that it knows; ERR_CONFLICT where that, or the
+ * model that serves, is another one by now. */
 bool replay_log_set_head(Db *db, const ReplayHead *head, int64_t before, Err *err);
 /* By eventsctl, while no projection runs: a new numbering goes on above `head`. */
 bool replay_log_begin_epoch(Db *db, const ReplayHead *head, Err *err);

@@ -338,10 +338,10 @@ static void one(void) {
     AUTO(Arena) arena = arena_new(0);
     Events__V1__Prospect *p;
     Err err = {0}, foreign = {0}, missing = {0};
-    REQUIRE(CHECK_OK(prospect_find(db, SPAN("demo"), 5, arena, &p, &err), &err));
+    REQUIRE(CHECK_OK(prospect_find(db, &(ProspectKey){SPAN("demo"), 5, 0}, arena, &p, &err), &err));
     CHECK_SPAN(span_of(p->first_name), "Ådne");
-    CHECK(!prospect_find(db, SPAN("demo"), 6, arena, &p, &foreign) && err_is(&foreign, &ERR_NOT_FOUND));
-    CHECK(!prospect_find(db, SPAN("demo"), 99, arena, &p, &missing) && err_is(&missing, &ERR_NOT_FOUND));
+    CHECK(!prospect_find(db, &(ProspectKey){SPAN("demo"), 6, 0}, arena, &p, &foreign) && err_is(&foreign, &ERR_NOT_FOUND));
+    CHECK(!prospect_find(db, &(ProspectKey){SPAN("demo"), 99, 0}, arena, &p, &missing) && err_is(&missing, &ERR_NOT_FOUND));
 }
 
 static bool collect(void *user, const ReplayRow *row) {

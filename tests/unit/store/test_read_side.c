@@ -43,7 +43,7 @@ static const struct {
 
 static void only_newer_versions_replace(void) {
     AUTO(Db) db = NULL;
-    AUTO(Rows) rows = rows_new(&PROSPECT_ROWS);
+    AUTO(Rows) rows = rows_new(&PROSPECT_ROWS[0]);
     open_read(&db);
     for (size_t i = 0; i < COUNT(UPSERTS); i++) {
         Err err = {0};
@@ -60,7 +60,7 @@ static void only_newer_versions_replace(void) {
 /* A transaction may hold many versions of one row, and their order counts. */
 static void many_versions_at_once(void) {
     AUTO(Db) db = NULL;
-    AUTO(Rows) rows = rows_new(&PROSPECT_ROWS);
+    AUTO(Rows) rows = rows_new(&PROSPECT_ROWS[0]);
     Err err = {0};
     open_read(&db);
     for (int64_t version = 1; version <= 5; version++) {
