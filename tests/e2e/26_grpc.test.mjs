@@ -225,6 +225,22 @@ test('Subscribe: history, then live, with the same frames, filters and rules as 
   for (const s of [whole, own, masked]) s.call.cancel();
 });
 
+test('Subscribe: who does not read for a while misses nothing, and nobody waits for him', LIMIT, async () => {
+  const slow = subscribe(), quick = subscribe();
+  for (const s of [slow, quick]) await s.frame('subscribed', ({ caughtUp }) => caughtUp);
+  slow.call.pause();
+  const notes = '一'.repeat(4000); // 12 kB: together more than may wait for a reader
+  const posts = await Promise.all(Array.from({ length: 200 }, () => it.demo.post('/api/prospects', { ...person(), notes })));
+  const wanted = posts.map(({ json }) => json.commandId);
+  const own = ({ events }) => events.filter((e) => wanted.includes(e.causationId));
+  await eventually('the quick one has all', () => own(quick).length === wanted.length, 20000);
+  assert.ok(own(slow).length < wanted.length, `${own(slow).length} were read`);
+  slow.call.resume();
+  await eventually('the slow one has all', () => own(slow).length >= wanted.length, 20000);
+  assert.deepEqual(own(slow).map((e) => e.sequence), own(quick).map((e) => e.sequence));
+  for (const s of [slow, quick]) s.call.cancel();
+});
+
 test('Subscribe: what is refused, what has to be read anew, what ends', LIMIT, async () => {
   assert.equal((await subscribe({}, {}).ended).code, STATUS.UNAUTHENTICATED);
   const wrong = await subscribe({ subjects: ['nonsense'] }).ended;

@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { Client } from './kit/client.mjs';
 import { Collector, KINDS } from './kit/collector.mjs';
 import { BUILD, Installation } from './kit/installation.mjs';
+import { grpc, grpcClient, unary } from './kit/rpc.mjs';
 import { eventually } from './kit/wait.mjs';
 import { EventSocket } from './kit/websocket.mjs';
 
@@ -89,6 +90,28 @@ test('who is not sampled is not recorded, but his trace goes on', async () => {
   await eventually('the sampled one after them', () => it.collector.ofTrace(TRACE).filter((span) => span.name.startsWith('push')).length >= 2);
   assert.deepEqual([...new Set(it.collector.spans().map((span) => span.traceId))], [TRACE]);
   socket.close();
+});
+
+test('a call of gRPC is traced like a POST', async () => {
+  const trace = TRACE.replace(/^4/, '6');
+  const commands = grpcClient('events.v1.ProspectCommands', new URL(it.installation.plainUrl).host);
+  const { reply, error } = await unary(commands, 'createProspect', { command: { firstName: 'Ada', lastName: 'Call', email: 'call@example.org' }, wait: true },
+    { ...it.demo.authorization, traceparent: `00-${trace}-${PARENT}-01` });
+  assert.equal(error, null, error?.message);
+  const way = [['events-gateway', 'events.v1.ProspectCommands/CreateProspect', 'server'], ...WAY.slice(1, -1)]; // nobody is subscribed
+  const [server, enqueue, handled, ...rest] = await eventually('all steps', () => {
+    const found = way.map((step) => find(it.collector.ofTrace(trace), step));
+    return found.every(Boolean) && found;
+  });
+  assert.deepEqual([server.parentSpanId, enqueue.parentSpanId, handled.parentSpanId], [PARENT, server.spanId, enqueue.spanId]);
+  for (const step of rest.filter(({ name }) => name !== 'COMMIT')) assert.equal(step.parentSpanId, enqueue.spanId, step.name);
+  assert.equal(handled.attributes['messaging.message.id'], reply.commandId);
+  const { 'rpc.system': system, 'rpc.service': service, 'rpc.method': method, 'rpc.grpc.status_code': code } = server.attributes;
+  assert.deepEqual([system, service, method, Number(code)], ['grpc', 'events.v1.ProspectCommands', 'CreateProspect', 0]);
+  const refused = await unary(commands, 'createProspect', { command: {} }, { ...it.demo.authorization, traceparent: `00-${trace}-${PARENT}-01` });
+  assert.equal(refused.error.code, grpc.status.INVALID_ARGUMENT);
+  await eventually('the refused one', () => it.collector.ofTrace(trace).some((span) => Number(span.attributes['rpc.grpc.status_code']) === 3));
+  commands.close();
 });
 
 test('requests go where the settings say, and name their program', () => {
