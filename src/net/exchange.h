@@ -30,12 +30,14 @@ typedef struct Flow {
     uint64_t promised; /* still to come of the content-length that the answer's head has told; NO_PROMISE */
     Output out;        /* HTTP/2: what waits for the stream's window */
     int64_t stall_us;  /* HTTP/2: deadline of `out`, or 0 */
-    Deferred late;     /* opened when the peer had gone: closed() is called by this */
-    bool headed;       /* http_stream_head() */
-    bool bodiless;     /* the answer has no body, whatever is written */
-    bool ended;        /* http_stream_end() */
-    bool refused;      /* a write went above the limit: writable() is owed */
-    bool asleep;       /* HTTP/2: nghttp2 has been told that nothing is ready */
+    int64_t patience_us,
+        clock_us;  /* see flow_patience_ms(): what was left when the clock was read; 0: stands */
+    Deferred late; /* opened when the peer had gone: closed() is called by this */
+    bool headed;   /* http_stream_head() */
+    bool bodiless; /* the answer has no body, whatever is written */
+    bool ended;    /* http_stream_end() */
+    bool refused;  /* a write went above the limit: writable() is owed */
+    bool asleep;   /* HTTP/2: nghttp2 has been told that nothing is ready */
     bool told_drain;
 } Flow;
 #define NO_PROMISE UINT64_MAX
@@ -109,7 +111,9 @@ void flow_writable(HttpExchange *x,
                    size_t waiting); /* calls writable() if that is owed and so few bytes wait */
 void flow_closed(HttpExchange *x, HttpStreamEnd how); /* the protocol has still to let go */
 void flow_drain(HttpExchange *x);
-int64_t flow_silence_ms(const HttpExchange *x); /* 0: none */
+/* For how long the peer may now send too little of its body, `arrived` bytes of which have just come; 0: no
+ * limit. Called whenever that changes, or whether it may send. */
+int64_t flow_patience_ms(HttpExchange *x, size_t arrived, bool may_send);
 
 /* What the two protocols do differently. The connection is alive. */
 typedef struct ExchangeWays {

@@ -46,13 +46,13 @@ static bool body_is_held_back(const H1 *h) {
 }
 
 /* A peer that may not send, because the handler does not keep up, is not late. */
-void h1_body_deadline(H1 *h) {
+static void body_deadline(H1 *h, size_t arrived) {
     if (h->part == PART_BODY && streams(h))
-        connection_deadline(h->c, body_is_held_back(h) ? 0 : flow_silence_ms(h->x));
+        connection_deadline(h->c, flow_patience_ms(h->x, arrived, !body_is_held_back(h)));
 }
 
 void h1_body_resumed(H1 *h) {
-    h1_body_deadline(h);
+    body_deadline(h, 0);
     connection_wake(h->c);
 }
 
@@ -72,7 +72,7 @@ static void body_done(H1 *h) {
 /* The handler has seen the head and not answered: it wants the body, whole or in pieces. */
 static void body_begin(H1 *h, const H1Head *head) {
     if (streams(h)) {
-        h1_body_deadline(h);
+        body_deadline(h, 0);
     } else {
         size_t limit = exchange_body_limit(h->x);
         if (head->has_length && head->length > limit) {
@@ -179,7 +179,7 @@ static int take_body(H1 *h, Span bytes, const char **why) {
     if (!bytes.len) return 0;
     if (h->part == PART_BODY && flow_wants_data(h->x)) {
         flow_data(h->x, bytes, false);
-        h1_body_deadline(h);
+        body_deadline(h, bytes.len);
         return 0;
     }
     h->read_away += bytes.len;

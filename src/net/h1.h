@@ -37,7 +37,6 @@ void h1_stream_turn(
     H1 *h); /* once a turn, of an answer that streams: tells its handler what there is to tell */
 
 /* h1.c */
-void h1_body_deadline(H1 *h);
 void h1_body_resumed(H1 *h); /* the handler has room again */
 
 /* An upgrade takes the connection over from here: the exchange is released, and what the peer has sent behind

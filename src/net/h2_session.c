@@ -127,7 +127,7 @@ static void head_is_fine(H2 *h, HttpExchange *x, uint64_t length, bool end) {
     else if (!streams && length > exchange_body_limit(x))
         h2_refuse(h, x, 413, "The body is larger than allowed.");
     else {
-        h2_stream_deadline(h, x, streams ? flow_silence_ms(x) : h->c->server->options.body_ms);
+        h2_stream_deadline(h, x, streams ? flow_patience_ms(x, 0, true) : h->c->server->options.body_ms);
         if (http_header(x, "expect").at && !x->flow.headed) expect_continue(h, x);
     }
 }

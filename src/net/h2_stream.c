@@ -3,7 +3,7 @@
  * In: a byte given to the handler is taken off the stream's window until the handler has consumed it. The
  * connection's window is opened again at once, so that one stream whose handler waits does not stop the
  * others; only when all of a connection's streams together hold more than their bound (h2_body_released()) is
- * it kept shut. The clock of silence runs while at least half of the stream's window is free, for only then
+ * it kept shut. The clock of patience runs while at least half of the stream's window is free, for only then
  * has the peer certainly been told that it may send (nghttp2 sends a window update per half a window).
  *
  * Out: what is written waits in the exchange's own queue for the stream's window, and goes from there into
@@ -21,9 +21,9 @@ int64_t h2_stream_due(const HttpExchange *x) {
 
 /* --- in --- */
 
-static void silence_clock(H2 *h, HttpExchange *x) {
+static void patience(H2 *h, HttpExchange *x, size_t arrived) {
     bool peer_may_send = x->flow.held < H2_STREAM_WINDOW / 2 && !h->withheld && !x->stream.remote_done;
-    h2_stream_deadline(h, x, peer_may_send ? flow_silence_ms(x) : 0);
+    h2_stream_deadline(h, x, flow_patience_ms(x, arrived, peer_may_send));
 }
 
 void h2_stream_data(H2 *h, HttpExchange *x, Span bytes) {
@@ -31,7 +31,7 @@ void h2_stream_data(H2 *h, HttpExchange *x, Span bytes) {
     h->withheld += bytes.len;
     h2_body_released(h, NULL);
     flow_data(x, bytes, false);
-    silence_clock(h, x);
+    patience(h, x, bytes.len);
 }
 
 static void consumed(HttpExchange *x, size_t len) {
@@ -39,7 +39,7 @@ static void consumed(HttpExchange *x, size_t len) {
     h->buffered -= len;
     nghttp2_session_consume_stream(h->session, x->stream.id, len);
     h2_body_released(h, NULL);
-    silence_clock(h, x);
+    patience(h, x, 0);
     connection_wake(h->c);
 }
 

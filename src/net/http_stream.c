@@ -146,7 +146,16 @@ void flow_drain(HttpExchange *x) {
     if (f->events.draining) f->events.draining(f->events.user, x);
 }
 
-int64_t flow_silence_ms(const HttpExchange *x) {
-    int64_t ms = x->flow.events.silence_ms;
-    return ms < 0 ? 0 : ms ? ms : x->server->options.body_ms;
+/* Time runs out while the peer may send, and what it sends gives it back, at the least rate that is allowed,
+ * up to what there was at first: neither silence nor crumbs last for ever. Who could not send begins anew. */
+int64_t flow_patience_ms(HttpExchange *x, size_t arrived, bool may_send) {
+    Flow *f = &x->flow;
+    int64_t silence_ms = f->events.silence_ms ? f->events.silence_ms : x->server->options.body_ms;
+    int64_t most = silence_ms * 1000, now = connection_now(x->connection), since = f->clock_us;
+    f->clock_us = 0;
+    if (silence_ms < 0 || !may_send) return 0;
+    f->patience_us = since ? f->patience_us + server_time_for(x->server, arrived) - (now - since) : most;
+    if (f->patience_us > most) f->patience_us = most;
+    f->clock_us = now;
+    return f->patience_us > 1000 ? f->patience_us / 1000 : 1;
 }

@@ -29,9 +29,9 @@ typedef struct HttpStreamEvents {
      * for streams open at that moment; those opened later ask http_draining(). May be NULL. */
     void (*draining)(void *user, HttpExchange *x);
     void *user;
-    /* The peer owes more of its body and sends none of it, although it may: the stream is cut. 0: the
-     * server's body_ms; negative: never. An answer that nobody takes is cut after the server's stall_ms; one
-     * that has nothing to send just now is not cut. */
+    /* The peer owes more of its body and sends none of it, or less than the server's rate_min, although it
+     * may: the stream is cut. 0: the server's body_ms; negative: never. An answer that nobody takes is cut
+     * after the server's stall_ms; one that has nothing to send just now is not cut. */
     int64_t silence_ms;
 } HttpStreamEvents;
 
