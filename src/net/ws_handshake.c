@@ -23,8 +23,15 @@ static bool header_has(const HttpExchange *x, const char *name, Span token) {
     return false;
 }
 
+/* The value of a field that may stand there once (sections 11.3.1, 11.3.5). */
+static Span only_value(const HttpExchange *x, const char *name) {
+    unsigned count = 0;
+    for (uint32_t i = 0; i < x->header_count; i++) count += span_is(x->headers[i].name, name);
+    return count == 1 ? http_header(x, name) : SPAN_NONE;
+}
+
 static bool version_is_13(const HttpExchange *x) {
-    return span_is(http_header(x, "sec-websocket-version"), "13");
+    return span_is(only_value(x, "sec-websocket-version"), "13");
 }
 
 /* Base64 of 16 bytes: 22 characters and "==". */
@@ -43,7 +50,7 @@ bool websocket_wanted(const HttpExchange *x, Err *err) {
     if (!header_has(x, "upgrade", SPAN("websocket")) || !header_has(x, "connection", SPAN("upgrade")))
         return err_set(err, &ERR_INVALID, "not an upgrade to websocket");
     if (!version_is_13(x)) return err_set(err, &ERR_INVALID, "Sec-WebSocket-Version has to be 13");
-    if (!key_is_valid(http_header(x, "sec-websocket-key")))
+    if (!key_is_valid(only_value(x, "sec-websocket-key")))
         return err_set(err, &ERR_INVALID, "Sec-WebSocket-Key is no base64 of 16 bytes");
     return x->body.len ? err_set(err, &ERR_INVALID, "an upgrade has no body") : true;
 }

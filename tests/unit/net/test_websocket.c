@@ -35,6 +35,8 @@ static const struct {
      "8\r\n"
      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
      "HTTP/1.1 426 Upgrade Required", "sec-websocket-version: 13\r\n"},
+    {"two keys", UPGRADE("/ws") "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", "HTTP/1.1 400", "Key"},
+    {"two versions", UPGRADE("/ws") "Sec-WebSocket-Version: 13\r\n\r\n", "HTTP/1.1 426", "13"},
     {"post",
      "POST /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: "
      "13\r\n"
