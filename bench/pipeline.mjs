@@ -2,7 +2,7 @@
 // with syncs, beside what the engine takes when the service's rows are only inserted; and through the real programs, from
 // the POST over HTTP to the event on a WebSocket.
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs, promisify } from 'node:util';
@@ -36,6 +36,28 @@ const program = async (name, args, env) => {
   return JSON.parse(stdout.trimEnd().split('\n').at(-1));
 };
 
+/** Seconds of processor time of a process with all its threads and the children that it has outlived. */
+function processorSeconds(pid) {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+    return { parent: Number(fields[1]), seconds: fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100 };
+  } catch {
+    return { parent: 0, seconds: 0 }; // it has just ended
+  }
+}
+
+function processorOf(installation, server) {
+  const out = {};
+  for (const [name, child] of installation.children) out[name] = processorSeconds(child.pid).seconds;
+  if (!server) return out;
+  out.postgres = processorSeconds(server.server.pid).seconds;
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    const { parent, seconds } = processorSeconds(pid);
+    if (parent === server.server.pid) out.postgres += seconds;
+  }
+  return out;
+}
+
 const durable = () => Postgres.startWith(['shared_buffers=256MB', 'max_wal_size=4GB'], 'events', 'events_read');
 
 async function stages(engine) {
@@ -56,9 +78,12 @@ async function programs(engine) {
   try {
     const env = server ? { EVENTS_WRITE_DB: server.url('events'), EVENTS_READ_DB: server.url('events_read') } : {};
     installation = await Installation.start({ env: { ...env, EVENTS_WORKERS: options.workers } });
-    const { burst } = await program('bench-path', ['--rate', '20', '--seconds', '1', '--burst', options.http], installation.env);
+    const before = processorOf(installation, server);
+    const { burst, steady } = await program('bench-path', ['--rate', '20', '--seconds', '1', '--burst', options.http], installation.env);
     if (burst.lost || burst.refused) throw new Error(`${burst.lost} commands lost, ${burst.refused} refused`);
-    return burst.commands / burst.seconds;
+    const after = processorOf(installation, server), commands = burst.commands + steady.commands;
+    const cost = Object.fromEntries(Object.keys(after).map((name) => [name, Math.round(((after[name] - before[name]) * 1e6) / commands)]));
+    return { http: burst.commands / burst.seconds, cost };
   } finally {
     await installation?.stop();
     await server?.stop();
@@ -71,8 +96,7 @@ for (const engine of options.engines.split(',')) {
   const runs = [];
   for (let i = 0; i < Number(options.rounds); i++) {
     const figures = await stages(engine);
-    figures.http = Number(options.http) ? await programs(engine) : 0;
-    runs.push(figures);
+    runs.push({ ...figures, ...(Number(options.http) ? await programs(engine) : { http: 0, cost: {} }) });
   }
   const got = (out[engine] = { commit_to_publish_ms: {} });
   console.log(`\n${engine.padEnd(48)} commands/s    spread`);
@@ -81,6 +105,8 @@ for (const engine of options.engines.split(',')) {
     got[key] = Math.round(median(all));
     console.log(`  ${title.padEnd(46)} ${String(got[key]).padStart(10)}    ${Math.round(Math.min(...all))} - ${Math.round(Math.max(...all))}`);
   }
+  got.processor_us = Object.fromEntries(Object.keys(runs[0].cost).map((name) => [name, median(runs.map(({ cost }) => cost[name]))]));
+  console.log(`  us of processor for each command of these: ${Object.entries(got.processor_us).map((each) => each.join(' ')).join(', ')}`);
   for (const [kind, least] of Object.entries(BARS[engine])) console.log(`    ${kind.padEnd(5)} ${got.together >= least ? 'reached' : 'MISSED '} (${least})`);
   for (const [rank, most] of Object.entries(LATE)) {
     const late = (got.commit_to_publish_ms[rank] = median(runs.map((figures) => figures.commit_to_publish_ms[rank])));
