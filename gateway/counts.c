@@ -11,7 +11,7 @@
 enum { BUCKETS = 120, WINDOWS = 2, WINDOW_US = 60000000 };
 
 struct LoopCounts {
-    _Atomic int64_t tls, plain, streams, answers[STATUS_CLASSES];
+    _Atomic int64_t tls, plain, streams, lagging, answers[STATUS_CLASSES];
     _Atomic int64_t window; /* number of the minute that the younger window is of */
     _Atomic int64_t took[WINDOWS][BUCKETS];
 };
@@ -40,6 +40,9 @@ LoopCounts *loop_counts(size_t loop) {
     show(loop, "connections", ",port=\"tls\"", HELP, &c->tls);
     show(loop, "connections", ",port=\"plain\"", HELP, &c->plain);
     show(loop, "streams", "", "clients of the stream of events", &c->streams);
+    char lagging[96];
+    snprintf(lagging, sizeof lagging, "events_gateway_streams_lagging_total{loop=\"%zu\"}", loop);
+    metric_counter_at(lagging, "times that what waited for a slow reader was dropped", &c->lagging);
     for (size_t i = 0; i < STATUS_CLASSES; i++) {
         char full[96];
         snprintf(full, sizeof full, "events_gateway_answers_total{loop=\"%zu\",class=\"%zuxx\"}", loop,
@@ -55,6 +58,10 @@ _Atomic int64_t *counts_connections(LoopCounts *c, int tls) {
 
 void counts_streams(LoopCounts *c, int more) {
     put(&c->streams, get(&c->streams) + more);
+}
+
+void counts_lagging(LoopCounts *c) {
+    put(&c->lagging, get(&c->lagging) + 1);
 }
 
 /* --- times --- */

@@ -12,6 +12,7 @@ typedef struct LoopCounts LoopCounts;
 LoopCounts *loop_counts(size_t loop);
 _Atomic int64_t *counts_connections(LoopCounts *counts, int tls); /* for HttpServerOptions.connections */
 void counts_streams(LoopCounts *counts, int more);                /* 1 or -1 */
+void counts_lagging(LoopCounts *counts); /* what waited for a slow reader was dropped */
 /* A call was answered; both times are the loop's own. */
 void counts_answered(LoopCounts *counts, int status, int64_t began_us, int64_t now_us);
 

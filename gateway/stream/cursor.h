@@ -42,6 +42,17 @@ static inline void cursor_fall_back(Cursor *c, int64_t behind) {
     c->live = false;
 }
 
+/* What was offered above `left` has been dropped: it is offered again. */
+static inline void cursor_rewind(Cursor *c, int64_t left) {
+    c->at = left;
+    c->live = false;
+}
+
+/* Up to where everything has been offered to it, where the live ones have it up to `live_position`. */
+static inline int64_t cursor_offered(const Cursor *c, int64_t live_position) {
+    return c->live && c->at < live_position ? live_position : c->at;
+}
+
 /* Of the position that a client may store: what this subscription allows of `position`. */
 static inline int64_t cursor_allows(const Cursor *c, int64_t position) {
     return !c->live && c->at < position ? c->at : position;

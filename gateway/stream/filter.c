@@ -78,6 +78,15 @@ Filter *filter_new(const Events__V1__Subscribe *s, const Claims *claims, const c
     return f;
 }
 
+const Span *filter_types(const Filter *f, size_t *count) {
+    *count = f->type_count;
+    return f->types;
+}
+const Span *filter_subjects(const Filter *f, size_t *count) {
+    *count = f->subject_count;
+    return f->subjects;
+}
+
 bool event_permitted(const Event *event, const Claims *claims) {
     if (!span_is(event_tenant(event), claims->tenant_id)) return false;
     switch (event_kind(event)) {

@@ -23,6 +23,10 @@ bool event_permitted(const Event *event, const Claims *claims);
 /* Does a subscription with this filter, of a connection with these claims, get the event? */
 bool filter_matches(const Filter *filter, const Event *event, const Claims *claims);
 
+/* What it names, in its memory; none: all. A subject that ends in "/" stands for all below it. */
+const Span *filter_types(const Filter *filter, size_t *count);
+const Span *filter_subjects(const Filter *filter, size_t *count);
+
 /* "prospect/12345" or "prospect/STAR" with STAR an asterisk: an entity type, one slash, an id or the
  * asterisk. */
 bool subject_is_valid(Span subject, bool pattern);

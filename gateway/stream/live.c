@@ -1,5 +1,6 @@
 /* live.c - the hub wakes the loop, the loop takes the next run of events and gives each session what it wants
- * of it.
+ * of it. Only sessions that may want something are asked (interest.h); who caused an event is the first to
+ * get it.
  *
  * Most sessions of a tenant want the same events of a run. So the frame is made once for each distinct answer
  * (which events, with or without personal fields, which position, for which kind of wire) and the same bytes
@@ -12,13 +13,18 @@
 #include "gateway/rpc/rpc.h"
 #include "gateway/stream/resume.h"
 #include "gateway/tracing.h"
+#include <stdlib.h>
 
 enum { FRAMES = 16, TIDY_MS = 60000, RUNS_PER_TURN = 8, WORDS = RUN_EVENTS / 64 };
 
 typedef struct Wanted {
     uint64_t bits[WORDS]; /* which events of the run */
-    bool any;
 } Wanted;
+
+struct Touched {
+    Session *session;
+    Wanted wanted;
+};
 
 typedef struct CachedFrame {
     Wanted wanted;
@@ -33,9 +39,12 @@ typedef struct Run {
     size_t count;
     CachedFrame frames[FRAMES];
     size_t frame_count;
+    size_t asked; /* the event that candidates are asked about */
+    size_t touched_count;
 } Run;
 
 static bool wants(const Session *s, const Event *event) {
+    if (s->closing || s->lagging) return false;
     if (event_kind(event) == EVENT_REJECTED) return event_permitted(event, &s->claims);
     for (size_t i = 0; i < s->subscription_count; i++) {
         const Subscription *sub = &s->subscriptions[i];
@@ -46,21 +55,38 @@ static bool wants(const Session *s, const Event *event) {
     return false;
 }
 
-static Wanted wanted_by(const Session *s, const Run *run) {
-    Wanted wanted = {0};
-    for (size_t i = 0; i < run->count; i++) {
-        if (!wants(s, run->events[i])) continue;
-        wanted.bits[i / 64] |= (uint64_t)1 << (i % 64);
-        wanted.any = true;
+static struct Touched *touch(Sessions *all, Run *run, Session *s) {
+    if (s->touched) return &all->touched[s->touched - 1];
+    if (run->touched_count == all->touched_size) {
+        all->touched_size = all->touched_size ? all->touched_size * 2 : 64;
+        all->touched = must(realloc(all->touched, all->touched_size * sizeof *all->touched));
     }
-    return wanted;
+    struct Touched *touched = &all->touched[run->touched_count++];
+    *touched = (struct Touched){.session = s};
+    s->touched = (uint32_t)run->touched_count;
+    return touched;
+}
+
+static bool is_wanted(const Wanted *wanted, size_t i) {
+    return wanted->bits[i / 64] >> (i % 64) & 1;
+}
+
+/* A candidate that stands under several keys comes more than once. */
+static void ask(void *user, void *who) {
+    Run *run = user;
+    Session *s = who;
+    size_t i = run->asked;
+    Sessions *all = s->worker->sessions;
+    if ((s->touched && is_wanted(&all->touched[s->touched - 1].wanted, i)) || !wants(s, run->events[i]))
+        return;
+    touch(all, run, s)->wanted.bits[i / 64] |= (uint64_t)1 << (i % 64);
 }
 
 static Blob *make_frame(const Run *run, const CachedFrame *key) {
     Event *chosen[RUN_EVENTS];
     size_t count = 0;
     for (size_t i = 0; i < run->count; i++)
-        if (key->wanted.bits[i / 64] >> (i % 64) & 1) chosen[count++] = run->events[i];
+        if (is_wanted(&key->wanted, i)) chosen[count++] = run->events[i];
     return frame_batch(key->form, &(BatchParts){chosen, count, key->personal, key->position, NULL});
 }
 
@@ -80,8 +106,8 @@ static Blob *frame_for(Run *run, const CachedFrame *key) {
     return frame;
 }
 
-/* Its live subscriptions become ones that catch up from there, each at its own pace. Where there can be several
- * they are told so: what the first one to be live again is given is not for the others yet. */
+/* Its live subscriptions become ones that catch up from there, each at its own pace. Where there can be
+ * several they are told so: what the first one to be live again is given is not for the others yet. */
 static void fall_back(Session *s, int64_t behind) {
     for (size_t i = 0; i < s->subscription_count && !s->closing; i++) {
         Subscription *sub = &s->subscriptions[i];
@@ -93,13 +119,13 @@ static void fall_back(Session *s, int64_t behind) {
     resume_kick(s);
 }
 
-static void give(Session *s, Run *run) {
+static void give(Session *s, const Wanted *wanted, Run *run) {
     if (s->wire->high && s->wire->queued(s->to) > s->wire->high) {
         fall_back(s, event_sequence(run->events[0]) - 1);
         return;
     }
-    CachedFrame key = {.wanted = wanted_by(s, run), .personal = s->claims.scope_bits & SCOPE_PII};
-    if (!key.wanted.any) return;
+    CachedFrame key = {.wanted = *wanted, .personal = s->claims.scope_bits & SCOPE_PII};
+    session_note_left(s, event_sequence(run->events[0]) - 1);
     key.position = session_position(s);
     key.form = session_form(s);
     if (session_send(s, frame_for(run, &key))) s->told = key.position;
@@ -111,16 +137,18 @@ static void trace_given(const Run *run, int64_t began_us) {
     for (size_t i = 0; i < run->frame_count; i++)
         for (size_t k = 0; k < WORDS; k++) given.bits[k] |= run->frames[i].wanted.bits[k];
     for (size_t i = 0; i < run->count; i++)
-        if (given.bits[i / 64] >> (i % 64) & 1) tracing_fan_out(run->events[i], began_us);
+        if (is_wanted(&given, i)) tracing_fan_out(run->events[i], began_us);
 }
 
 static void give_all(Sessions *all, Run *run) {
     int64_t began_us = trace_on() ? clock_now_us() : 0;
     all->position = event_sequence(run->events[run->count - 1]);
     for (size_t i = 0; i < run->count; i++) rpc_event(all->worker, run->events[i]);
-    for (Session *s = all->first, *next; s; s = next) {
-        next = s->next;
-        if (!s->closing) give(s, run);
+    for (run->asked = 0; run->asked < run->count; run->asked++)
+        interests_each(all->interests, run->events[run->asked], ask, run);
+    for (size_t i = 0; i < run->touched_count; i++) {
+        all->touched[i].session->touched = 0;
+        give(all->touched[i].session, &all->touched[i].wanted, run);
     }
     if (trace_on()) trace_given(run, began_us);
     for (size_t i = 0; i < run->frame_count; i++) blob_unref(run->frames[i].frame);
@@ -147,6 +175,7 @@ static void restart(Sessions *all) {
     for (Session *s = all->first, *next; s; s = next) {
         next = s->next;
         if (s->closing || !s->subscription_count) continue;
+        s->lagging = false; /* there is nothing to go on from */
         while (s->subscription_count) session_end_subscription(s, &s->subscriptions[0]);
         session_tell_resync(s, 0, "epoch");
     }
@@ -157,7 +186,7 @@ static void wake(HubListener *listener) {
     Hub *hub = all->worker->gateway->hub;
     Run run;
     for (size_t turns = 0; turns < RUNS_PER_TURN; turns++) {
-        run.count = run.frame_count = 0;
+        run.count = run.frame_count = run.touched_count = 0;
         switch (
             hub_take(hub, all->generation, all->position, RUN_EVENTS, RUN_BYTES, run.events, &run.count)) {
         case HUB_TOO_OLD: fall_back_all(all); break;
@@ -179,7 +208,7 @@ static void tidy(Timer *timer) {
     for (Session *s = all->first, *next; s; s = next) {
         next = s->next;
         int64_t position = session_position(s);
-        if (s->closing || !s->subscription_count || position <= s->told) continue;
+        if (s->closing || s->lagging || !s->subscription_count || position <= s->told) continue;
         Blob *frame = frame_batch(session_form(s), &(BatchParts){.position = position});
         if (session_send(s, frame)) s->told = position;
     }

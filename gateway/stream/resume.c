@@ -93,6 +93,7 @@ static void give_page(Session *s, Subscription *sub, Event *const *events, size_
     for (size_t i = 0; i < count; i++)
         if (filter_matches(sub->filter, events[i], &s->claims)) chosen[wanted++] = events[i];
     uint32_t id = sub->id;
+    session_note_left(s, s->worker->sessions->position);
     bool live = cursor_page(&sub->cursor, upto, s->worker->sessions->position);
     s->tries = 0;
     post_turn(s);
@@ -198,7 +199,7 @@ static void back(Job *job) {
     s->worker->in_flight--;
     if (job->late) err_set(&j->err, &ERR_UNAVAILABLE, "the readers are busy");
     Subscription *sub = s->to && !s->closing ? by_serial(s, j->serial) : NULL;
-    bool applies = sub && !sub->cursor.live;
+    bool applies = sub && !s->lagging && !sub->cursor.live && sub->cursor.at == j->after;
     if (applies) apply(s, sub, j);
     for (size_t i = 0; i < j->count; i++) event_unref(j->events[i]);
     free(j);
@@ -245,7 +246,7 @@ static void step(Session *s, Subscription *sub) {
 }
 
 void resume_kick(Session *s) {
-    if (!s->to || s->closing || s->resume || s->turn_posted) return;
+    if (!s->to || s->closing || s->lagging || s->resume || s->turn_posted) return;
     Subscription *sub = furthest_behind(s);
     if (!sub) return;
     if (s->wire->queued(s->to) > LOW_WATER)

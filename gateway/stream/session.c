@@ -20,10 +20,9 @@ void session_discard(Session *s) {
 }
 
 static void free_subscriptions(Session *s) {
-    for (size_t i = 0; i < s->subscription_count; i++) filter_free(s->subscriptions[i].filter);
+    while (s->subscription_count) session_end_subscription(s, &s->subscriptions[0]);
     free(s->subscriptions);
     s->subscriptions = NULL;
-    s->subscription_count = 0;
 }
 
 void session_release(Session *s) {
@@ -38,6 +37,7 @@ void session_gone(Session *s) {
     s->worker->sessions->count--;
     counts_streams(s->worker->counts, -1);
     free_subscriptions(s);
+    s->rejections = interest_end(s->worker->sessions->interests, s->rejections);
     s->closing = true;
     s->to = NULL;
     session_release(s);
@@ -100,6 +100,8 @@ void session_open(Session *s, const SessionWire *wire, void *to) {
     all->count++;
     counts_streams(s->worker->counts, 1);
     s->told = all->position;
+    s->rejections =
+        interest_of_user(all->interests, span_of(s->claims.tenant_id), span_of(s->claims.user_id), s);
     set_roll_over(s);
     session_watch_expiry(s);
     session_send(s, frame_welcome(session_form(s), id, all->position, all->epoch, SESSION_HEARTBEAT_S));
@@ -111,9 +113,44 @@ void session_close(Session *s, int code, const char *reason) {
     s->wire->close(s->to, code, reason);
 }
 
-/* A client that does not read loses what waits for it, keeps its position and comes back with it. */
-static void close_slow(Session *s) {
-    session_close(s, SESSION_SLOW, "too much is waiting; come back with your position");
+/* --- slow readers --- */
+
+void session_note_left(Session *s, int64_t position) {
+    if (s->lagging || s->wire->queued(s->to)) return;
+    for (size_t i = 0; i < s->subscription_count; i++) {
+        Subscription *sub = &s->subscriptions[i];
+        sub->left = cursor_offered(&sub->cursor, position);
+    }
+}
+
+/* What waits for it is dropped, and what that was is offered again when it reads. Until then it may ask, and
+ * is answered, as long as there is room for that. */
+static void fall_behind(Session *s) {
+    s->lagging = true;
+    for (size_t i = 0; i < s->subscription_count; i++)
+        cursor_rewind(&s->subscriptions[i].cursor, s->subscriptions[i].left);
+    s->wire->drop(s->to);
+    counts_lagging(s->worker->counts);
+}
+
+static void too_much_waits(Session *s) {
+    if (s->wire->drop && !s->lagging)
+        fall_behind(s);
+    else
+        session_close(s, SESSION_SLOW, "too much is waiting; come back with your position");
+}
+
+void session_drained(Session *s) {
+    if (s->lagging && !s->closing) {
+        s->lagging = false;
+        s->told = session_position(s);
+        session_send(s, frame_resync(session_form(s), 0, s->told, "lagging"));
+        for (size_t i = 0; i < s->subscription_count && !s->closing; i++) {
+            const Subscription *sub = &s->subscriptions[i];
+            session_send(s, frame_subscribed(session_form(s), sub->id, sub->cursor.at, false));
+        }
+    }
+    resume_kick(s);
 }
 
 bool session_send(Session *s, Blob *frame) {
@@ -121,7 +158,7 @@ bool session_send(Session *s, Blob *frame) {
     if (!frame)
         session_close(s, SESSION_BROKEN, "out of memory");
     else if (!sent && !s->closing)
-        close_slow(s);
+        too_much_waits(s);
     blob_unref(frame);
     return sent;
 }
@@ -141,6 +178,7 @@ Subscription *session_subscription(Session *s, uint32_t id) {
 
 void session_end_subscription(Session *s, Subscription *sub) {
     filter_free(sub->filter);
+    interest_end(s->worker->sessions->interests, sub->interest);
     *sub = s->subscriptions[--s->subscription_count];
 }
 
@@ -158,11 +196,15 @@ void session_resync(Session *s, Subscription *sub, const char *reason) {
 Sessions *sessions_new(Worker *worker) {
     Sessions *all = must(calloc(1, sizeof *all));
     all->worker = worker;
+    all->interests = interests_new();
     live_start(all);
     return all;
 }
 
 Sessions *sessions_free(Sessions *all) {
+    if (!all) return NULL;
+    interests_free(all->interests);
+    free(all->touched);
     free(all);
     return NULL;
 }

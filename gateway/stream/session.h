@@ -4,6 +4,7 @@
 #include "gateway/gateway.h"
 #include "gateway/stream/cursor.h"
 #include "gateway/stream/filter.h"
+#include "gateway/stream/interest.h"
 #include "gateway/stream/session_frames.h"
 
 enum {
@@ -23,6 +24,9 @@ typedef struct SessionWire {
     bool (*send)(void *to,
                  Blob *frame);  /* takes a reference of its own; false: too much waits, nothing was queued */
     size_t (*queued)(void *to); /* bytes that wait */
+    /* Forgets what has not begun to leave, for a client that reads too slowly; session_drained() follows once
+     * the rest has gone. NULL: there is no such way, who reads too slowly is closed. */
+    void (*drop)(void *to);
     /* What is queued goes out first, unless it is SESSION_SLOW. session_gone() follows, but not from within.
      */
     void (*close)(void *to, int code, const char *reason);
@@ -40,7 +44,7 @@ enum {
     SESSION_UNDECODABLE = 1007,
     SESSION_FLOOD = 1008,
     SESSION_BROKEN = 1011,
-    SESSION_SLOW = 1013, /* does not read: what waits for it is dropped */
+    SESSION_SLOW = 1013, /* does not read, and asks for more: what waits for it is dropped */
     SESSION_EXPIRED = 4401,
     SESSION_FORBIDDEN = 4403,
 };
@@ -48,7 +52,9 @@ enum {
 typedef struct Subscription {
     uint32_t id, serial; /* serial: never used again on this connection, unlike id */
     Cursor cursor;
+    int64_t left; /* all that is owed up to it has left our queue */
     Filter *filter;
+    Interest *interest;
 } Subscription;
 
 struct Session {
@@ -61,6 +67,9 @@ struct Session {
     size_t subscription_count;
     uint32_t last_serial;
     bool closing;
+    bool lagging;          /* what waited was dropped: nothing live is sent until the rest has left */
+    uint32_t touched;      /* live.c: its place among those that want something of a run, from 1 */
+    Interest *rejections;  /* of its user */
     int64_t told;          /* the position that the client was told last */
     int64_t quiet_at_us;   /* the client's messages move it into the future; see session_input.c */
     Timer expiry;          /* of the token, or of the stream */
@@ -81,6 +90,9 @@ struct Sessions {
     int64_t position; /* all events up to it were given to the live subscriptions of this loop */
     Session *first;
     size_t count;
+    Interests *interests;
+    struct Touched *touched; /* live.c's */
+    size_t touched_size;
     Timer tidy; /* tells quiet sessions their position */
 };
 
@@ -90,11 +102,16 @@ void session_discard(Session *session);                                 /* where
 void session_gone(Session *session); /* the wire is: session is freed, now or later */
 FrameForm session_form(const Session *session);
 
-/* Sends, or closes (SESSION_SLOW) a client that does not read. Takes the frame's reference; NULL closes
- * (SESSION_BROKEN). */
+/* Sends. Where too much waits, the client's queue is dropped and it is behind from then on (`lagging`), or
+ * closed (SESSION_SLOW). Takes the frame's reference; NULL closes (SESSION_BROKEN). */
 bool session_send(Session *session, Blob *frame);
 /* Sets the timer anew: the claims' end has moved. */
 void session_watch_expiry(Session *session);
+/* Before events are queued for it, and before a cursor moves: if nothing waits, notes that what was given has
+ * left. position: up to which the live subscriptions were given everything. */
+void session_note_left(Session *session, int64_t position);
+/* The wire: nothing waits any more. Who was lagging is told so, and goes on from ring and log. */
+void session_drained(Session *session);
 void session_close(Session *session, int code, const char *reason);
 /* The position that may be told now: no subscription that still catches up is passed. */
 int64_t session_position(const Session *session);

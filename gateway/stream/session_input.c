@@ -37,7 +37,9 @@ static Subscription *add_subscription(Session *s, const Events__V1__Subscribe *i
     s->subscriptions =
         must(realloc(s->subscriptions, (s->subscription_count + 1) * sizeof *s->subscriptions));
     Subscription *sub = &s->subscriptions[s->subscription_count++];
-    *sub = (Subscription){.id = in->id, .serial = ++s->last_serial, .cursor = cursor, .filter = filter};
+    *sub = (Subscription){
+        .id = in->id, .serial = ++s->last_serial, .cursor = cursor, .left = cursor.at, .filter = filter};
+    sub->interest = interest_in(s->worker->sessions->interests, span_of(s->claims.tenant_id), filter, s);
     return sub;
 }
 

@@ -22,15 +22,19 @@ static size_t queued(void *to) {
     return websocket_queued(to);
 }
 
+static void drop(void *to) {
+    websocket_drop_queue(to);
+}
+
 static void close_socket(void *to, int code, const char *reason) {
     if (code == SESSION_SLOW) websocket_drop_queue(to);
     websocket_close(to, code, reason);
 }
 
 static const SessionWire PLAIN = {
-    .form = socket_frame, .send = send_frame, .queued = queued, .close = close_socket};
+    .form = socket_frame, .send = send_frame, .queued = queued, .drop = drop, .close = close_socket};
 static const SessionWire DEFLATED = {
-    .form = socket_frame_deflated, .send = send_frame, .queued = queued, .close = close_socket};
+    .form = socket_frame_deflated, .send = send_frame, .queued = queued, .drop = drop, .close = close_socket};
 
 const SessionWire *socket_wire(const WebSocket *ws) {
     return websocket_deflates(ws) ? &DEFLATED : &PLAIN;
@@ -48,7 +52,7 @@ static void closed(WebSocket *ws, void *user) {
 
 static void drained(WebSocket *ws, void *user) {
     (void)ws;
-    resume_kick(user);
+    session_drained(user);
 }
 
 WebSocketEvents socket_events(Session *session) {

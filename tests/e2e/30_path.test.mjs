@@ -241,6 +241,29 @@ test('a token that ends closes its socket with 4401', { skip: 'EVENTS_LONG' in p
   }
 });
 
+test('who does not read is not thrown out: what waits is dropped, and comes again when he reads', async () => {
+  const [witness, slow] = [await EventSocket.subscribe(it.demo), await EventSocket.subscribe(it.demo, { eventTypes: ['ProspectCreated'] })];
+  slow.send({ subscribe: { id: 2, subjects: ['prospect/*'] } });
+  await slow.frame('subscribed', ({ id }) => id === 2);
+  slow.ws.socket.pause();
+  const notes = '一'.repeat(4000); // 12 kB of UTF-8; what lies in the kernels is not ours to drop
+  const posts = await Promise.all(Array.from({ length: 500 }, () => it.demo.post('/api/prospects', prospect({ notes }))));
+  const ids = new Set(posts.map(({ json }) => json.commandId));
+  const missing = (at) => ids.size - new Set(at.events.map((e) => e.causationId).filter((id) => ids.has(id))).size;
+  await eventually('all events at who reads', () => missing(witness) === 0, 30000);
+  assert.ok(missing(slow) > 0);
+  slow.ws.socket.resume();
+  const { resyncRequired } = await slow.frame('resyncRequired');
+  assert.equal(resyncRequired.reason, 'lagging');
+  await eventually('all events', () => missing(slow) === 0, 30000);
+  for (const id of [1, 2]) await eventually(`subscription ${id} is live again`, () => slow.frames.findLast((f) => f.subscribed?.id === id).subscribed.caughtUp);
+  assert.ok(resyncRequired.position < slow.position, 'it went on from there by itself');
+  const { json } = await it.demo.post('/api/prospects', prospect());
+  await slow.event((e) => e.causationId === json.commandId);
+  assert.equal(slow.ws.closed, null);
+  witness.close(), slow.close();
+});
+
 test('when the gateway stops, its sockets get Reconnect and 1001', async () => {
   const socket = await EventSocket.subscribe(it.demo);
   const gateway = it.installation.children.get('gateway');

@@ -14,15 +14,16 @@
 #include <stdlib.h>
 
 IN_PLACE_OF(session_position);
+IN_PLACE_OF(session_note_left);
 
-enum { FRAME_WEIGHT = 64 << 10, FRAMES_MAX = 16, READ_BELOW = 4 };
+enum { FRAME_WEIGHT = 64 << 10, FRAMES_LEAST = 6, FRAMES_MAX = 16, READ_BELOW = 4 };
 
 /* A frame of the server, decoded once for all who get the same bytes. */
 typedef struct Decoded {
     int kind; /* of Events__V1__ServerFrame__FrameCase */
     uint32_t id;
     int64_t position;
-    bool one, caught_up;
+    bool one, caught_up, lagging;
     unsigned count;
     unsigned char numbers[NUMBERS + 1];
 } Decoded;
@@ -75,7 +76,10 @@ static void decode_other(Span message, Decoded *d) {
         d->position = f->subscribed->position;
         d->caught_up = f->subscribed->caught_up;
         break;
-    case EVENTS__V1__SERVER_FRAME__FRAME_RESYNC_REQUIRED: d->id = f->resync_required->id; break;
+    case EVENTS__V1__SERVER_FRAME__FRAME_RESYNC_REQUIRED:
+        d->id = f->resync_required->id;
+        d->lagging = !strcmp(f->resync_required->reason, "lagging");
+        break;
     default: break;
     }
 }
@@ -104,7 +108,7 @@ static bool send_frame(void *to, Blob *frame) {
         take_frame(c, (const Decoded *)(void *)frame->bytes);
         return true;
     }
-    if (c->frame_count == FRAMES_MAX) return false;
+    if (c->frame_count == c->frames_most) return false;
     c->frames[c->frame_count++] = blob_ref(frame);
     if (!c->reads_soon) push(w->now + (1 + below(trouble(20) ? 4000 : 50)) * MS, CLIENT_READS, 0, 0, c);
     c->reads_soon = true;
@@ -129,7 +133,16 @@ static void close_wire(void *to, int code, const char *reason) {
     push(w->now, SESSION_ENDS, 0, 0, c);
 }
 
-static const SessionWire WIRE = {.form = form, .send = send_frame, .queued = queued, .close = close_wire};
+static void drop(void *to) {
+    Client *c = to;
+    drop_frames(c);
+    if (!c->reads_soon) push(w->now + below(2000) * MS, CLIENT_READS, 0, 0, c);
+    c->reads_soon = true;
+    w->lags++;
+}
+
+static const SessionWire WIRE = {
+    .form = form, .send = send_frame, .queued = queued, .drop = drop, .close = close_wire};
 static const SessionWire HIGH = {.form = form,
                                  .send = send_frame,
                                  .queued = queued,
@@ -138,6 +151,13 @@ static const SessionWire HIGH = {.form = form,
                                  .single = true};
 
 /* The planted faults. */
+void __real_session_note_left(Session *s, int64_t position);
+void __wrap_session_note_left(Session *s, int64_t position) {
+    __real_session_note_left(s, position);
+    for (size_t i = 0; w->fault == FAULT_LAG && !s->lagging && i < s->subscription_count; i++)
+        s->subscriptions[i].left = cursor_offered(&s->subscriptions[i].cursor, position);
+}
+
 int64_t __real_session_position(const Session *s);
 int64_t __wrap_session_position(const Session *s) {
     if (w->fault == FAULT_POSITION) return s->worker->sessions->position;
@@ -213,6 +233,7 @@ static void take_frame(Client *c, const Decoded *d) {
     case EVENTS__V1__SERVER_FRAME__FRAME_EVENTS: take_batch(c, d); break;
     case EVENTS__V1__SERVER_FRAME__FRAME_SUBSCRIBED: take_subscribed(c, d); break;
     case EVENTS__V1__SERVER_FRAME__FRAME_RESYNC_REQUIRED:
+        if (d->lagging) break; /* the server goes on by itself */
         w->resyncs++;
         c->reloads = true;
         act_soon(c, w->now + below(100) * MS);
@@ -231,7 +252,7 @@ void client_reads(Client *c) {
     }
     memmove(c->frames, c->frames + count, (c->frame_count - count) * sizeof *c->frames);
     c->frame_count -= count;
-    if (c->session && !c->ends_soon) resume_kick(c->session);
+    if (c->session && !c->ends_soon) session_drained(c->session);
 }
 
 /* ---- connections ---- */
@@ -337,6 +358,7 @@ void client_new(Client *c, int index) {
     *c = (Client){.index = index, .tenant = (int)below(TENANTS), .user = (int)below(USERS)};
     c->slow = chance(20);
     c->high = chance(40);
+    c->frames_most = FRAMES_LEAST + below(FRAMES_MAX - FRAMES_LEAST + 1);
     c->reloads = chance(60); /* it begins with the list */
     c->sub_count = 1;
     c->subs[0] = (ClientSub){.id = ++c->last_id, .pattern = (int)below(PATTERNS), .base = -1, .position = -1};

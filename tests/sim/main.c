@@ -38,12 +38,13 @@ static bool fault_is_found(Fault fault) {
 }
 
 typedef struct Totals {
-    uint64_t resyncs, resumes, crashes, duplicates, repairs, halted;
+    uint64_t resyncs, resumes, crashes, duplicates, repairs, halted, lags;
 } Totals;
 
 static void add(Totals *t) {
     t->resyncs += w->resyncs, t->resumes += w->resumes, t->crashes += w->crashes;
     t->duplicates += w->duplicates, t->repairs += w->repairs, t->halted += w->restored;
+    t->lags += w->lags;
 }
 
 static int run_share(uint64_t first, uint64_t count, uint64_t step) {
@@ -58,10 +59,10 @@ static int run_share(uint64_t first, uint64_t count, uint64_t step) {
         add(&t);
     }
     printf("share %llu: %llu crashes, %llu pages of the log, %llu resyncs, %llu duplicates, %llu repairs, "
-           "%llu restores\n",
+           "%llu lags, %llu restores\n",
            (unsigned long long)first, (unsigned long long)t.crashes, (unsigned long long)t.resumes,
            (unsigned long long)t.resyncs, (unsigned long long)t.duplicates, (unsigned long long)t.repairs,
-           (unsigned long long)t.halted);
+           (unsigned long long)t.lags, (unsigned long long)t.halted);
     return 0;
 }
 

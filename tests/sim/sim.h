@@ -44,6 +44,7 @@ typedef enum Fault {
     FAULT_REUSED_NUMBER, /* a restored relay does not listen to the projection, and numbers anew */
     FAULT_DOUBLE_APPLY,  /* the projection forgets an event's number when its transaction is repeated */
     FAULT_PAGE,          /* a page of the log leaves one event out */
+    FAULT_LAG,           /* what was dropped for a slow reader counts as sent */
     FAULT_SILENT_TRIM,   /* a page of the log begins above the client's position, and nobody says so */
     FAULTS,
 } Fault;
@@ -142,7 +143,7 @@ typedef struct Client {
     ClientSub subs[SUBS];
     size_t sub_count;
     Blob *frames[64];
-    size_t frame_count;
+    size_t frame_count, frames_most;
 } Client;
 
 typedef struct World {
@@ -184,7 +185,7 @@ typedef struct World {
     Client clients[CLIENTS];
     RingLimits limits;
     /* counted, for who wants to know what was exercised */
-    uint64_t resyncs, resumes, crashes, duplicates, repairs;
+    uint64_t resyncs, resumes, crashes, duplicates, repairs, lags;
 } World;
 
 extern World *w;

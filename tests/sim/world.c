@@ -15,6 +15,7 @@ const char *const FAULT_NAMES[FAULTS] = {
     [FAULT_REUSED_NUMBER] = "reused-number",
     [FAULT_DOUBLE_APPLY] = "double-apply",
     [FAULT_PAGE] = "page",
+    [FAULT_LAG] = "lag",
     [FAULT_SILENT_TRIM] = "silent-trim",
 };
 
