@@ -8,10 +8,10 @@
  *            turn.
  * Source:    two files, or tables of a server that other relays use too: relay_files.c, relay_lanes.c.
  * Failures:  a topic that is down costs one request per back-off (full jitter, 100 ms to 30 s, at least
- *            Retry-After). A refused event (400, or 413 alone) is isolated by halving and gives its number
- *            to an EventSkipped.
- * Repairs:   asked-for ranges are merged, clipped to what has been published (the rest is on its way
- *            anyway), and sent in turns with new events, so that neither starves the other. */
+ *            Retry-After), of one event when it has failed five times (grid/grid_breaker.h). A refused event
+ * (400, or 413 alone) is isolated by halving and gives its number to an EventSkipped. Repairs:   asked-for
+ * ranges are merged, clipped to what has been published (the rest is on its way anyway), and sent in turns
+ * with new events, so that neither starves the other. */
 #include "app/relay.h"
 
 #include "app/cleaner.h"
@@ -21,14 +21,12 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "domain/numbering.h"
+#include "grid/grid_breaker.h"
 #include "observe/metric.h"
 #include <stdio.h>
 
 enum {
-    BACK_OFF_US = 100000,
-    BACK_OFF_MAX_US = 30000000,
-    REFUSED_US = 60000000, /* a wrong key does not get right by hurry */
-    QUIET_US = 1000000,    /* then what has been published is stored */
+    QUIET_US = 1000000, /* then what has been published is stored */
     REPAIRS_MAX = 64,
     REPAIR_SPAN_MAX = 10000,
 };
@@ -48,13 +46,12 @@ struct Relay {
     int64_t
         unjudged; /* held by the projection, as was heard before the numbers were read again; 0: nothing */
     bool unnamed; /* it did not know the epoch */
-    int64_t quiet_us;  /* when to store what has been published; NEVER */
-    unsigned failures; /* of the topic, in a row */
-    int64_t retry_us;  /* no request before that */
-    int64_t sure_us;   /* a turn is due when the start has waited long enough; NEVER after that */
-    size_t limit;      /* events per request while an answer has to be narrowed down; 0: no limit */
+    int64_t quiet_us;    /* when to store what has been published; NEVER */
+    GridBreaker breaker; /* between us and the topic */
+    int64_t sure_us;     /* a turn is due when the start has waited long enough; NEVER after that */
+    size_t limit;        /* events per request while an answer has to be narrowed down; 0: no limit */
     Cleaner cleaner;
-    Metric *published, *skipped, *repaired, *failed, *backlog, *last;
+    Metric *published, *skipped, *repaired, *failed, *backlog, *last, *open;
 };
 
 static void make_metrics(Relay *r) {
@@ -63,6 +60,7 @@ static void make_metrics(Relay *r) {
     r->repaired = metric_counter("events_relay_repaired_total", "Events published again for the projection");
     r->failed = metric_counter("events_relay_failures_total", "Requests that the topic did not answer well");
     r->backlog = metric_gauge("events_relay_backlog", "Events numbered but not published");
+    r->open = metric_gauge("events_relay_topic_given_up", "1 while the topic fails again and again");
     r->last = metric_gauge("events_relay_last_sequence", "Highest number given");
 }
 
@@ -171,20 +169,22 @@ static void ring_last(Relay *r, int64_t now_us) {
 /* ---- publishing ---- */
 
 static void back_off(Relay *r, const GridAnswer *answer, int64_t now_us) {
-    int64_t most = BACK_OFF_US;
-    for (unsigned i = 0; i < r->failures && most < BACK_OFF_MAX_US; i++) most *= 2;
-    if (most > BACK_OFF_MAX_US) most = BACK_OFF_MAX_US;
-    if (answer->outcome == GRID_REFUSED) most = REFUSED_US;
     uint32_t random;
     random_bytes(&random, sizeof random);
-    int64_t delay = BACK_OFF_US / 10 + (int64_t)random % most;
-    if (answer->outcome == GRID_REFUSED) delay = most;
-    if (delay < answer->retry_after_ms * 1000) delay = answer->retry_after_ms * 1000;
-    r->retry_us = now_us + delay;
-    r->failures++;
+    bool opens = grid_breaker_failed(&r->breaker, answer, random, now_us);
     metric_add(r->failed, 1);
-    log_warn("publishing failed", LOG_INT("status", answer->status), LOG_INT("failures", r->failures),
-             LOG_INT("retryMs", delay / 1000), LOG_ERR(&answer->why));
+    log_warn("publishing failed", LOG_INT("status", answer->status), LOG_INT("failures", r->breaker.failures),
+             LOG_INT("retryMs", (r->breaker.retry_us - now_us) / 1000), LOG_ERR(&answer->why));
+    if (!opens) return;
+    metric_set(r->open, 1);
+    log_error("the topic is given up for now; one event at a time finds out when it is back",
+              LOG_INT("failures", r->breaker.failures));
+}
+
+static void answered_well(Relay *r) {
+    if (!grid_breaker_passed(&r->breaker)) return;
+    metric_set(r->open, 0);
+    log_info("the topic is back");
 }
 
 static bool skip_event(Relay *r, const GridAnswer *answer, Err *err) {
@@ -210,7 +210,7 @@ static bool take_answer(Relay *r, const GridAnswer *answer, bool *goes_on, Err *
     switch (answer->outcome) {
     case GRID_PUBLISHED:
         r->batch->done += answer->taken;
-        r->failures = 0;
+        answered_well(r);
         return true;
     case GRID_SPLIT:
         if (answer->taken > 1) {
@@ -255,6 +255,7 @@ static bool send_batch(Relay *r, int64_t now_us, Err *err) {
     while (batch->done < batch->count) {
         size_t count = batch->count - batch->done;
         if (r->limit && count > r->limit) count = r->limit;
+        count = grid_breaker_most(&r->breaker, count);
         GridAnswer answer = publish_traced(r, batch->packed + batch->done, count);
         bool bad = answer.outcome == GRID_BAD || (answer.outcome == GRID_SPLIT && answer.taken == 1);
         if (bad && bad_at == batch->done) answer.outcome = GRID_REFUSED;
@@ -347,7 +348,7 @@ static bool clean(Relay *r, int64_t now_us, Err *err) {
 
 static bool work(Relay *r, int64_t now_us, bool *more, Err *err) {
     if (!publish_next(r, now_us, more, err)) return false;
-    if (r->repair_count && now_us >= r->retry_us) {
+    if (r->repair_count && now_us >= r->breaker.retry_us) {
         if (!publish_repair(r, now_us, err)) return false;
         *more = *more || r->repair_count;
     }
@@ -374,12 +375,12 @@ bool relay_turn(Relay *r, int64_t now_us, bool *more, Err *err) {
     bool done = read_again(r, err);
     if (done) judge_again(r, now_us);
     ring_last(r, now_us);
-    if (done && numbering_may_publish(&r->numbering, now_us) && now_us >= r->retry_us)
+    if (done && numbering_may_publish(&r->numbering, now_us) && now_us >= r->breaker.retry_us)
         done = work(r, now_us, more, err);
     if (done && now_us >= r->quiet_us) done = store_published(r, err);
     if (done && !*more && now_us >= r->cleaner.due_us && may_clean(r)) done = clean(r, now_us, err);
     metric_set(r->backlog, r->source.state.last - r->source.state.published);
-    if (now_us < r->retry_us) *more = false;
+    if (now_us < r->breaker.retry_us) *more = false;
     if (now_us >= r->sure_us) r->sure_us = NEVER;
     r->source.reload = !done;
     return done;
@@ -398,8 +399,8 @@ int64_t relay_due_us(const Relay *r) {
     if (may_clean(r)) due = earlier(due, r->cleaner.due_us);
     bool waited = r->sure_us == NEVER && r->numbering.sure_us != NUMBERING_NEVER;
     bool may = r->numbering.state == NUMBERING_AGREED || (r->numbering.state == NUMBERING_UNSURE && waited);
-    if (may && r->repair_count) due = earlier(due, r->retry_us);
-    if (may) due = earlier(due, later(r->source.look_us, r->retry_us));
+    if (may && r->repair_count) due = earlier(due, r->breaker.retry_us);
+    if (may) due = earlier(due, later(r->source.look_us, r->breaker.retry_us));
     return due;
 }
 

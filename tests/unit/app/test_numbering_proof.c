@@ -18,7 +18,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { WRITERS = 64, RELAYS = 3, SUBJECTS = 500, EVENTS_SHORT = 2500, STALL_MS = 2000 };
+enum { WRITERS = 64, RELAYS = 3, SUBJECTS = 500, EVENTS_SHORT = 2500, STALL_MS = 2000, STALL_LEAST_MS = 700 };
 
 static const char *url;
 static size_t wanted;             /* events to commit */
@@ -69,6 +69,11 @@ static bool change(Db *db, size_t event, unsigned subject, Err *err) {
     return outbox_append(db, &e, 1, err);
 }
 
+/* In the second half; the first one is the measure for it. */
+static bool stalls_at(size_t event) {
+    return event >= wanted / 2 && event % 500 == 250;
+}
+
 static void write_one(Db *db, size_t event) {
     Err err = {0};
     bool done = false;
@@ -76,10 +81,10 @@ static void write_one(Db *db, size_t event) {
         bool undo = random_below(20) == 0;
         err_clear(&err);
         bool ok = db_begin(db, &err) && change(db, event, random_below(SUBJECTS), &err);
-        if (ok && event % 500 == 250) {
+        if (ok && stalls_at(event)) {
             struct Stall *stall = &stalled[stalls++];
             stall->from = clock_mono_us();
-            clock_sleep_ms(random_below(STALL_MS));
+            clock_sleep_ms(STALL_LEAST_MS + random_below(STALL_MS - STALL_LEAST_MS));
             stall->to = clock_mono_us();
         }
         if (ok && undo) rolled_back++;
@@ -99,7 +104,7 @@ static void *writer(void *user) {
     for (size_t event; (event = next_event++) < wanted;) {
         write_one(db, event);
         clock_sleep_ms(
-            random_below(wanted == EVENTS_SHORT ? 400 : 60)); /* else the processor is what is measured */
+            random_below(wanted == EVENTS_SHORT ? 400 : 120)); /* else the processor is what is measured */
     }
     db_free(db);
     return user;
@@ -172,12 +177,6 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static bool during_a_stall(int64_t at) {
-    for (size_t i = 0; i < stalls; i++)
-        if (at > stalled[i].from && at < stalled[i].to) return true;
-    return false;
-}
-
 typedef struct Delays {
     int64_t *at;
     size_t count;
@@ -194,22 +193,39 @@ static void print_delays(const char *when, Delays *d) {
            (double)delay_of(d, 95) / 1e3, (double)delay_of(d, 99) / 1e3);
 }
 
-/* A writer stalls for a second on average: whoever waited for him would wait half of that. What was committed
- * while nobody stalled tells what the machine's other work costs. That nobody waits for an open transaction
- * is proven without a clock in test_relay_lanes.c; times are judged in the long form alone, for a quiet
- * machine. */
+/* What was committed while a writer stalls, half a second before his end at the latest, has been published
+ * before that: nearly all where the machine is quiet, and more than half on any machine. Who waited for him
+ * would be published after it, without exception. */
+static void check_nobody_waited(void) {
+    size_t committed_then = 0, published_then = 0;
+    for (size_t i = 0; i < stalls; i++)
+        for (size_t k = 0; k < wanted; k++) {
+            if (told[k] < stalled[i].from || told[k] > stalled[i].to - 500000) continue;
+            committed_then++;
+            published_then += sent[k] <= stalled[i].to;
+        }
+    printf("\n    of %zu committed during a stall, 500 ms before its end, %zu were published before that",
+           committed_then, published_then);
+    CHECK(committed_then > 0 && published_then > committed_then / 2);
+    if (wanted > EVENTS_SHORT) CHECK(published_then > committed_then - committed_then / 100);
+}
+
+/* Half of the events are written while nobody stalls: they tell what the machine's other work costs. Stalls
+ * may add 50 ms to that, for 99 of 100 events; judged in the long form alone, for a quiet machine. That
+ * nobody waits for an open transaction is proven without a clock in test_relay_lanes.c. */
 static void check_delays(void) {
     Delays with = {.at = must(calloc(wanted, sizeof(int64_t)))},
            without = {.at = must(calloc(wanted, sizeof(int64_t)))};
     for (size_t i = 0; i < wanted; i++) {
         int64_t delay = atomic_load(&sent[i]) - atomic_load(&told[i]);
-        Delays *d = during_a_stall(atomic_load(&told[i])) ? &with : &without;
+        Delays *d = i < wanted / 2 ? &without : &with;
         d->at[d->count++] = delay > 0 ? delay : 0; /* published before the writer's thread had woken */
     }
     print_delays("while nobody stalls", &without);
     print_delays("while somebody stalls", &with);
-    CHECK(with.count > 100 && without.count > 100);
-    if (wanted > EVENTS_SHORT) CHECK(delay_of(&with, 50) - delay_of(&without, 50) <= 50000);
+    static const size_t PERCENT[] = {50, 75, 95, 99};
+    for (size_t i = 0; i < COUNT(PERCENT) && wanted > EVENTS_SHORT; i++)
+        CHECK(delay_of(&with, PERCENT[i]) - delay_of(&without, PERCENT[i]) <= 50000);
     free(with.at), free(without.at);
 }
 
@@ -243,6 +259,7 @@ static void numbers_keep_their_promise(void) {
     CHECK(stalls > 0 && rolled_back > 0);
     printf("\n    %zu events of %d writers, %zu stalled, %zu rolled back", wanted, WRITERS, stalls,
            rolled_back);
+    check_nobody_waited();
     check_delays();
     free(told), free(sent), free(numbers), free(stalled);
 }

@@ -21,6 +21,7 @@ typedef struct World {
     size_t most;   /* events that fit into a request; 0: any */
     unsigned down; /* requests that fail before the next good one */
     unsigned requests;
+    size_t asked; /* events of the last request */
     int64_t seen[SEEN_MAX];
     size_t seen_count, skipped;
     char ring[128];
@@ -55,6 +56,7 @@ static GridAnswer publish(void *user, const Span *packed, size_t count) {
     World *w = user;
     GridAnswer answer = {.outcome = GRID_PUBLISHED, .taken = count, .status = 200};
     w->requests++;
+    w->asked = count;
     bool bad = w->most && count > w->most;
     for (size_t i = 0; i < count; i++) bad = bad || is_bad(w, packed[i]);
     if (w->down) {
@@ -189,6 +191,25 @@ static void a_topic_that_is_down_loses_nothing(void) {
     CHECK(w->now - begun > 2 * S); /* it has really waited */
     turn(w);
     check_seen(w, 1, 10);
+}
+
+/* A topic that fails again and again is tried with one event, and gets all the rest when that has passed. */
+static void a_topic_that_is_given_up_is_tried_gently(void) {
+    AUTO(World) w = world_new();
+    w->down = 9;
+    commit(w, 500);
+    turn(w);
+    for (unsigned i = 1; i < 9; i++) {
+        CHECK(w->requests == i && w->asked == (i <= 5 ? 500 : 1));
+        turn(w); /* no request before its time, however often it is called */
+        CHECK(w->requests == i);
+        w->now = relay_due_us(w->relay);
+        while (w->requests == i) w->now += S, turn(w);
+    }
+    CHECK(w->seen_count == 0);
+    while (w->requests == 9) w->now += S, turn(w);
+    check_seen(w, 1, 500);
+    CHECK(w->requests == 11); /* one event, and all the others */
 }
 
 static void unpublished_events_go_out_after_a_crash(void) {
@@ -368,6 +389,7 @@ static void an_outbox_that_is_older_than_the_numbers_is_refused(void) {
 }
 
 SUITE_ON_ENGINES("relay", TEST(publishes_in_order_and_announces), TEST(a_topic_that_is_down_loses_nothing),
+                 TEST(a_topic_that_is_given_up_is_tried_gently),
                  TEST(unpublished_events_go_out_after_a_crash),
                  TEST(what_is_published_is_stored_when_it_gets_quiet),
                  TEST(a_refused_event_gives_its_number_away), TEST(big_batches_are_split),
