@@ -1,5 +1,6 @@
-/* Preloaded into a program: its wall clock goes wrong by as many seconds as the file named by CHAOS_CLOCK says (an
- * int64_t in the machine's own order), from one call to the next. Monotonic clocks stay: nobody can step those. */
+/* Preloaded into a program: its wall clock goes wrong by as many seconds as the file named by CHAOS_CLOCK
+ * says (an int64_t in the machine's own order), from one call to the next. Monotonic clocks stay: nobody can
+ * step those. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>

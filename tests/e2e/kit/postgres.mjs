@@ -1,5 +1,6 @@
 // A PostgreSQL of its own: a data folder in a temporary place, a free port of loopback. Debian's package postgresql has
-// the programs; as root it runs as the user postgres. It does not sync: no test here cuts the power; benchmarks want it to.
+// the programs; as root it runs as the user postgres. It does not sync, unless the test is about loss of power, or a
+// benchmark wants it to.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -44,10 +45,29 @@ export class Postgres {
   async up() {
     const log = openSync(path.join(this.folder, 'log'), 'a');
     const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', ...this.settings];
+    const env = this.shadow ? { LD_PRELOAD: this.library, POWER_ROOT: this.data, POWER_SHADOW: this.shadow } : {};
     this.server = spawn(path.join(BIN, 'postgres'), ['-D', this.data, '-p', this.port, ...settings.flatMap((s) => ['-c', s])],
-      { ...this.user, cwd: '/', stdio: ['ignore', log, log] });
+      { ...this.user, cwd: '/', env: { ...process.env, ...env }, stdio: ['ignore', log, log] });
     this.exited = once(this.server, 'exit');
     await eventually('PostgreSQL', () => this.sql('postgres', 'SELECT 1') === '1', 30000);
+  }
+
+  /** From now on `library` (tests/chaos/power.c) keeps what the server, which must sync, has synced. */
+  async savesBy(library) {
+    await this.down();
+    Object.assign(this, { library: path.join(this.folder, 'power.so'), shadow: path.join(this.folder, 'shadow') });
+    execFileSync('cp', ['-a', this.data, this.shadow]);
+    execFileSync('install', ['-m', '755', library, this.library]); // where the server's user can read it
+    await this.up();
+  }
+
+  /** The loss of power: all its processes are gone at once, and what had not been synced is, too. */
+  async cut() {
+    this.signal('SIGKILL');
+    await this.exited;
+    rmSync(this.data, { recursive: true });
+    execFileSync('cp', ['-a', this.shadow, this.data]);
+    await this.up();
   }
 
   /** The server and its sessions hang ('SIGSTOP'), or go on ('SIGCONT'): connections stay, nobody answers. */
@@ -60,7 +80,13 @@ export class Postgres {
       }
     };
     const sessions = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && parent(pid) === this.server.pid).map(Number);
-    for (const pid of [this.server.pid, ...sessions]) process.kill(pid, name);
+    for (const pid of [this.server.pid, ...sessions]) {
+      try {
+        process.kill(pid, name);
+      } catch (error) {
+        if (error.code !== 'ESRCH') throw error; // it has just ended
+      }
+    }
   }
 
   /** As a crash of the server: every connection breaks at once; what was committed stays. */
