@@ -73,7 +73,9 @@ static const CtlVerb VERBS[] = {
     {"dead-letters show", "ID", 1, "", "one of them, as JSON", "With its whole event: personal data, too.\n",
      ctl_letters_show},
     {"dead-letters requeue", "ID", 1, "", "try it again",
-     "An event goes out under a new number, with its old id and version; who has a newer version keeps it.\n",
+     "An event of the outbox goes out under a new number, with its old id and version; one of the projection "
+     "is\n"
+     "applied to the read model. Who has a newer version keeps it.\n",
      ctl_letters_requeue},
     {"dead-letters discard", "ID", 1, "", "forget it", "It cannot be had again.\n", ctl_letters_discard},
     {"replay", "", 0, "from= to=", "make the read model anew from the log",

@@ -1,17 +1,19 @@
 /* eventsctl_letters.c - dead letters: what could not be processed, for an operator to decide.
  *
- * Each is named KIND/NUMBER. A kind is a row of KINDS; so far there is the outbox, of which the topic has
- * refused an event for good. */
+ * Each is named KIND/NUMBER. A kind is a row of KINDS: the outbox, of which the topic has refused an event
+ * for good, and the projection, which cannot read or apply one. */
+#include "app/dead_event.h"
 #include "base/clock.h"
 #include "io/doorbell.h"
 #include "main/eventsctl_outbox.h"
+#include "store/dead_events.h"
 #include "store/outbox.h"
 #include "store/outbox_admin.h"
 #include "wire/envelope.h"
 #include "wire/json.h"
 #include <stdio.h>
 
-enum { PAGE = 200 };
+enum { PAGE = 200, LOCK_MS = 10000 };
 
 typedef struct Kind {
     const char *name;
@@ -21,7 +23,7 @@ typedef struct Kind {
     bool (*discard)(Ctl *ctl, int64_t number, Err *err);
 } Kind;
 
-/* ---- the outbox ---- */
+/* ---- printing ---- */
 
 static void write_letter(JsonWriter *w, const OutboxLetter *letter, const EnvelopePeek *p, Span id) {
     json_name(w, "id"), json_string(w, id);
@@ -33,8 +35,8 @@ static void write_letter(JsonWriter *w, const OutboxLetter *letter, const Envelo
     json_name(w, "subject"), json_string(w, p->subject);
 }
 
-static void letter_id(const OutboxLetter *letter, char id[40]) {
-    snprintf(id, 40, "outbox/%lld", (long long)letter->sequence);
+static void letter_id(const char *kind, const OutboxLetter *letter, char id[40]) {
+    snprintf(id, 40, "%s/%lld", kind, (long long)letter->sequence);
 }
 
 static void print_json_line(const OutboxLetter *letter, const EnvelopePeek *p, const char *id) {
@@ -47,6 +49,7 @@ static void print_json_line(const OutboxLetter *letter, const EnvelopePeek *p, c
 }
 
 typedef struct Listing {
+    const char *kind;
     bool json;
     int64_t last;
     size_t count;
@@ -56,7 +59,7 @@ static bool list_letter(void *user, const OutboxLetter *letter) {
     Listing *l = user;
     EnvelopePeek p = {0};
     char id[40], at[CLOCK_TEXT];
-    letter_id(letter, id);
+    letter_id(l->kind, letter, id);
     clock_format(letter->dead_at, at);
     if (!envelope_peek(letter->body, &p)) p = (EnvelopePeek){.event_type = SPAN("(unreadable)")};
     if (l->json)
@@ -69,9 +72,32 @@ static bool list_letter(void *user, const OutboxLetter *letter) {
     return true;
 }
 
+/* The whole of it: bytes as they came, and the event where they are one. */
+static void print_letter(Ctl *ctl, const char *kind, const OutboxLetter *letter) {
+    AUTO_BUF out = {0}, event = {0};
+    EnvelopePeek p = {0};
+    char id[40];
+    Events__V1__Envelope *envelope = envelope_unpack(letter->body, ctl->arena);
+    if (envelope && envelope_peek(letter->body, &p)) envelope_to_json(envelope, &event);
+    letter_id(kind, letter, id);
+    JsonWriter w = json_writer(&out);
+    json_object(&w);
+    write_letter(&w, letter, &p, span_of(id));
+    json_name(&w, "event");
+    if (event.len)
+        json_raw(&w, buf_view(&event));
+    else
+        json_null(&w);
+    json_name(&w, "bytes"), json_base64(&w, letter->body);
+    json_object_end(&w);
+    printf("%.*s\n", SPAN_ARGS(buf_view(&out)));
+}
+
+/* ---- the outbox ---- */
+
 static bool list_outbox(Ctl *ctl, Err *err) {
     AUTO_OUTBOX_PLACE place = {0};
-    Listing listing = {.json = ctl_option(ctl, "json")};
+    Listing listing = {.kind = "outbox", .json = ctl_option(ctl, "json")};
     if (!outbox_place_open(ctl, true, &place, err)) return false;
     do {
         listing.count = 0;
@@ -82,27 +108,11 @@ static bool list_outbox(Ctl *ctl, Err *err) {
 
 static bool show_outbox(Ctl *ctl, int64_t number, Err *err) {
     AUTO_OUTBOX_PLACE place = {0};
-    AUTO_BUF out = {0}, event = {0};
     OutboxLetter letter;
-    EnvelopePeek p = {0};
-    char id[40];
     if (!outbox_place_open(ctl, true, &place, err) ||
         !outbox_letter(place.numbers, number, ctl->arena, &letter, err))
         return false;
-    Events__V1__Envelope *envelope = envelope_unpack(letter.body, ctl->arena);
-    if (envelope && envelope_peek(letter.body, &p)) envelope_to_json(envelope, &event);
-    letter_id(&letter, id);
-    JsonWriter w = json_writer(&out);
-    json_object(&w);
-    write_letter(&w, &letter, &p, span_of(id));
-    json_name(&w, "event");
-    if (event.len)
-        json_raw(&w, buf_view(&event));
-    else
-        json_null(&w);
-    json_name(&w, "bytes"), json_base64(&w, letter.body);
-    json_object_end(&w);
-    printf("%.*s\n", (int)out.len, out.at);
+    print_letter(ctl, "outbox", &letter);
     return true;
 }
 
@@ -136,7 +146,58 @@ static bool discard_outbox(Ctl *ctl, int64_t number, Err *err) {
     return outbox_place_open(ctl, false, &place, err) && outbox_letter_remove(place.numbers, number, err);
 }
 
-static const Kind KINDS[] = {{"outbox", list_outbox, show_outbox, requeue_outbox, discard_outbox}};
+/* ---- the projection ---- */
+
+static bool open_read(Ctl *ctl, bool read_only, Db **ret, Err *err) {
+    const DbOptions options = {.read_only = read_only, .busy_ms = LOCK_MS};
+    return db_open(config_text(ctl->config, "EVENTS_READ_DB"), options, ret, err);
+}
+
+static OutboxLetter of_projection(const DeadLetter *letter) {
+    return (OutboxLetter){
+        .sequence = letter->id, .dead_at = letter->dead_at, .reason = letter->reason, .body = letter->body};
+}
+
+static bool list_event(void *user, const DeadLetter *letter) {
+    OutboxLetter same = of_projection(letter);
+    return list_letter(user, &same);
+}
+
+static bool list_projection(Ctl *ctl, Err *err) {
+    AUTO(Db) db = NULL;
+    Listing listing = {.kind = "projection", .json = ctl_option(ctl, "json")};
+    if (!open_read(ctl, true, &db, err)) return false;
+    do {
+        listing.count = 0;
+        if (!dead_events(db, listing.last, PAGE, list_event, &listing, err)) return false;
+    } while (listing.count == PAGE);
+    return true;
+}
+
+static bool show_projection(Ctl *ctl, int64_t number, Err *err) {
+    AUTO(Db) db = NULL;
+    DeadLetter letter;
+    if (!open_read(ctl, true, &db, err) || !dead_event_find(db, number, ctl->arena, &letter, err))
+        return false;
+    OutboxLetter same = of_projection(&letter);
+    print_letter(ctl, "projection", &same);
+    return true;
+}
+
+static bool requeue_projection(Ctl *ctl, int64_t number, Err *err) {
+    AUTO(Db) db = NULL;
+    return open_read(ctl, false, &db, err) && dead_event_requeue(db, number, err);
+}
+
+static bool discard_projection(Ctl *ctl, int64_t number, Err *err) {
+    AUTO(Db) db = NULL;
+    return open_read(ctl, false, &db, err) && dead_event_remove(db, number, err);
+}
+
+static const Kind KINDS[] = {
+    {"outbox", list_outbox, show_outbox, requeue_outbox, discard_outbox},
+    {"projection", list_projection, show_projection, requeue_projection, discard_projection},
+};
 
 /* ---- verbs ---- */
 

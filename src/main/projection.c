@@ -22,9 +22,11 @@ enum {
     WAITING_MAX = 1024,
     TRIES = 4, /* of a transaction, before the topic is told to come again (half a minute later) */
     TRY_AGAIN_MS = 50,
-    PATIENCE_MS = 15000, /* of the 30 s that the topic waits for an answer */
+    PATIENCE_MS = 15000,  /* of the 30 s that the topic waits for an answer */
     REPAIRS_PER_RUN = 16, /* a bell holds few rings; the rest is still due in the next run */
     REPAIR_PAUSE_US = 20000,
+    OWED_FIRST_US = 20000, /* until a ring that nobody heard is repeated, doubled each time */
+    OWED_MOST_US = 5000000,
     DRAIN_STEP_MS = 10,
     DRAIN_STEPS = 1000,
     DRAIN_PATIENCE = 200, /* steps after which connections without work no longer count */
@@ -49,6 +51,8 @@ typedef struct Program {
     /* the writer's */
     char told_epoch[64];
     int64_t told_held;
+    bool gateway_owed; /* what was told last was not heard by the gateway */
+    int64_t owed_due_us, owed_pause_us;
     ReadRetention retention;
     Cleaner cleaner;
     /* from the writer to the loop */
@@ -111,15 +115,26 @@ static bool take_announcements(Program *p, BatchItem **items, size_t count) {
     return heard;
 }
 
+/* The gateway has no other word of a tail that it lacks, so that a ring which its bell had no room for is
+ * repeated. (The relay asks again by itself.) */
+static void ring_gateway(Program *p, int64_t now) {
+    if (!p->gateway_owed || now < p->owed_due_us) return;
+    p->gateway_owed =
+        !doorbell_ring(p->bell, "gateway", "held %s %lld", p->told_epoch, (long long)p->told_held);
+    p->owed_due_us = now + p->owed_pause_us;
+    if (p->owed_pause_us < OWED_MOST_US) p->owed_pause_us *= 2;
+}
+
 static void ring_held(Program *p, bool asked) {
     const char *epoch = projector_epoch(p->projector);
-    int64_t held = projector_held(p->projector);
+    int64_t held = projector_held(p->projector), now = clock_mono_us();
     bool changed = held != p->told_held || strcmp(epoch, p->told_epoch) != 0;
     if (changed || asked)
         doorbell_ring(p->bell, "relay", "held %s %lld", *epoch ? epoch : "-", (long long)held);
-    if (changed && *epoch) doorbell_ring(p->bell, "gateway", "held %s %lld", epoch, (long long)held);
     snprintf(p->told_epoch, sizeof p->told_epoch, "%s", epoch);
     p->told_held = held;
+    if (changed) p->gateway_owed = *epoch, p->owed_due_us = now, p->owed_pause_us = OWED_FIRST_US;
+    ring_gateway(p, now);
 }
 
 static void ring_repairs(Program *p) {
@@ -127,7 +142,9 @@ static void ring_repairs(Program *p) {
     for (int i = 0; i < REPAIRS_PER_RUN && projector_due_repair(p->projector, now, &from, &to); i++)
         doorbell_ring(p->bell, "relay", "repair %lld %lld", (long long)from, (long long)to);
     int64_t due = projector_due_us(p->projector);
-    atomic_store(&p->due_us, due <= now ? now + REPAIR_PAUSE_US : due);
+    if (due <= now) due = now + REPAIR_PAUSE_US;
+    if (p->gateway_owed && p->owed_due_us < due) due = p->owed_due_us;
+    atomic_store(&p->due_us, due);
 }
 
 /* What is old goes in small pieces, with deliveries in between. */
@@ -306,8 +323,7 @@ static bool open_all(Program *p, Err *err) {
     p->stop.run = begin_drain;
     if (!read_retention(p, err) || !loop_open(&p->loop, err) || !open_database(p, err) ||
         !doorbell_open(service_home(p->service), "projection", &p->bell, err) ||
-        !service_bell(p->service, p->bell, err) ||
-        !batcher_open(&writer, &p->writer, err))
+        !service_bell(p->service, p->bell, err) || !batcher_open(&writer, &p->writer, err))
         return false;
     p->bell_watch.fd = doorbell_fd(p->bell);
     return loop_watch(p->loop, &p->bell_watch, EPOLLIN, err) && open_webhook(p, err);

@@ -1,10 +1,13 @@
 #include "app/projector.h"
 
+#include "app/dead_event.h"
 #include "events/v1/prospect.pb-c.h"
 #include "kit/engine.h"
 #include "observe/metric.h"
+#include "store/dead_events.h"
 #include "store/migrations_read.h"
 #include "store/replay_log.h"
+#include "wire/message.h"
 #include <stdio.h>
 
 enum { MOST = 300 };
@@ -173,6 +176,41 @@ static void bad_events_stop_nobody(void) {
     CHECK(metric_value(newer) == before + 1);
 }
 
+/* What nobody could apply is tried again by an operator, when the program knows more. */
+static void a_dead_letter_is_tried_again(void) {
+    AUTO(World) w = world_new();
+    AUTO_BUF good = {0};
+    Err err = {0}, again = {0}, none = {0};
+    add(w, event_new(w, 1, 1, 1));
+    add(w, event_new(w, 2, 2, 1));
+    message_pack(&w->events[1]->base, &good);
+    w->events[1]->data.len = 3;
+    add(w, event_new(w, 0, 9, 1)); /* no number: what it was is not known */
+    apply(w, true);
+    int64_t unnumbered = number_of(w, "SELECT dead_letter_id FROM event_dead_letter WHERE sequence = 0");
+    int64_t id = number_of(w, "SELECT dead_letter_id FROM event_dead_letter WHERE sequence = 2");
+    CHECK(!dead_event_requeue(w->db, id, &err) && err_is(&err, &ERR_INVALID));
+    CHECK(!dead_event_requeue(w->db, unnumbered, &again) && err_is(&again, &ERR_INVALID));
+    CHECK(!dead_event_requeue(w->db, id + unnumbered, &none) && err_is(&none, &ERR_NOT_FOUND));
+    CHECK(number_of(w, "SELECT count(*) FROM event_dead_letter") == 2);
+    CHECK(!db_in_transaction(w->db));
+
+    Stmt *s = db_statement(w->db, "UPDATE event_dead_letter SET body = ? WHERE dead_letter_id = ?");
+    stmt_bind_blob(s, 1, buf_view(&good));
+    stmt_bind_int(s, 2, id);
+    err_clear(&err);
+    REQUIRE(CHECK_OK(stmt_run(s, NULL, &err), &err));
+    CHECK_OK(dead_event_requeue(w->db, id, &err), &err);
+    CHECK(number_of(w, "SELECT version FROM prospect_summary WHERE prospect_id = 2") == 1);
+    CHECK(number_of(w, "SELECT status FROM command_outcome WHERE command_id = 'command-2'") == 2);
+    CHECK(number_of(w, "SELECT count(*) FROM event_dead_letter") == 1);
+    add(w, event_new(w, 3, 2, 2)); /* the projection goes on */
+    apply(w, true);
+    CHECK(number_of(w, "SELECT version FROM prospect_summary WHERE prospect_id = 2") == 2);
+    CHECK_OK(dead_event_remove(w->db, unnumbered, &err), &err);
+    CHECK(!dead_event_remove(w->db, unnumbered, &err) && err_is(&err, &ERR_NOT_FOUND));
+}
+
 static void a_requeued_event_changes_nothing_twice(void) {
     AUTO(World) w = world_new();
     add(w, event_new(w, 1, 1, 1));
@@ -286,7 +324,7 @@ static void unreadable_state_is_not_told_as_nothing(void) {
 }
 
 SUITE_ON_ENGINES("projector", TEST(any_order_of_arrival), TEST(a_failed_transaction_has_done_nothing),
-                 TEST(bad_events_stop_nobody), TEST(a_requeued_event_changes_nothing_twice),
-                 TEST(a_skipped_event_moves_the_prefix), TEST(a_merge_has_succeeded_with_its_last_event),
-                 TEST(holes_and_the_tail_are_asked_for), TEST(the_epoch_is_learnt_once),
-                 TEST(unreadable_state_is_not_told_as_nothing));
+                 TEST(bad_events_stop_nobody), TEST(a_dead_letter_is_tried_again),
+                 TEST(a_requeued_event_changes_nothing_twice), TEST(a_skipped_event_moves_the_prefix),
+                 TEST(a_merge_has_succeeded_with_its_last_event), TEST(holes_and_the_tail_are_asked_for),
+                 TEST(the_epoch_is_learnt_once), TEST(unreadable_state_is_not_told_as_nothing));
