@@ -35,16 +35,23 @@ static const char NOTE_NUMBERS[] =
     " leased_until = CASE WHEN v.take = 1 THEN {now} + ? ELSE leased_until END"
     " FROM (VALUES " EACH16(TWO) ") AS v(lane, last, take) WHERE relay_lane.lane = v.lane AND v.last > 0";
 static const char TAKE[] = "UPDATE relay_lane SET owner = ?, leased_until = {now} + ?"
-                           " WHERE last_sequence > published AND (owner = ? OR leased_until < {now})";
+                           " WHERE lane IN (SELECT lane FROM relay_lane WHERE last_sequence > published"
+                           " AND (owner = ? OR leased_until < {now}) ORDER BY published, lane {limit})";
+/* Who has had a lane a moment ago will want some again. */
+static const char OTHERS[] = "SELECT count(DISTINCT owner) FROM relay_lane WHERE owner <> ? AND owner <> ''"
+                             " AND leased_until > {now} - ?";
 /* Whoever changes lanes has locked them in their order, so that no two relays wait for each other. */
 static const char PUBLISHED[] =
     "WITH mine AS (SELECT lane FROM relay_lane WHERE owner = ? ORDER BY lane{lock})"
-    " UPDATE relay_lane SET published = greatest(published, v.upto), leased_until = 0"
+    " UPDATE relay_lane SET published = greatest(published, v.upto), leased_until = {now}"
     " FROM mine JOIN (VALUES " EACH16(ONE) ") AS v(lane, upto) ON v.lane = mine.lane"
                                            " WHERE relay_lane.lane = mine.lane";
 _Static_assert(OUTBOX_LANES == 16, "the statements above name each lane");
 
-enum { LEASE_US = 40000000 }; /* longer than a request to the topic may take */
+enum {
+    LEASE_US = 40000000, /* longer than a request to the topic may take */
+    LATELY_US = 2000000,
+};
 
 typedef struct Lane {
     int64_t published, last;
@@ -143,6 +150,18 @@ bool lanes_number(Db *db, const char *owner, NumbersState *state, LaneRows *rows
 
 /* ---- publishing ---- */
 
+/* As many lanes as there are for each of the relays at work, so that all publish at the same time. */
+static bool fair_share(Db *db, const char *owner, int64_t *ret, Err *err) {
+    Stmt *s = db_statement(db, OTHERS);
+    stmt_bind_text(s, 1, span_of(owner));
+    stmt_bind_int(s, 2, LATELY_US);
+    if (!stmt_run(s, NULL, err) || !stmt_row(s, err)) return false;
+    int64_t relays = 1 + stmt_int(s, 0);
+    stmt_done(s);
+    *ret = (OUTBOX_LANES + relays - 1) / relays;
+    return true;
+}
+
 static bool take_lanes(Db *db, const char *owner, bool *some, bool *elsewhere, Err *err) {
     Lane lanes[OUTBOX_LANES] = {0};
     NumbersState ignored;
@@ -154,10 +173,13 @@ static bool take_lanes(Db *db, const char *owner, bool *some, bool *elsewhere, E
         *elsewhere = *elsewhere || (waits && !lanes[i].free);
     }
     if (!*some) return db_commit(db, err);
+    int64_t share;
+    if (!fair_share(db, owner, &share, err)) return false;
     Stmt *s = db_statement(db, TAKE);
     stmt_bind_text(s, 1, span_of(owner));
     stmt_bind_int(s, 2, LEASE_US);
     stmt_bind_text(s, 3, span_of(owner));
+    stmt_bind_int(s, 4, share);
     return stmt_run(s, NULL, err) && db_commit(db, err);
 }
 

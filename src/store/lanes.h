@@ -30,7 +30,8 @@ typedef struct LaneRows {
  * and nothing older waits in them: these events are in *rows, ascending, to be published. *given: how many
  * got a number; the others stand in lanes of other relays. */
 bool lanes_number(Db *db, const char *owner, NumbersState *state, LaneRows *rows, size_t *given, Err *err);
-/* Takes free lanes (and those that this owner had) in which something waits, and gives the oldest of it.
+/* Takes free lanes (and those that this owner had) in which something waits, not more than its share while
+ * other relays are at work, and gives the oldest of it.
  * *elsewhere: something waits in lanes of other relays. */
 bool lanes_claim(Db *db, const char *owner, LaneRows *rows, bool *elsewhere, Err *err);
 /* Rows with the numbers from..to, ascending, whoever has their lanes. */

@@ -186,6 +186,46 @@ static void a_late_commit_delays_nobody(void) {
     world_close();
 }
 
+/* A backlog is published by all relays at the same time: each takes its share of the lanes. */
+static const struct {
+    int others; /* at work a moment ago */
+    size_t lanes;
+} SHARES[] = {{0, 16}, {1, 8}, {2, 6}, {3, 4}};
+
+static size_t claimed_lanes(Db *db, const char *owner, size_t *rows_count) {
+    LaneRow rows[1000];
+    AUTO(Arena) arena = arena_new(64 << 20);
+    LaneRows claim = {.at = rows, .most = 1000, .arena = arena};
+    Err err = {0};
+    bool elsewhere;
+    unsigned lanes = 0;
+    REQUIRE(CHECK_OK(lanes_claim(db, owner, &claim, &elsewhere, &err), &err));
+    for (size_t i = 0; i < claim.count; i++) lanes |= 1u << rows[i].lane;
+    *rows_count += claim.count;
+    return (size_t)__builtin_popcount(lanes);
+}
+
+static void lanes_are_shared_evenly(void) {
+    for (size_t i = 0; i < COUNT(SHARES); i++) {
+        char sql[200];
+        size_t rows = 0;
+        world_open();
+        Db *db = w->writer;
+        test_db_run(
+            db, "INSERT INTO outbox (event_id, tenant_id, subject, subject_version, body, created_at, lane)"
+                " SELECT 'e' || i, 't', 's', i, '\\x0a0165', 1, i % 16 FROM generate_series(1, 160) i");
+        test_db_run(db, "INSERT INTO numbered SELECT outbox_id, outbox_id, lane FROM outbox");
+        test_db_run(db, "UPDATE relay_lane SET last_sequence = 160");
+        snprintf(sql, sizeof sql,
+                 "UPDATE relay_lane SET owner = 'r' || lane, leased_until = {now} - 500000 WHERE lane < %d",
+                 SHARES[i].others);
+        test_db_run(db, sql);
+        CHECK(claimed_lanes(db, "a", &rows) == SHARES[i].lanes);
+        if (SHARES[i].others == 1) CHECK(claimed_lanes(db, "r0", &rows) == 8 && rows == 160);
+        world_close();
+    }
+}
+
 static int64_t tuples_read_by_scans(Db *db) {
     return test_db_number(db, "SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables"
                               " WHERE relname IN ('outbox', 'outbox_fresh', 'numbered')");
@@ -230,4 +270,5 @@ static void a_backlog_does_not_slow_the_claim(void) {
 }
 
 SUITE_ON_POSTGRESQL("relays and lanes", TEST(a_lease_keeps_others_out), TEST(a_dead_relay_is_followed),
-                    TEST(a_late_commit_delays_nobody), TEST(a_backlog_does_not_slow_the_claim));
+                    TEST(a_late_commit_delays_nobody), TEST(lanes_are_shared_evenly),
+                    TEST(a_backlog_does_not_slow_the_claim));
