@@ -55,6 +55,7 @@ const char *session_subscribe(Session *s, const Events__V1__Subscribe *in) {
         return NULL;
     }
     Cursor begin = cursor_begin(resumes, in->after, all->position);
+    if (s->lagging) begin.live = false; /* it is given nothing live until the rest has left */
     add_subscription(s, in, filter, begin);
     if (session_send(s, frame_subscribed(session_form(s), in->id, begin.at, begin.live)) && !begin.live)
         resume_kick(s);

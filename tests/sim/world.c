@@ -150,8 +150,10 @@ static void trim(void) {
     for (int i = 0; i < GATEWAYS; i++)
         if (w->gateways[i].up) upto = least(upto, hub_position(w->gateways[i].g.hub, NULL).head);
     for (int i = 0; i < CLIENTS; i++)
-        for (size_t k = 0; k < w->clients[i].sub_count; k++)
-            if (!w->clients[i].subs[k].position) return;
+        for (size_t k = 0; k < w->clients[i].sub_count; k++) {
+            const ClientSub *sub = &w->clients[i].subs[k];
+            if (!sub->position || (!sub->base && !sub->live)) return;
+        }
     if (upto > 3) w->stored.oldest = 1 + below((unsigned)upto);
 }
 
