@@ -98,7 +98,8 @@ static void *race(void *user) {
 static void run_race(bool updates, Racer racers[RACERS]) {
     pthread_barrier_init(&line, NULL, RACERS);
     for (int i = 0; i < RACERS; i++) {
-        racers[i] = (Racer){.db = test_db_open(url, (DbOptions){0}), .number = i, .updates = updates};
+        racers[i] =
+            (Racer){.db = test_db_open(url, (DbOptions){.busy_ms = 30000}), .number = i, .updates = updates};
         REQUIRE(pthread_create(&racers[i].thread, NULL, race, &racers[i]) == 0);
     }
     for (int i = 0; i < RACERS; i++) pthread_join(racers[i].thread, NULL);
