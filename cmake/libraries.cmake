@@ -19,6 +19,7 @@ events_library(lib_curl libcurl)
 events_library(lib_jwt libjwt)
 events_library(lib_jansson jansson)
 events_library(lib_argon2 libargon2)
+events_library(lib_proton libqpid-proton)
 events_library(lib_zlib zlib)
 events_library(lib_brotli libbrotlienc)
 add_library(lib_wslay INTERFACE) # has no .pc file

@@ -1,6 +1,7 @@
 #include "base/config.h"
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -29,7 +30,7 @@ static const Setting SETTINGS[] = {
     {"EVENTS_WRITE_DB", "", "write model: sqlite:PATH or postgresql://user:password@host/name; default <home>/db/write.db", false},
     {"EVENTS_READ_DB", "", "read model; default sqlite:<home>/db/read.db", false},
     {"EVENTS_USERS_DB", "", "users and tokens; default a file of its own, else the write model's database", false},
-    {"EVENTS_QUEUE", "sql:", "command queue: sql:DB; sql: a file of its own, else the write model's database", false},
+    {"EVENTS_QUEUE", "sql:", "command queue: sql:DB or amqp[s]://user:password@host:port/queue; sql: a file of its own, else the write model's database", false},
     {"EVENTS_FANOUT", "webhook:", "how events reach the gateway", false},
     {"EVENTS_GRID_ENDPOINT", "", "topic endpoint; default events-grid on loopback", false},
     {"EVENTS_GRID_KEY", "", "access key of the topic", true},
@@ -158,6 +159,18 @@ static bool read_file(Config *c, Err *err) {
     return ok;
 }
 
+/* A broker's dead letters lie in the write model's database. */
+static const char *with_dead_letters(Config *c, const char *queue, const char *server) {
+    AUTO_BUF text = {0};
+    if (strstr(queue, "dead=")) return queue;
+    buf_printf(&text, "%s%cdead=", queue, strchr(queue, '?') ? '&' : '?');
+    for (const char *at = server; *at; at++) {
+        if (strchr("%&#=;{} ", *at)) buf_printf(&text, "%%%02X", (unsigned)*at);
+        else buf_byte(&text, *at);
+    }
+    return must(arena_copy(c->arena, buf_view(&text)));
+}
+
 /* Queue and users are where the write model is; where that is a file they have files of their own, because a file
  * has one writer only. */
 static void fill_databases(Config *c) {
@@ -168,6 +181,7 @@ static void fill_databases(Config *c) {
     const char **users = &c->values[known_index("EVENTS_USERS_DB")], **queue = &c->values[known_index("EVENTS_QUEUE")];
     if (server && !*users) *users = server;
     if (server && (!*queue || !strcmp(*queue, "sql:"))) *queue = must(arena_printf(c->arena, "sql:%s", server));
+    else if (server && !strncmp(*queue, "amqp", 4)) *queue = with_dead_letters(c, *queue, server);
     for (size_t i = 0; i < COUNT(FILES); i++) {
         size_t at = known_index(FILES[i][0]);
         if (!c->values[at]) c->values[at] = must(arena_printf(c->arena, "sqlite:%s", config_path(c, FILES[i][1])));
@@ -197,11 +211,27 @@ static void print_help(const char *program) {
 }
 
 /* A url shows all but its password, however that is written; a raw ODBC connection string with one shows nothing. */
-static void print_address(const char *value) {
+static void print_one(const char *value) {
     const char *scheme = strstr(value, "://"), *at = scheme ? strrchr(scheme, '@') : NULL;
     const char *colon = at ? memchr(scheme + 3, ':', (size_t)(at - scheme - 3)) : NULL;
-    if (colon) printf("%.*s:(secret)%s\n", (int)(colon - value), value, at);
-    else printf("%s\n", strcasestr(value, "pwd=") || strcasestr(value, "password=") ? "(secret)" : value);
+    bool hidden = strcasestr(value, "pwd=") || strcasestr(value, "password=") || strcasestr(value, "pwd%3D") ||
+                  strcasestr(value, "password%3D");
+    if (colon) printf("%.*s:(secret)%s", (int)(colon - value), value, at);
+    else printf("%s", hidden ? "(secret)" : value);
+}
+
+/* That of a broker may have another in it. */
+static void print_address(const char *value) {
+    const char *user = strncmp(value, "amqp", 4) ? NULL : strchr(value, '@');
+    const char *dead = user ? strstr(user, "?dead=") : NULL;
+    if (user && !dead) dead = strstr(user, "&dead=");
+    if (dead) {
+        AUTO_TEXT broker = must(strndup(value, (size_t)(dead - value)));
+        print_one(broker);
+        printf("%.6s", dead);
+    }
+    print_one(dead ? dead + strlen("?dead=") : value);
+    printf("\n");
 }
 
 static void print_settings(const Config *c) {

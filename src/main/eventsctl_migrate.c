@@ -1,5 +1,6 @@
 #include "db/db.h"
 #include "main/eventsctl.h"
+#include "queue/queue_dead.h"
 #include "queue/queue_place.h"
 #include "store/migrations_grid.h"
 #include "store/migrations_read.h"
@@ -37,8 +38,9 @@ bool ctl_migrate(Ctl *ctl, Err *err) {
         return false;
     const Database databases[] = {
         {"users", config_text(ctl->config, "EVENTS_USERS_DB"), users_migrate},
-        {"commands", queue.queue, queue_migrate},
-        {"settled commands", queue.server ? NULL : queue.marks, queue_marks_migrate},
+        {"commands", queue.broker ? NULL : queue.queue, queue_migrate},
+        {"settled commands", queue.server || queue.broker ? NULL : queue.marks, queue_marks_migrate},
+        {"dead commands", queue.broker ? queue.dead : NULL, queue_dead_migrate},
         {"the write model", write, write_migrate},
         {"the relay", file ? own_file(ctl, "db/relay.db") : write, relay_migrate},
         {"events-grid", own_file(ctl, "db/grid.db"), grid_migrate},

@@ -83,7 +83,12 @@ static bool open_receiver(Prospects *p, unsigned worker, QueueReceiver **ret, Er
     }
 }
 
-/* *server: many may write there. */
+/* A broker brings messages by itself. */
+static void arrived(void *workers) {
+    command_workers_ring(workers);
+}
+
+/* *server: many may write there. A broker gives each lane to whoever came first, so that one has them all. */
 static bool add_worker(Prospects *p, unsigned worker, bool *server, Err *err) {
     AUTO(Db) db = NULL;
     AUTO(QueueReceiver) receiver = NULL;
@@ -91,7 +96,9 @@ static bool add_worker(Prospects *p, unsigned worker, bool *server, Err *err) {
                            START_MS, stopping, p->service, &db, err) ||
         (!worker && !write_migrate(db, err)) || !open_receiver(p, worker, &receiver, err))
         return false;
-    *server = db_dialect(db) != DB_SQLITE;
+    *server = db_dialect(db) != DB_SQLITE &&
+              queue_is_searched(config_text(service_config(p->service), "EVENTS_QUEUE"));
+    queue_on_arrival(receiver, arrived, p->workers);
     Db *its_db = db;
     QueueReceiver *its_receiver = receiver;
     db = NULL, receiver = NULL;

@@ -19,6 +19,7 @@ typedef struct QueueSend {
     Span tenant_id, issued_by, command_id, ordering_key;
     Span body;                  /* packed CommandEnvelope */
     uint64_t body_hash;         /* of the command's own message, without its id: what "the same" means */
+    unsigned requeues;          /* how often it has come back from the dead letters */
     const char *correlation_id; /* in: of this request; out: of the first one where repeated (char[160]) */
     char first_correlation_id[160];
     QueueVerdict verdict;
@@ -27,8 +28,9 @@ typedef struct QueueSend {
     void *reserved[8];
 } QueueSend;
 
-/* url: "sql:" (its own SQLite file <home>/db/queue.db), "sql:sqlite:PATH" or "sql:postgresql://...". One
- * sender per process, shared by its loops; on a server there may be many processes, for sending and for
+/* url: "sql:" (its own SQLite file <home>/db/queue.db), "sql:sqlite:PATH", "sql:postgresql://..." or
+ * "amqp[s]://user:password@host:port/queue" (amqp_url.h). A broker cannot be searched: there each send is
+ * QUEUE_ACCEPTED, and the handler finds what has been before. One sender per process, shared by its loops; on a server there may be many processes, for sending and for
  * handling. */
 bool queue_sender_open(const char *url, const char *home, QueueSender **ret, Err *err);
 QueueSender *queue_sender_free(QueueSender *sender);
@@ -65,6 +67,10 @@ bool queue_complete(QueueReceiver *receiver, const int64_t *queue_ids, size_t co
 /* Back to the queue, visible again after delay_ms. counts: was this a try? (an engine's outage is none) */
 bool queue_release(QueueReceiver *receiver, int64_t queue_id, int64_t delay_ms, bool counts, Err *err);
 bool queue_dead_letter(QueueReceiver *receiver, int64_t queue_id, const char *reason, Err *err);
+/* Do receivers look for work (tables)? Else it is brought to them (a broker), and each has lanes of its own. */
+bool queue_is_searched(const char *url);
+/* Called (on any thread) when messages have come by themselves; where somebody must ask for them, never. */
+void queue_on_arrival(QueueReceiver *receiver, void (*arrived)(void *user), void *user);
 /* When the next released message becomes visible, in milliseconds; -1 where none waits. */
 int64_t queue_next_due_ms(QueueReceiver *receiver);
 /* How many messages are not settled, and how many were given up. Costs a query or two: for who works, not for

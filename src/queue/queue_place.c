@@ -63,13 +63,15 @@ bool queue_marks_migrate(Db *marks, Err *err) {
     return migrate(marks, "marks", MARKS_STEPS, COUNT(MARKS_STEPS), err);
 }
 
+static bool make_folder(const char *home, char folder[512], Err *err) {
+    int len = snprintf(folder, 512, "%s/db", home);
+    if (len < 0 || len > 512 - 40) return err_set(err, &ERR_CONFIG, "the home's path is too long");
+    return mkdir(folder, 0700) == 0 || errno == EEXIST || err_set_errno(err, &ERR_CONFIG, errno, "folder db");
+}
+
 static bool in_home(const char *home, QueuePlace *ret, Err *err) {
     char folder[512];
-    int len = snprintf(folder, sizeof folder, "%s/db", home);
-    if (len < 0 || (size_t)len > sizeof folder - 40)
-        return err_set(err, &ERR_CONFIG, "the home's path is too long");
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-        return err_set_errno(err, &ERR_CONFIG, errno, "folder db");
+    if (!make_folder(home, folder, err)) return false;
     snprintf(ret->queue, sizeof ret->queue, "sqlite:%.480s/queue.db", folder);
     snprintf(ret->marks, sizeof ret->marks, "sqlite:%.480s/queue-marks.db", folder);
     return true;
@@ -82,8 +84,20 @@ static bool on_server(const char *db, QueuePlace *ret, Err *err) {
     return ret->server = true;
 }
 
+static bool on_broker(const char *url, const char *home, QueuePlace *ret, Err *err) {
+    char folder[512];
+    if (!amqp_url_parse(url, &ret->amqp, err) || !make_folder(home, folder, err)) return false;
+    snprintf(ret->tries, sizeof ret->tries, "%.480s/queue-tries", folder);
+    if (*ret->amqp.dead)
+        snprintf(ret->dead, sizeof ret->dead, "%s", ret->amqp.dead);
+    else
+        snprintf(ret->dead, sizeof ret->dead, "sqlite:%.480s/queue-dead.db", folder);
+    return ret->broker = true;
+}
+
 bool queue_place(const char *url, const char *home, QueuePlace *ret, Err *err) {
     *ret = (QueuePlace){0};
+    if (amqp_url_is(url)) return on_broker(url, home, ret, err);
     if (strncmp(url, "sql:", 4) != 0)
         return err_set(err, &ERR_CONFIG, "EVENTS_QUEUE: this engine is not built in");
     const char *db = url + 4;

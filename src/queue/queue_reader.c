@@ -1,20 +1,24 @@
 /* queue_reader.c - looks into the queue without touching it. In files the marks are another program's, which
- * may not be there yet: then nothing can be dead. */
+ * may not be there yet: then nothing can be dead. A broker cannot be searched: there only the dead are known,
+ * and what looks like a command's id may be waiting. */
 #include "queue/queue.h"
 
+#include "base/uuid.h"
+#include "queue/queue_dead.h"
 #include "queue/queue_place.h"
 #include <stdio.h>
 
 struct QueueReader {
     QueuePlace place;
-    Db *queue, *marks; /* marks: NULL until its file has tables */
+    Db *queue, *marks; /* marks, and of a broker the dead letters: NULL until its file has tables */
 };
 
 bool queue_reader_open(const char *url, const char *home, QueueReader **ret, Err *err) {
     AUTO(QueueReader) reader = must(calloc(1, sizeof *reader));
-    if (!queue_place(url, home, &reader->place, err) ||
-        !db_open(reader->place.queue, (DbOptions){.read_only = true}, &reader->queue, err) ||
-        !db_has_table(reader->queue, "command_queue", err))
+    if (!queue_place(url, home, &reader->place, err)) return false;
+    if (!reader->place.broker &&
+        (!db_open(reader->place.queue, (DbOptions){.read_only = true}, &reader->queue, err) ||
+         !db_has_table(reader->queue, "command_queue", err)))
         return false;
     *ret = reader;
     reader = NULL;
@@ -29,18 +33,18 @@ QueueReader *queue_reader_free(QueueReader *reader) {
     return NULL;
 }
 
-static bool marks_ready(QueueReader *reader) {
-    Err none = {0};
+static bool marks_ready(QueueReader *reader, const char *url, const char *table, Err *err) {
     if (reader->marks) return true;
-    if (!db_open(reader->place.marks, (DbOptions){.read_only = true}, &reader->marks, &none)) return false;
-    if (db_has_table(reader->marks, "queue_mark", &none)) return true;
+    if (!db_open(url, (DbOptions){.read_only = true}, &reader->marks, err)) return false;
+    if (db_has_table(reader->marks, table, err)) return true;
     reader->marks = db_free(reader->marks);
     return false;
 }
 
 static bool is_dead(QueueReader *reader, int64_t queue_id, bool *dead, Err *err) {
+    Err none = {0};
     *dead = false;
-    if (!reader->place.server && !marks_ready(reader)) return true;
+    if (!reader->place.server && !marks_ready(reader, reader->place.marks, "queue_mark", &none)) return true;
     Db *db = reader->place.server ? reader->queue : reader->marks;
     Stmt *s =
         db_statement(db, reader->place.server ? "SELECT 1 FROM queue_dead WHERE queue_id = ?"
@@ -52,9 +56,28 @@ static bool is_dead(QueueReader *reader, int64_t queue_id, bool *dead, Err *err)
     return true;
 }
 
+static bool find_at_broker(QueueReader *reader, Span tenant_id, Span issued_by, Span command_id,
+                           QueueState *ret, char correlation_id[160], Err *err) {
+    Uuid id;
+    Err fault = {0};
+    bool dead = false;
+    correlation_id[0] = 0;
+    if (!uuid_parse(command_id, &id)) return true;
+    if (marks_ready(reader, reader->place.dead, "command_dead_letter", &fault)) {
+        if (!queue_dead_find(reader->marks, tenant_id, issued_by, command_id, &dead, correlation_id, err))
+            return false;
+    } else if (*reader->place.amqp.dead) {
+        return err_set(err, fault.kind, "%s", fault.why); /* of a file that is not there nobody is dead */
+    }
+    *ret = dead ? QUEUE_DEAD : QUEUE_PENDING;
+    return true;
+}
+
 bool queue_find(QueueReader *reader, Span tenant_id, Span issued_by, Span command_id, QueueState *ret,
                 char correlation_id[160], Err *err) {
     *ret = QUEUE_UNKNOWN;
+    if (reader->place.broker)
+        return find_at_broker(reader, tenant_id, issued_by, command_id, ret, correlation_id, err);
     Stmt *s = db_statement(reader->queue, "SELECT queue_id, correlation_id FROM command_queue"
                                           " WHERE tenant_id = ? AND issued_by = ? AND command_id = ?");
     stmt_bind_text(s, 1, tenant_id);

@@ -12,8 +12,9 @@ bool queue_receiver_open_worker(const char *url, const char *home, unsigned work
     if (!queue_place(url, home, &place, err)) return false;
     size_t len = place_name(home, owner);
     snprintf(owner + len, sizeof owner - len, "-%u", worker);
-    bool opened = place.server ? queue_tables_receiver_open(&place, owner, &r, err)
-                               : queue_files_receiver_open(&place, &r, err);
+    bool opened = place.broker   ? queue_amqp_receiver_open(&place, worker, &r, err)
+                  : place.server ? queue_tables_receiver_open(&place, owner, &r, err)
+                                 : queue_files_receiver_open(&place, &r, err);
     if (!opened) return false;
     *ret = r;
     r = NULL;
@@ -22,6 +23,10 @@ bool queue_receiver_open_worker(const char *url, const char *home, unsigned work
 
 bool queue_receiver_open(const char *url, const char *home, QueueReceiver **ret, Err *err) {
     return queue_receiver_open_worker(url, home, 0, ret, err);
+}
+
+bool queue_is_searched(const char *url) {
+    return !amqp_url_is(url);
 }
 
 QueueReceiver *queue_receiver_free(QueueReceiver *r) {
@@ -47,4 +52,8 @@ int64_t queue_next_due_ms(QueueReceiver *r) {
 bool queue_depth(QueueReceiver *r, QueueDepth *ret, Err *err) {
     *ret = (QueueDepth){-1, -1};
     return !r->driver->depth || r->driver->depth(r, ret, err);
+}
+
+void queue_on_arrival(QueueReceiver *r, void (*arrived)(void *user), void *user) {
+    if (r->driver->on_arrival) r->driver->on_arrival(r, arrived, user);
 }

@@ -1,31 +1,14 @@
-/* queue_sender.c - commands that arrive together share one commit.
- *
- * Promise:   QUEUE_ACCEPTED is said after a durable commit (synchronous=FULL), never before; so is every
- *            other verdict that speaks of a stored command, because a repeat may stand in the same batch as
- *            its first.
- * Shape:     one batcher thread owns the connection. A chunk of commands is one INSERT ... ON CONFLICT DO
- *            NOTHING; only where fewer rows went in than were sent are the keys looked up to tell repeats
- *            from conflicts.
- * Crash:     a command that is stored but not answered is sent again by its client and found as a repeat.
- */
-#include "queue/queue.h"
-
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/map.h"
-#include "base/uuid.h"
+/* queue_sender.c - one thread writes what the loops hand over: what arrives together goes out together. */
 #include "io/batcher.h"
-#include "queue/queue_place.h"
-#include <stdio.h>
+#include "queue/queue_driver.h"
 
-enum { BATCH_MOST = 256, BATCH_BOUND = 16384, PATIENCE_MS = 3000, COLUMNS = 9, BUSY_TRIES = 6, BUSY_PAUSE_MS = 100, START_MS = 30000 };
+enum { BATCH_MOST = 256, BATCH_BOUND = 16384, PATIENCE_MS = 3000 };
 
 struct QueueSender {
-    Db *db;
+    QueueSendEngine *engine;
     Batcher *batcher;
     void (*committed)(void *user);
     void *committed_user;
-    bool broken; /* the last batch failed: look at the connection before the next */
 };
 
 /* What lies in QueueSend.reserved. */
@@ -38,170 +21,12 @@ static QueueSend *send_of(BatchItem *item) {
     return CONTAINER((void *)CONTAINER(item, Sending, item), QueueSend, reserved);
 }
 
-#define ROW    "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
-#define ROWS_8 ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW
-#define INSERT(rows)                                                                                         \
-    "INSERT INTO command_queue (tenant_id, issued_by, command_id, body_hash, ordering_key, lane, body,"      \
-    " correlation_id, accepted_at) VALUES " rows                                                             \
-    " ON CONFLICT (tenant_id, issued_by, command_id) DO NOTHING"
-/* Where others send too, the statement itself must tell which rows it has added; and it puts them in line.
- * T-SQL: MERGE with OUTPUT. */
-#define INSERT_AND_TELL(rows)                                                                                \
-    "WITH added AS (" INSERT(                                                                                \
-        rows) " RETURNING queue_id, lane, tenant_id, issued_by, command_id, ordering_key),"                  \
-              " ready AS (INSERT INTO queue_ready (queue_id, lane, ordering_key, deliveries, locked, "       \
-              "delayed, visible_at)"                                                                         \
-              " SELECT queue_id, lane, tenant_id || chr(10) || ordering_key, 0, 0, 0, 0 FROM added)"         \
-              " SELECT tenant_id, issued_by, command_id FROM added"
-
-/* A few fixed sizes, so that each is prepared once; largest first. */
-static const struct {
-    size_t rows;
-    SqlText sql;
-} INSERTS[] = {{32,
-                {.sqlite = INSERT(ROWS_8 "," ROWS_8 "," ROWS_8 "," ROWS_8),
-                 .postgresql = INSERT_AND_TELL(ROWS_8 "," ROWS_8 "," ROWS_8 "," ROWS_8)}},
-               {8, {.sqlite = INSERT(ROWS_8), .postgresql = INSERT_AND_TELL(ROWS_8)}},
-               {1, {.sqlite = INSERT(ROW), .postgresql = INSERT_AND_TELL(ROW)}}};
-
-static void bind_row(Stmt *s, size_t row, const QueueSend *send, int64_t now) {
-    int at = (int)(row * COLUMNS);
-    stmt_bind_text(s, at + 1, send->tenant_id);
-    stmt_bind_text(s, at + 2, send->issued_by);
-    stmt_bind_text(s, at + 3, send->command_id);
-    stmt_bind_int(s, at + 4, (int64_t)send->body_hash);
-    stmt_bind_text(s, at + 5, send->ordering_key);
-    stmt_bind_int(s, at + 6, (int64_t)(hash_stable(send->ordering_key) % QUEUE_LANES));
-    stmt_bind_blob(s, at + 7, send->body);
-    stmt_bind_text(s, at + 8, span_of(send->correlation_id));
-    stmt_bind_int(s, at + 9, now);
-}
-
-static bool last_id(Db *db, int64_t *ret, Err *err) {
-    Stmt *s = db_statement(db, "SELECT coalesce(max(queue_id), 0) FROM command_queue");
-    if (!stmt_run(s, NULL, err) || !stmt_row(s, err)) return false;
-    *ret = stmt_int(s, 0);
-    stmt_done(s);
-    return true;
-}
-
-static bool same_key(const QueueSend *a, const QueueSend *b) {
-    return span_equal(a->command_id, b->command_id) && span_equal(a->issued_by, b->issued_by) &&
-           span_equal(a->tenant_id, b->tenant_id);
-}
-
-/* Tells the verdict of a send by the row that has its key. *queue_id (may be NULL): of that row. */
-static bool look_up(Db *db, QueueSend *send, int64_t *queue_id, Err *err) {
-    Stmt *s = db_statement(db, "SELECT queue_id, body_hash, correlation_id FROM command_queue"
-                               " WHERE tenant_id = ? AND issued_by = ? AND command_id = ?");
-    stmt_bind_text(s, 1, send->tenant_id);
-    stmt_bind_text(s, 2, send->issued_by);
-    stmt_bind_text(s, 3, send->command_id);
-    if (!stmt_run(s, NULL, err)) return false;
-    if (!stmt_row(s, err)) return err_set(err, &ERR_INTERNAL, "queue: a stored command was not found");
-    int64_t id = stmt_int(s, 0);
-    if (queue_id) *queue_id = id;
-    send->verdict = (uint64_t)stmt_int(s, 1) == send->body_hash ? QUEUE_REPEATED : QUEUE_CONFLICT;
-    Span correlation = stmt_text(s, 2);
-    snprintf(send->first_correlation_id, sizeof send->first_correlation_id, "%.*s", SPAN_ARGS(correlation));
-    stmt_done(s);
-    return true;
-}
-
-/* A row above `before` came from this chunk: it is that of the first send with this key. */
-static bool judge(Db *db, QueueSend **sends, size_t at, int64_t before, Err *err) {
-    int64_t queue_id;
-    if (!look_up(db, sends[at], &queue_id, err)) return false;
-    bool first = queue_id > before;
-    for (size_t i = 0; first && i < at; i++) first = !same_key(sends[i], sends[at]);
-    if (first) sends[at]->verdict = QUEUE_ACCEPTED;
-    return true;
-}
-
-static bool store_in_file(Db *db, Stmt *s, QueueSend **sends, size_t count, int64_t before, Err *err) {
-    int64_t stored;
-    if (!stmt_run(s, &stored, err)) return false;
-    for (size_t i = 0; i < count; i++) sends[i]->verdict = QUEUE_ACCEPTED;
-    if (stored == (int64_t)count) return true;
-    for (size_t i = 0; i < count; i++)
-        if (!judge(db, sends, i, before, err)) return false;
-    return true;
-}
-
-static void accept_first(QueueSend **sends, size_t count, const QueueSend *added) {
-    size_t i = 0;
-    while (i < count && !same_key(sends[i], added)) i++;
-    if (i < count) sends[i]->verdict = QUEUE_ACCEPTED;
-}
-
-static bool store_on_server(Db *db, Stmt *s, QueueSend **sends, size_t count, Err *err) {
-    if (!stmt_run(s, NULL, err)) return false;
-    while (stmt_row(s, err)) {
-        QueueSend added = {
-            .tenant_id = stmt_text(s, 0), .issued_by = stmt_text(s, 1), .command_id = stmt_text(s, 2)};
-        accept_first(sends, count, &added);
-    }
-    if (err->kind) return false;
-    for (size_t i = 0; i < count; i++)
-        if (sends[i]->verdict != QUEUE_ACCEPTED && !look_up(db, sends[i], NULL, err)) return false;
-    return true;
-}
-
-static bool store_chunk(Db *db, const SqlText *sql, QueueSend **sends, size_t count, Err *err) {
-    int64_t before = 0, now = clock_now_us();
-    bool server = db_dialect(db) != DB_SQLITE;
-    if (!server && !last_id(db, &before, err)) return false;
-    Stmt *s = db_statement(db, db_text(db, sql));
-    for (size_t i = 0; i < count; i++) {
-        bind_row(s, i, sends[i], now);
-        sends[i]->verdict = QUEUE_FAILED;
-    }
-    return server ? store_on_server(db, s, sends, count, err)
-                  : store_in_file(db, s, sends, count, before, err);
-}
-
-static bool store(Db *db, QueueSend **sends, size_t count, Err *err) {
-    if (!db_begin(db, err)) return false;
-    for (size_t at = 0, size = 0; at < count;) {
-        while (INSERTS[size].rows > count - at) size++;
-        if (!store_chunk(db, &INSERTS[size].sql, sends + at, INSERTS[size].rows, err)) {
-            db_rollback(db);
-            return false;
-        }
-        at += INSERTS[size].rows;
-    }
-    return db_commit(db, err);
-}
-
-/* Those who have met go on at different times, or they meet again. */
-static void pause_somewhat(void) {
-    uint32_t random;
-    random_bytes(&random, sizeof random);
-    clock_sleep_ms(random % BUSY_PAUSE_MS);
-}
-
 static void run_batch(void *user, BatchItem **items, size_t count) {
     QueueSender *sender = user;
     QueueSend *sends[BATCH_MOST];
-    Err err = {0};
     for (size_t i = 0; i < count; i++) sends[i] = send_of(items[i]);
-    bool stored = false;
-    for (int tries = 0; !stored && tries < BUSY_TRIES; tries++) { /* two senders may meet in the same keys */
-        if (tries) pause_somewhat();
-        err_clear(&err);
-        stored = (!sender->broken || db_recover(sender->db, &err)) && store(sender->db, sends, count, &err);
-        sender->broken = !stored;
-        if (!err_is(&err, &ERR_DB_BUSY) || db_dialect(sender->db) == DB_SQLITE) break;
-    }
-    if (stored) {
-        if (sender->committed) sender->committed(sender->committed_user);
-        return;
-    }
-    log_warn("commands not stored", LOG_INT("commands", count), LOG_ERR(&err));
-    for (size_t i = 0; i < count; i++) {
-        sends[i]->verdict = QUEUE_FAILED;
-        sends[i]->err = err;
-    }
+    if (sender->engine->driver->store(sender->engine, sends, count) && sender->committed)
+        sender->committed(sender->committed_user);
 }
 
 static void item_done(BatchItem *item) {
@@ -221,11 +46,16 @@ bool queue_send(QueueSender *sender, Loop *home, QueueSend *send, Err *err) {
 bool queue_sender_open(const char *url, const char *home, QueueSender **ret, Err *err) {
     QueuePlace place;
     AUTO(QueueSender) sender = must(calloc(1, sizeof *sender));
-    BatcherOptions options = {
-        .name = "queue", .most = BATCH_MOST, .bound = BATCH_BOUND, .patience_ms = PATIENCE_MS, .run = run_batch, .user = sender};
-    if (!queue_place(url, home, &place, err) || !db_open_patiently(place.queue, (DbOptions){0}, START_MS, NULL, NULL, &sender->db, err) ||
-        !queue_migrate(sender->db, err) || !batcher_open(&options, &sender->batcher, err))
-        return false;
+    BatcherOptions options = {.name = "queue",
+                              .most = BATCH_MOST,
+                              .bound = BATCH_BOUND,
+                              .patience_ms = PATIENCE_MS,
+                              .run = run_batch,
+                              .user = sender};
+    if (!queue_place(url, home, &place, err)) return false;
+    bool opened = place.broker ? queue_amqp_sender_open(&place, &sender->engine, err)
+                               : queue_tables_sender_open(&place, &sender->engine, err);
+    if (!opened || !batcher_open(&options, &sender->batcher, err)) return false;
     *ret = sender;
     sender = NULL;
     return true;
@@ -234,7 +64,7 @@ bool queue_sender_open(const char *url, const char *home, QueueSender **ret, Err
 QueueSender *queue_sender_free(QueueSender *sender) {
     if (!sender) return NULL;
     batcher_free(sender->batcher);
-    db_free(sender->db);
+    if (sender->engine) sender->engine->driver->free(sender->engine);
     free(sender);
     return NULL;
 }

@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SUITES_MAX = 64, FOLDERS_MAX = 512 };
+enum { SUITES_MAX = 64, FOLDERS_MAX = 512, ENDS_MAX = 8 };
 static CU_SuiteInfo suites[SUITES_MAX + 1];
 static size_t suite_count;
 static char folders[FOLDERS_MAX][64];
 static size_t folder_count;
-static void (*at_end)(void);
+static void (*at_end[ENDS_MAX])(void);
+static size_t end_count;
 
 void test_suite_between(const char *name, CU_TestInfo *tests, int (*begin)(void), int (*end)(void)) {
     if (suite_count == SUITES_MAX) abort();
@@ -24,7 +25,8 @@ void test_suite(const char *name, CU_TestInfo *tests) {
 }
 
 void test_at_end(void (*end)(void)) {
-    at_end = end;
+    if (end_count == ENDS_MAX) abort();
+    at_end[end_count++] = end;
 }
 
 void test_check_span(Span got, const char *want, const char *file, int line) {
@@ -62,7 +64,7 @@ int main(void) {
     unsigned failed = CU_get_number_of_failures();
     unsigned ran = CU_get_number_of_tests_run();
     CU_cleanup_registry();
-    if (at_end) at_end();
+    while (end_count) at_end[--end_count]();
     for (size_t i = 0; i < folder_count; i++) nftw(folders[i], remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     return failed || !ran;
 }

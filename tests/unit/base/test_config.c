@@ -84,6 +84,13 @@ static const struct {
     {"postgresql://u:p@h/n", NULL, "postgresql://u:p@h/n", "sql:postgresql://u:p@h/n"},
     {"postgresql://u:p@h/n", "sql:", "postgresql://u:p@h/n", "sql:postgresql://u:p@h/n"},
     {"postgresql://u:p@h/n", "sql:sqlite:/q.db", "postgresql://u:p@h/n", "sql:sqlite:/q.db"},
+    /* a broker's dead letters */
+    {"sqlite:/x/w.db", "amqp://a:b@c/q", NULL, "amqp://a:b@c/q"},
+    {"postgresql://u:p@h/n", "amqp://a:b@c/q", "postgresql://u:p@h/n", "amqp://a:b@c/q?dead=postgresql://u:p@h/n"},
+    {"postgresql://u:p%40@h/n?sslmode=x&y=1", "amqps://a:b@c/q?ca=/f", "postgresql://u:p%40@h/n?sslmode=x&y=1",
+     "amqps://a:b@c/q?ca=/f&dead=postgresql://u:p%2540@h/n?sslmode%3Dx%26y%3D1"},
+    {"postgresql://u:p@h/n", "amqp://a:b@c/q?dead=sqlite:/d.db", "postgresql://u:p@h/n",
+     "amqp://a:b@c/q?dead=sqlite:/d.db"},
 };
 
 static void databases_follow_the_write_model(void) {
@@ -131,6 +138,11 @@ static void passwords_are_not_printed(void) {
         {"postgresql://ada@db:5432/n", "EVENTS_READ_DB=postgresql://ada@db:5432/n\n"},
         {"Driver=x;PWD=hush", "EVENTS_READ_DB=(secret)\n"},
         {"sqlite:/a/b", "EVENTS_READ_DB=sqlite:/a/b\n"},
+        {"amqp://a:hush@h/q?dead=postgresql://u:hush@d/n",
+         "EVENTS_READ_DB=amqp://a:(secret)@h/q?dead=postgresql://u:(secret)@d/n\n"},
+        {"amqps://a:hush@h/q?ca=/f&dead=Driver%3Dx;Pwd%3Dhush",
+         "EVENTS_READ_DB=amqps://a:(secret)@h/q?ca=/f&dead=(secret)\n"},
+        {"amqp://a:hushdead=hush@h/q", "EVENTS_READ_DB=amqp://a:(secret)@h/q\n"},
     };
     const char *home = test_folder();
     setenv("EVENTS_HOME", home, 1);

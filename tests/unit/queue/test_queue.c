@@ -1,96 +1,15 @@
-#include "kit/engine.h"
-#include "queue/queue.h"
+#include "unit/queue/posts.h"
 
-#include "base/buf.h"
 #include "base/clock.h"
-#include "base/map.h"
 #include "queue/queue_place.h"
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/wait.h>
-
-/* A sender with a loop that ends when all its sends are done. */
-typedef struct Post {
-    QueueSend send;
-    char command_id[48], key[16], body[64], correlation[32];
-} Post;
-
-static Loop *loop;
-static size_t open_sends;
-
-static void send_done(QueueSend *send) {
-    (void)send;
-    if (--open_sends == 0) loop_stop(loop);
-}
-
-static void fill(Post *p, const char *command_id, const char *key, const char *body) {
-    snprintf(p->command_id, sizeof p->command_id, "%s", command_id);
-    snprintf(p->key, sizeof p->key, "%s", key);
-    snprintf(p->body, sizeof p->body, "%s", body);
-    snprintf(p->correlation, sizeof p->correlation, "corr-%s-%.10s", command_id, body);
-    p->send = (QueueSend){.tenant_id = SPAN("t"),
-                          .issued_by = SPAN("u"),
-                          .command_id = span_of(p->command_id),
-                          .ordering_key = span_of(p->key),
-                          .body = span_of(p->body),
-                          .body_hash = hash_stable(span_of(p->body)),
-                          .correlation_id = p->correlation,
-                          .done = send_done};
-}
-
-static void send_all(QueueSender *sender, Post *posts, size_t count) {
-    Err err = {0};
-    REQUIRE(CHECK_OK(loop_open(&loop, &err), &err));
-    open_sends = count;
-    for (size_t i = 0; i < count; i++)
-        REQUIRE(CHECK_OK(queue_send(sender, loop, &posts[i].send, &err), &err));
-    loop_run(loop);
-    loop = loop_free(loop);
-}
-
-static char url[160]; /* of the queue of this test */
 
 /* Its home. */
 static const char *new_queue(void) {
     snprintf(url, sizeof url, "sql:%s", test_engine() == DB_SQLITE ? "" : test_database());
     return test_folder();
-}
-
-static QueueSender *open_sender(const char *home) {
-    QueueSender *sender = NULL;
-    Err err = {0};
-    REQUIRE(CHECK_OK(queue_sender_open(url, home, &sender, &err), &err));
-    return sender;
-}
-
-static QueueReceiver *open_receiver(const char *home) {
-    QueueReceiver *receiver = NULL;
-    Err err = {0};
-    REQUIRE(CHECK_OK(queue_receiver_open(url, home, &receiver, &err), &err));
-    return receiver;
-}
-
-/* "id:key" per word */
-static void fill_queue(const char *home, const char *words) {
-    AUTO(QueueSender) sender = open_sender(home);
-    Post posts[32];
-    size_t count = 0;
-    for (Span rest = span_of(words), word; rest.len; count++) {
-        word = span_split(rest, ' ', &rest);
-        Span key, id = span_split(word, ':', &key);
-        char a[16], b[16];
-        span_copy(id, a, sizeof a), span_copy(key, b, sizeof b);
-        fill(&posts[count], a, b, a);
-    }
-    send_all(sender, posts, count);
-}
-
-static size_t claim(QueueReceiver *r, size_t most, QueueMessage **messages) {
-    size_t count = 0;
-    Err err = {0};
-    REQUIRE(CHECK_OK(queue_claim(r, most, 30000, messages, &count, &err), &err));
-    return count;
 }
 
 /* A claim on a server looks into some lanes only, so that others have theirs. */
@@ -108,11 +27,6 @@ static void expect(QueueReceiver *r, size_t most, const char *want) {
     AUTO_BUF got = {0};
     for (size_t i = 0; i < count; i++) buf_span(&got, m[i].body);
     CHECK_SPAN(buf_view(&got), want);
-}
-
-static void complete(QueueReceiver *r, int64_t id) {
-    Err err = {0};
-    CHECK_OK(queue_complete(r, &id, 1, &err), &err);
 }
 
 static size_t commits;
@@ -342,7 +256,8 @@ static void a_new_queue_is_not_settled_by_old_marks(void) {
 }
 
 static void refusals(void) {
-    static const char *const URLS[] = {"amqp://x", "sql:postgresql://x", "sql:nonsense", "", "sql:sqlite:"};
+    static const char *const URLS[] = {"amqp://x",     "mqtt://x", "sql:postgresql://x",
+                                       "sql:nonsense", "",         "sql:sqlite:"};
     const char *home = new_queue();
     for (size_t i = 0; i < COUNT(URLS); i++) {
         QueueSender *sender = NULL;
@@ -449,13 +364,6 @@ static void a_delayed_message_stays_announced(void) {
 }
 
 /* --- where several receivers work --- */
-
-static QueueReceiver *open_worker(const char *home, unsigned worker) {
-    QueueReceiver *receiver = NULL;
-    Err err = {0};
-    REQUIRE(CHECK_OK(queue_receiver_open_worker(url, home, worker, &receiver, &err), &err));
-    return receiver;
-}
 
 /* Two have never the same message, nor a later one of a key that the other one holds. */
 static void two_receivers(void) {

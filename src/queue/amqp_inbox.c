@@ -1,0 +1,263 @@
+/* amqp_inbox.c - the receiving links.
+ *
+ * Exclusive: the broker's lanes are queues with a single active consumer: whoever attached first gets all of
+ * a lane's messages, in order, the others wait until he is gone. So keys are in order however many work.
+ * Window:    WINDOW messages of each lane are here at most, locked at the broker until they are accepted.
+ * While the handler stands still nothing more comes. Settled:   only ever "accepted". A message that is to be
+ * tried again stays here and locked meanwhile, a dead letter is kept elsewhere first; what was not accepted
+ * when a connection ends, the broker gives out again, in order. */
+#include "queue/amqp_inbox.h"
+
+#include "base/clock.h"
+#include "queue/amqp_peer.h"
+#include "queue/queue.h"
+#include <proton/delivery.h>
+#include <proton/link.h>
+#include <proton/session.h>
+#include <pthread.h>
+#include <stdio.h>
+
+enum { OPEN_MS = 5000, WINDOW = 32, BODY_MOST = 4 << 20 };
+
+typedef struct Accepted {
+    pn_delivery_t *delivery;
+    uint64_t connection;
+    unsigned lane;
+} Accepted;
+
+struct AmqpInbox {
+    AmqpUrl url;
+    AmqpPeer *peer;
+    unsigned first_lane;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* under the lock */
+    AmqpArrival *first, *last;
+    Accepted *accepted;
+    size_t accepted_count, accepted_size;
+    uint64_t connection; /* counts up with each that is made or lost */
+    bool ready;
+    Err why;
+    void (*arrived)(void *user);
+    void *arrived_user;
+    /* of the broker's thread */
+    AmqpCoder *coder;
+    pn_link_t *lanes[QUEUE_LANES];
+    int owed[QUEUE_LANES]; /* credit that is to be given again */
+    unsigned linked;
+    Buf bytes;
+};
+
+/* --- the broker's thread --- */
+
+static void opened(void *user, pn_session_t *session) {
+    AmqpInbox *in = user;
+    in->linked = 0;
+    for (unsigned i = 0; i < QUEUE_LANES; i++) {
+        unsigned lane = (in->first_lane + i) % QUEUE_LANES;
+        char name[32], address[160];
+        snprintf(name, sizeof name, "receive-%02u", lane);
+        snprintf(address, sizeof address, "/amq/queue/%s.%02u", in->url.queue, lane);
+        pn_link_t *link = pn_receiver(session, name);
+        pn_terminus_set_address(pn_link_source(link), address);
+        pn_terminus_set_durability(pn_link_source(link), PN_DELIVERIES);
+        pn_link_set_snd_settle_mode(link, PN_SND_UNSETTLED);
+        pn_link_set_rcv_settle_mode(link, PN_RCV_FIRST);
+        pn_link_set_context(link, (void *)(uintptr_t)lane);
+        pn_link_open(link);
+        pn_link_flow(link, WINDOW);
+        in->lanes[lane] = link;
+        in->owed[lane] = 0;
+    }
+}
+
+static void linked(void *user, pn_link_t *link) {
+    AmqpInbox *in = user;
+    if (!pn_terminus_get_address(pn_link_remote_source(link))) return; /* refused: its end follows */
+    if (++in->linked < QUEUE_LANES) return;
+    pthread_mutex_lock(&in->lock);
+    in->ready = true;
+    pthread_cond_broadcast(&in->changed);
+    pthread_mutex_unlock(&in->lock);
+}
+
+static Span copy_to(char **at, Span from) {
+    Span copy = span_bytes(*at, from.len);
+    if (from.len) memcpy(*at, from.at, from.len);
+    *at += from.len;
+    return copy;
+}
+
+/* What is no message of ours, or too large, has an empty body: its handler gives it up. */
+static AmqpArrival *read_arrival(AmqpInbox *in, Span bytes) {
+    AmqpCommand c;
+    if (bytes.len > BODY_MOST || !amqp_decode(in->coder, bytes, &c)) c = (AmqpCommand){0};
+    size_t size = c.body.len + c.message_id.len + c.tenant_id.len + 1 + c.ordering_key.len;
+    AmqpArrival *a = must(malloc(sizeof *a + size + 1));
+    char *at = a->bytes;
+    *a = (AmqpArrival){.command = c};
+    a->command.body = copy_to(&at, c.body);
+    a->command.message_id = copy_to(&at, c.message_id);
+    a->command.tenant_id = copy_to(&at, c.tenant_id);
+    copy_to(&at, SPAN("\n"));
+    a->command.ordering_key = copy_to(&at, c.ordering_key);
+    a->key = span_bytes(a->command.tenant_id.at, c.tenant_id.len + 1 + c.ordering_key.len);
+    a->command.command_type = a->command.traceparent = SPAN_NONE; /* they stand in the envelope */
+    return a;
+}
+
+static void append(AmqpInbox *in, AmqpArrival *a) {
+    pthread_mutex_lock(&in->lock);
+    a->connection = in->connection;
+    bool first = !in->first;
+    if (first)
+        in->first = a;
+    else
+        in->last->next = a;
+    in->last = a;
+    if (first && in->arrived) in->arrived(in->arrived_user);
+    pthread_mutex_unlock(&in->lock);
+}
+
+static void delivery(void *user, pn_delivery_t *d) {
+    AmqpInbox *in = user;
+    if (!pn_delivery_readable(d) || pn_delivery_partial(d)) return;
+    pn_link_t *link = pn_delivery_link(d);
+    buf_clear(&in->bytes);
+    size_t size = pn_delivery_pending(d);
+    char *room = buf_reserve(&in->bytes, size + 1);
+    ssize_t len = room ? pn_link_recv(link, room, size) : 0;
+    AmqpArrival *a = read_arrival(in, span_bytes(room, len > 0 ? (size_t)len : 0));
+    a->lane = (unsigned)(uintptr_t)pn_link_get_context(link);
+    a->delivery = d;
+    pn_link_advance(link);
+    append(in, a);
+}
+
+static void woken(void *user) {
+    AmqpInbox *in = user;
+    pthread_mutex_lock(&in->lock);
+    for (size_t i = 0; i < in->accepted_count; i++) {
+        const Accepted *a = &in->accepted[i];
+        if (a->connection != in->connection) continue;
+        pn_delivery_update(a->delivery, PN_ACCEPTED);
+        pn_delivery_settle(a->delivery);
+        in->owed[a->lane]++;
+    }
+    in->accepted_count = 0;
+    pthread_mutex_unlock(&in->lock);
+    for (unsigned i = 0; i < QUEUE_LANES; i++) {
+        if (in->owed[i] < WINDOW / 2) continue; /* fewer and larger grants are cheaper for the broker */
+        pn_link_flow(in->lanes[i], in->owed[i]);
+        in->owed[i] = 0;
+    }
+}
+
+static void no_credit(void *user, pn_link_t *link) {
+    (void)user, (void)link;
+}
+
+static void drop_arrivals(AmqpInbox *in) {
+    for (AmqpArrival *a = in->first, *next; a; a = next) next = a->next, free(a);
+    in->first = in->last = NULL;
+}
+
+static void closed(void *user, const Err *why) {
+    AmqpInbox *in = user;
+    pthread_mutex_lock(&in->lock);
+    drop_arrivals(in);
+    in->accepted_count = 0;
+    in->connection++;
+    in->ready = false;
+    in->why = *why;
+    pthread_mutex_unlock(&in->lock);
+}
+
+/* --- the handling thread --- */
+
+AmqpArrival *amqp_inbox_take(AmqpInbox *in, uint64_t *connection) {
+    pthread_mutex_lock(&in->lock);
+    AmqpArrival *first = in->first;
+    in->first = in->last = NULL;
+    *connection = in->connection;
+    pthread_mutex_unlock(&in->lock);
+    return first;
+}
+
+void amqp_inbox_accept(AmqpInbox *in, const AmqpArrival *arrival) {
+    pthread_mutex_lock(&in->lock);
+    if (arrival->connection == in->connection) {
+        if (in->accepted_count == in->accepted_size) {
+            in->accepted_size = in->accepted_size ? 2 * in->accepted_size : 256;
+            in->accepted = must(realloc(in->accepted, in->accepted_size * sizeof *in->accepted));
+        }
+        in->accepted[in->accepted_count++] =
+            (Accepted){arrival->delivery, arrival->connection, arrival->lane};
+    }
+    pthread_mutex_unlock(&in->lock);
+}
+
+void amqp_inbox_flush(AmqpInbox *in) {
+    amqp_peer_wake(in->peer);
+}
+
+void amqp_inbox_on_arrival(AmqpInbox *in, void (*arrived)(void *user), void *user) {
+    pthread_mutex_lock(&in->lock);
+    in->arrived = arrived;
+    in->arrived_user = user;
+    if (in->first && arrived) arrived(user);
+    pthread_mutex_unlock(&in->lock);
+}
+
+static bool wait_until_ready(AmqpInbox *in, Err *err) {
+    int64_t at = clock_mono_us() + OPEN_MS * 1000;
+    struct timespec end = {.tv_sec = at / 1000000, .tv_nsec = at % 1000000 * 1000};
+    pthread_mutex_lock(&in->lock);
+    int late = 0;
+    while (!in->ready && !late && !err_is(&in->why, &ERR_CONFIG))
+        late = pthread_cond_timedwait(&in->changed, &in->lock, &end);
+    bool ready = in->ready;
+    Err why = in->why;
+    pthread_mutex_unlock(&in->lock);
+    if (ready) return true;
+    if (why.kind) return err_set(err, why.kind, "%s", why.why);
+    return err_set(err, &ERR_UNAVAILABLE, "the broker does not answer");
+}
+
+bool amqp_inbox_open(const AmqpUrl *url, unsigned first_lane, AmqpInbox **ret, Err *err) {
+    AUTO(AmqpInbox) in = must(calloc(1, sizeof *in));
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&in->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&in->lock, NULL);
+    in->url = *url;
+    in->first_lane = first_lane;
+    in->coder = amqp_coder_new();
+    AmqpPeerOptions options = {.name = "queue-receive",
+                               .opened = opened,
+                               .linked = linked,
+                               .credit = no_credit,
+                               .delivery = delivery,
+                               .woken = woken,
+                               .closed = closed,
+                               .user = in};
+    if (!amqp_peer_open(url, &options, &in->peer, err) || !wait_until_ready(in, err)) return false;
+    *ret = in;
+    in = NULL;
+    return true;
+}
+
+AmqpInbox *amqp_inbox_free(AmqpInbox *in) {
+    if (!in) return NULL;
+    amqp_peer_free(in->peer);
+    drop_arrivals(in);
+    amqp_coder_free(in->coder);
+    buf_free(&in->bytes);
+    free(in->accepted);
+    pthread_cond_destroy(&in->changed);
+    pthread_mutex_destroy(&in->lock);
+    free(in);
+    return NULL;
+}

@@ -1,0 +1,32 @@
+/* What a broker has given us and has not been told about: links to all lanes, each with a window of credit,
+ * and messages that are read ahead until it is used up. Inside queue/ only; every function on the one thread
+ * that handles. */
+#pragma once
+#include "queue/amqp_message.h"
+#include "queue/amqp_url.h"
+
+typedef struct AmqpInbox AmqpInbox;
+
+/* One message. Owned by whoever took it; its spans live as long as it does. */
+typedef struct AmqpArrival {
+    struct AmqpArrival *next;
+    AmqpCommand command;
+    Span key;            /* tenant and ordering key: tenants cannot stand in each other's lines */
+    uint64_t connection; /* that has brought it: what came by an earlier one will come again */
+    unsigned lane;
+    void *delivery; /* the inbox's own */
+    char bytes[];
+} AmqpArrival;
+
+/* Waits for the broker, a few seconds; ERR_UNAVAILABLE. first_lane: where this one begins to attach, so that
+ * several that start together share the lanes. */
+bool amqp_inbox_open(const AmqpUrl *url, unsigned first_lane, AmqpInbox **ret, Err *err);
+AmqpInbox *amqp_inbox_free(AmqpInbox *inbox); /* what is not accepted goes back */
+AUTO_FREE(AmqpInbox, amqp_inbox_free)
+void amqp_inbox_on_arrival(AmqpInbox *inbox, void (*arrived)(void *user), void *user); /* on another thread */
+/* All that has come since the last call, in order of each lane; NULL where nothing has. *connection: the one
+ * that is now; arrivals of others are void. */
+AmqpArrival *amqp_inbox_take(AmqpInbox *inbox, uint64_t *connection);
+/* The broker may forget it. Said with the next amqp_inbox_flush(); no effect where its connection is gone. */
+void amqp_inbox_accept(AmqpInbox *inbox, const AmqpArrival *arrival);
+void amqp_inbox_flush(AmqpInbox *inbox);

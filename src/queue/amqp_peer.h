@@ -1,0 +1,31 @@
+/* One connection to an AMQP 1.0 broker, made again whenever it breaks: with back-off and full jitter, up to 5
+ * s. A thread of its own runs qpid-proton's proactor; every callback comes on it, and only there may links
+ * and deliveries be touched. TLS is verified (chain and host name), heartbeats are sent and asked for, a
+ * connection that does not come up in time is given up. Inside queue/ only. */
+#pragma once
+#include "base/auto.h"
+#include "queue/amqp_url.h"
+#include <proton/engine.h>
+
+typedef struct AmqpPeer AmqpPeer;
+typedef struct AmqpPeerOptions {
+    const char *name; /* of the container, and of the thread: at most 15 characters */
+    void (*opened)(void *user, pn_session_t *session);     /* make links */
+    void (*linked)(void *user, pn_link_t *link);           /* the broker has answered an attach */
+    void (*credit)(void *user, pn_link_t *link);           /* a sender may send more */
+    void (*delivery)(void *user, pn_delivery_t *delivery); /* one has come, or its state has changed */
+    void (*woken)(void *user);                             /* after amqp_peer_wake() */
+    void (*closed)(void *user,
+                   const Err *why); /* links and deliveries are no more. Also where none was made.
+                                       ERR_CONFIG: the broker does not want us, or lacks a queue */
+    void *user;
+} AmqpPeerOptions;
+
+/* Does not wait for the connection. False: the url's certificates cannot be read, or no thread. */
+bool amqp_peer_open(const AmqpUrl *url, const AmqpPeerOptions *options, AmqpPeer **ret, Err *err);
+/* Says good-bye to the broker, a second at most, after what woken() still had to write. closed() is called.
+ */
+AmqpPeer *amqp_peer_free(AmqpPeer *peer);
+AUTO_FREE(AmqpPeer, amqp_peer_free)
+/* Any thread. Nothing happens while there is no connection: opened() looks at what waits. */
+void amqp_peer_wake(AmqpPeer *peer);

@@ -1,0 +1,18 @@
+/* Where a broker is: amqp[s]://user:password@host:port/queue?dead=DATABASE&ca=FILE. User, password and what
+ * is behind the question mark may be percent-encoded. Inside queue/ only. */
+#pragma once
+#include "base/err.h"
+#include "base/span.h"
+
+typedef struct AmqpUrl {
+    bool tls;
+    char user[128], password[256];
+    char host[256], port[8];
+    char queue[128];
+    char dead[600]; /* url of the database where dead letters lie; empty: a file of the data folder */
+    char ca[512];   /* PEM file of who may have signed the broker's certificate; empty: the system's */
+} AmqpUrl;
+
+bool amqp_url_is(const char *url);
+/* Texts of faults hold nothing of the url. */
+bool amqp_url_parse(const char *url, AmqpUrl *ret, Err *err);

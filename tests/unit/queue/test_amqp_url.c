@@ -1,0 +1,77 @@
+#include "kit/test.h"
+#include "queue/amqp_url.h"
+
+#include "base/auto.h"
+#include <stdio.h>
+
+static const struct {
+    const char *url, *user, *password, *host, *port, *queue, *dead, *ca; /* user NULL: refused */
+} CASES[] = {
+    {"amqp://u:p@h/q", "u", "p", "h", "5672", "q", "", ""},
+    {"amqps://u:p@h/q", "u", "p", "h", "5671", "q", "", ""},
+    {"amqps://u:p@h.example:443/identity-commands", "u", "p", "h.example", "443", "identity-commands", "", ""},
+    {"amqp://u:p%40%3a@[::1]:99/a.b_c", "u", "p@:", "::1", "99", "a.b_c", "", ""},
+    {"amqp://u:p@p@h/q", "u", "p@p", "h", "5672", "q", "", ""},
+    {"amqp://u:p@[::1]/q", "u", "p", "::1", "5672", "q", "", ""},
+    {"amqp://u:p@h/q?ca=/a/b.pem&dead=postgresql://x:y%2540@h/n?a%3Db", "u", "p", "h", "5672", "q",
+     "postgresql://x:y%40@h/n?a=b", "/a/b.pem"},
+    {"amqp://h/q", NULL},
+    {"amqp://u@h/q", NULL},
+    {"amqp://:p@h/q", NULL},
+    {"amqp://u:@h/q", NULL},
+    {"amqp://u:p@/q", NULL},
+    {"amqp://u:p@h:0/q", NULL},
+    {"amqp://u:p@h:65536/q", NULL},
+    {"amqp://u:p@h:x/q", NULL},
+    {"amqp://u:p@[::1/q", NULL},
+    {"amqp://u:p@[::1]9/q", NULL},
+    {"amqp://u:p@h", NULL},
+    {"amqp://u:p@h/", NULL},
+    {"amqp://u:p@h/a/b", NULL},
+    {"amqp://u:p@h/a%20b", NULL},
+    {"amqp://u:p%4@h/q", NULL},
+    {"amqp://u:p%zz@h/q", NULL},
+    {"amqp://u:p%00@h/q", NULL},
+    {"amqp://u:p@h/q?x=1", NULL},
+    {"amqp://u:p@h/q?dead=", NULL},
+    {"amqp://u:p@h/q?dead", NULL},
+    {"mqtt://u:p@h/q", NULL},
+    {"", NULL},
+};
+
+static void parsing(void) {
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        AmqpUrl got;
+        Err err = {0};
+        bool parsed = amqp_url_parse(CASES[i].url, &got, &err);
+        if (parsed != (CASES[i].user != NULL)) CHECK_SPAN(span_of(CASES[i].url), "the opposite");
+        if (!parsed) CHECK(err_is(&err, &ERR_CONFIG) && !strstr(err.why, "p@h"));
+        if (!parsed || !CASES[i].user) continue;
+        CHECK_SPAN(span_of(got.user), CASES[i].user);
+        CHECK_SPAN(span_of(got.password), CASES[i].password);
+        CHECK_SPAN(span_of(got.host), CASES[i].host);
+        CHECK_SPAN(span_of(got.port), CASES[i].port);
+        CHECK_SPAN(span_of(got.queue), CASES[i].queue);
+        CHECK_SPAN(span_of(got.dead), CASES[i].dead);
+        CHECK_SPAN(span_of(got.ca), CASES[i].ca);
+        CHECK(got.tls == !strncmp(CASES[i].url, "amqps", 5));
+    }
+}
+
+/* Whatever is too long is refused, never cut. */
+static void too_long(void) {
+    static const char *const FORMS[] = {"amqp://%s:p@h/q", "amqp://u:%s@h/q", "amqp://u:p@%s/q", "amqp://u:p@h/%s",
+                                        "amqp://u:p@h/q?dead=%s", "amqp://u:p@h/q?ca=%s"};
+    char text[1000], url[1100];
+    memset(text, 'a', sizeof text - 1);
+    text[sizeof text - 1] = 0;
+    for (size_t i = 0; i < COUNT(FORMS); i++) {
+        AmqpUrl got;
+        Err err = {0};
+        const char *at = strstr(FORMS[i], "%s");
+        snprintf(url, sizeof url, "%.*s%s%s", (int)(at - FORMS[i]), FORMS[i], text, at + 2);
+        CHECK(!amqp_url_parse(url, &got, &err) && err_is(&err, &ERR_CONFIG));
+    }
+}
+
+SUITE("amqp url", TEST(parsing), TEST(too_long));
