@@ -67,15 +67,17 @@ static const CtlVerb VERBS[] = {
      "client starts anew.\n",
      ctl_outbox_new_epoch},
     {"dead-letters list", "", 0, "json", "what could not be processed",
-     "A line each: the id, when, the event's type and subject, and why.\n\n"
+     "A line each: the id, when, the event's type and subject (or the command's type and id), and why.\n"
+     "Commands only where the queue is a broker's.\n\n"
      "  --json             a line of JSON each\n",
      ctl_letters_list},
-    {"dead-letters show", "ID", 1, "", "one of them, as JSON", "With its whole event: personal data, too.\n",
+    {"dead-letters show", "ID", 1, "", "one of them, as JSON", "With its whole event or command: personal data, too.\n",
      ctl_letters_show},
     {"dead-letters requeue", "ID", 1, "", "try it again",
      "An event of the outbox goes out under a new number, with its old id and version; one of the projection "
      "is\n"
-     "applied to the read model. Who has a newer version keeps it.\n",
+     "applied to the read model. Who has a newer version keeps it.\n"
+     "A command goes into the queue again, and has five tries more.\n",
      ctl_letters_requeue},
     {"dead-letters discard", "ID", 1, "", "forget it", "It cannot be had again.\n", ctl_letters_discard},
     {"replay", "", 0, "from= to=", "make the read model anew from the log",

@@ -1,10 +1,12 @@
 /* eventsctl_letters.c - dead letters: what could not be processed, for an operator to decide.
  *
  * Each is named KIND/NUMBER. A kind is a row of KINDS: the outbox, of which the topic has refused an event
- * for good, and the projection, which cannot read or apply one. */
+ * for good, the projection, which cannot read or apply one, and a broker's queue, of which a command has failed
+ * five times, or could not be read (eventsctl_commands.c). */
 #include "app/dead_event.h"
 #include "base/clock.h"
 #include "io/doorbell.h"
+#include "main/eventsctl_commands.h"
 #include "main/eventsctl_outbox.h"
 #include "store/dead_events.h"
 #include "store/outbox.h"
@@ -197,6 +199,7 @@ static bool discard_projection(Ctl *ctl, int64_t number, Err *err) {
 static const Kind KINDS[] = {
     {"outbox", list_outbox, show_outbox, requeue_outbox, discard_outbox},
     {"projection", list_projection, show_projection, requeue_projection, discard_projection},
+    {"command", dead_commands_list, dead_command_show, dead_command_requeue, dead_command_discard},
 };
 
 /* ---- verbs ---- */
