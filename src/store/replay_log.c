@@ -69,11 +69,13 @@ bool replay_log_oldest(Db *db, int64_t *ret, Err *err) {
 }
 
 /* Rejections and skipped events say nothing of their subject's state: they are neither its first nor its last
- * one. What has come later makes an event that was kept as the last one superfluous, so that all rows of a
- * subject that has an event between the two numbers are looked at. */
+ * one. Versions say which are, not numbers: a requeued event has a new number and an old state. What has come
+ * later makes an event that was kept as the last one superfluous, so that all rows of a subject that has an
+ * event between the two numbers are looked at. */
 #define OTHER(order)                                                                                         \
     "EXISTS (SELECT 1 FROM replay_log o WHERE o.tenant_id = e.tenant_id AND o.subject = e.subject"           \
-    " AND o.sequence " order " e.sequence AND o.subject_version > 0 AND o.event_type <> 'EventSkipped')"
+    " AND o.subject_version " order                                                                          \
+    " e.subject_version AND o.subject_version > 0 AND o.event_type <> 'EventSkipped')"
 static const char TRIM[] =
     "DELETE FROM replay_log WHERE sequence IN (SELECT e.sequence FROM (SELECT DISTINCT tenant_id, subject"
     " FROM replay_log WHERE sequence > ? AND sequence <= ?) w JOIN replay_log e ON e.tenant_id = w.tenant_id"

@@ -716,33 +716,8 @@ static void killed(void) {
     world_close(&w);
 }
 
-static void throughput(void) {
-    enum { MOST = 5000 };
-    World w = world_open();
-    const int COMMANDS = test_engine() == DB_SQLITE ? MOST : MOST / 5;
-    REQUIRE(db_begin(w.queue, NULL));
-    for (int i = 0; i < COMMANDS; i++) {
-        char id[48], email[48];
-        snprintf(id, sizeof id, "0193a1b2-0000-7000-8000-%012d", i);
-        snprintf(email, sizeof email, "person.%d@example.org", i);
-        create(&w, id, "Lovelace", email);
-    }
-    REQUIRE(db_commit(w.queue, NULL));
-    open_service(&w);
-    int64_t start = clock_mono_us();
-    clock_t processor = clock();
-    size_t done = 0;
-    for (size_t n; (n = turn(&w));) done += n;
-    double seconds = (double)(clock_mono_us() - start) / 1e6;
-    CHECK(done == (size_t)COMMANDS && w.events == (size_t)COMMANDS);
-    printf("\n    receiver and handlers, one thread: %.0f commands/s, %.0f us of processor each",
-           COMMANDS / seconds, (double)(clock() - processor) * 1e6 / CLOCKS_PER_SEC / COMMANDS);
-    world_close(&w);
-}
-
 SUITE_ON_ENGINES("handlers", TEST(one_batch), TEST(merges), TEST(merge_is_one_thing),
                  TEST(merge_meets_another_lane), TEST(merge_once), TEST(hopeless),
                  TEST(crash_before_settling), TEST(same_id_other_body), TEST(doubles_in_a_batch),
                  TEST(one_id_of_several_people), TEST(commands_of_one_entity), TEST(failing_command),
-                 TEST(poison_in_a_batch), TEST(order_behind_a_failing_one), TEST(outage), TEST(killed),
-                 TEST(throughput));
+                 TEST(poison_in_a_batch), TEST(order_behind_a_failing_one), TEST(outage), TEST(killed));

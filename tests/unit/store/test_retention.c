@@ -190,6 +190,12 @@ static void the_log_keeps_first_and_last(void) {
         trim(db, 1000, most, 18);
         CHECK(test_db_number(db, "SELECT count(*) FROM replay_log") == 8);
         CHECK(test_db_number(db, "SELECT count(*) FROM replay_log WHERE sequence IN (5, 17)") == 2);
+        append(db, 18, "prospect/5", "ProspectUpdated", 3);
+        append(db, 19, "prospect/5", "ProspectUpdated",
+               2); /* was requeued: the number is new, the state is not */
+        trim(db, 1000, most, 20);
+        CHECK(test_db_number(db, "SELECT count(*) FROM replay_log WHERE sequence IN (18, 19)") == 1);
+        CHECK(test_db_number(db, "SELECT count(*) FROM replay_log WHERE sequence = 18") == 1);
     }
 }
 
