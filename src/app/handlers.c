@@ -1,21 +1,24 @@
 /* handlers.c - from queue messages to their effects.
  *
  * Promise:   entities, e-mail keys, command_done and outbox rows commit together or not at all, once per
- *            command however often it is delivered. Every command that can be read gets at least one event,
- *            a rejection included, so that its sender learns the outcome.
+ *            command however often it is delivered. Every command that can be read gets at least one event, a
+ *            rejection included, so that its sender learns the outcome.
  * Set:       a batch is one transaction: what its commands will look at is read together, then they are
- * decided on in memory, one after the other, each seeing what those before it have done, and then everything
- * is written together (store/write_model.h). Halves:    where that fails all of it is undone and repeated in
- * halves, down to the command alone: a savepoint around each would cost most of the speed on a server, and
- * failures are rare. Races:     workers of other lanes are kept out by the version that each write expects
- * and by the unique key of an e-mail address, not by the order: a command may change another entity than the
- * one that orders it (MergeProspects). Who comes second meets ERR_CONFLICT or ERR_DUPLICATE, is undone whole
- * and is repeated at once with what is there now; that may be a rejection then. Order:     messages are
- * handled in the order given. After a failed one the later ones of its key are left alone: they go back to
- * the queue and come again behind it. Faults:    an error that may pass by itself (ErrKind.retry: the file is
- * locked, the disk is full) ends the batch; what of it is not committed goes back and is nobody's try. Any
- * other error belongs to the command that met it. Crash:     after the commit and before the queue was told,
- * the batch is delivered again and found in command_done. */
+ *            decided on in memory, one after the other, each seeing what those before it have done, and then
+ *            everything is written together (store/write_model.h).
+ * Halves:    where that fails all of it is undone and repeated in halves, down to the command alone: a
+ *            savepoint around each would cost most of the speed on a server, and failures are rare.
+ * Races:     workers of other lanes are kept out by the version that each write expects and by the unique key
+ *            of an e-mail address, not by the order: a command may change another entity than the one that
+ *            orders it (MergeProspects). Who comes second meets ERR_CONFLICT or ERR_DUPLICATE, is undone
+ *            whole and is repeated at once with what is there now; that may be a rejection then.
+ * Order:     messages are handled in the order given. After a failed one the later ones of its key are left
+ *            alone: they go back to the queue and come again behind it.
+ * Faults:    an error that may pass by itself (ErrKind.retry: the file is locked, the disk is full) ends the
+ *            batch; what of it is not committed goes back and is nobody's try. Any other error belongs to the
+ *            command that met it.
+ * Crash:     after the commit and before the queue was told, the batch is delivered again and found in
+ *            command_done. */
 #include "app/handlers.h"
 
 #include "app/command.h"

@@ -6,9 +6,10 @@
  *            and writes the new one.
  * Readers:   they read which table serves and its rows in one view of the data.
  * Files:     SQLite serves two writers unfairly, so each transaction is short, and followed by a pause as
- * long as itself. Crash:     the table that does not serve is emptied first, whatever it holds. Retention:
- * the log never loses a subject's first and last event, also not while it is read here: what has gone before
- * it was read has a later one behind it. */
+ *            long as itself.
+ * Crash:     the table that does not serve is emptied first, whatever it holds.
+ * Retention: the log never loses a subject's first and last event, also not while it is read here: what has
+ *            gone before it was read has a later one behind it. */
 #include "app/rebuild.h"
 
 #include "app/projection_rows.h"

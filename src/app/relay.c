@@ -1,7 +1,7 @@
 /* relay.c - from the outbox to the topic.
  *
- * Promise:   every committed row is published at least once, under a number of its own; numbers are dense
- *            and follow the rows. A number is durable before anybody outside sees it.
+ * Promise:   every committed row is published at least once, under a number of its own; numbers are dense and
+ *            follow the rows. A number is durable before anybody outside sees it.
  * Crash:     numbered but unpublished events go out after the start; published but unmarked ones go out
  *            again, and the receivers drop them by number.
  * Latency:   ring -> read the new rows -> one commit that numbers them -> publish, from memory, in the same
@@ -9,9 +9,9 @@
  * Source:    two files, or tables of a server that other relays use too: relay_files.c, relay_lanes.c.
  * Failures:  a topic that is down costs one request per back-off (full jitter, 100 ms to 30 s, at least
  *            Retry-After), of one event when it has failed five times (grid/grid_breaker.h). A refused event
- * (400, or 413 alone) is isolated by halving and gives its number to an EventSkipped. Repairs:   asked-for
- * ranges are merged, clipped to what has been published (the rest is on its way anyway), and sent in turns
- * with new events, so that neither starves the other. */
+ *            (400, or 413 alone) is isolated by halving and gives its number to an EventSkipped.
+ * Repairs:   asked-for ranges are merged, clipped to what has been published (the rest is on its way anyway),
+ *            and sent in turns with new events, so that neither starves the other. */
 #include "app/relay.h"
 
 #include "app/cleaner.h"

@@ -3,9 +3,10 @@
  * Exclusive: the broker's lanes are queues with a single active consumer: whoever attached first gets all of
  * a lane's messages, in order, the others wait until he is gone. So keys are in order however many work.
  * Window:    WINDOW messages of each lane are here at most, locked at the broker until they are accepted.
- * While the handler stands still nothing more comes. Settled:   only ever "accepted". A message that is to be
- * tried again stays here and locked meanwhile, a dead letter is kept elsewhere first; what was not accepted
- * when a connection ends, the broker gives out again, in order. */
+ *            While the handler stands still nothing more comes.
+ * Settled:   only ever "accepted". A message that is to be tried again stays here and locked meanwhile, a
+ *            dead letter is kept elsewhere first; what was not accepted when a connection ends, the broker
+ *            gives out again, in order. */
 #include "queue/amqp_inbox.h"
 
 #include "base/clock.h"

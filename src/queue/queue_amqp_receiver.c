@@ -4,15 +4,17 @@
  *            "Settled" is told to the broker without waiting for its answer: what it misses comes again, and
  *            command_done knows it.
  * Order:     amqp_inbox.c brings lanes in order, queue_lines.c lets no message pass an earlier one of its
- * key. Ids are given here, in order of arrival; they mean nothing to anybody else. Tries:     a message that
- * is to be tried again waits here, locked at the broker: nothing is sent, no count of the broker's goes up,
- * so that an engine's outage is nobody's try. The counts are amqp_tries.c's. What was being handled when the
- * process died is a suspect and comes alone, so that one that kills its handler reaches the dead letter after
- * its tries and takes no neighbour with it. Dead:      first written into a table (queue_dead.c), then
- * accepted. A crash in between delivers it again, and its tries_exhausted takes it there again. Faults:    a
- * connection that ends voids everything that is here; the same comes again by the next one, counts and
- * waiting times are kept. While there is none a claim finds nothing, and is no error: there is nothing to do,
- * and the arrival of messages is announced. */
+ *            key. Ids are given here, in order of arrival; they mean nothing to anybody else.
+ * Tries:     a message that is to be tried again waits here, locked at the broker: nothing is sent, no count
+ *            of the broker's goes up, so that an engine's outage is nobody's try. The counts are
+ *            amqp_tries.c's. What was being handled when the process died is a suspect and comes alone, so
+ *            that one that kills its handler reaches the dead letter after its tries and takes no neighbour
+ *            with it.
+ * Dead:      first written into a table (queue_dead.c), then accepted. A crash in between delivers it again,
+ *            and its tries_exhausted takes it there again.
+ * Faults:    a connection that ends voids everything that is here; the same comes again by the next one,
+ *            counts and waiting times are kept. While there is none a claim finds nothing, and is no error:
+ *            there is nothing to do, and the arrival of messages is announced. */
 #include "queue/queue_driver.h"
 
 #include "base/clock.h"

@@ -2,14 +2,16 @@
  *
  * Promise:   QUEUE_ACCEPTED is said when the broker's disposition "accepted" has come: from RabbitMQ's quorum
  *            queues that means written and synced. Whatever else happens, in time or too late, is
- * QUEUE_FAILED. Shape:     the writing thread lays a batch on the table and waits; the broker's thread sends
- * all of it, each message over the link of its lane, and ticks off the dispositions as they come. So a batch
- * costs one wait, and no loop of the gateway ever waits. Faults:    a connection that breaks takes the
- * unsettled messages' fate with it: they are sent again over the next one, while there is time. One that has
- * been gone for long fails a batch at once: the gateway answers 503, and does not hold its clients. A message
- * may so be in the queue twice, or be there though its sender was told 503: command_done knows. Order:     of
- * one key is that of the loops' sends, because its lane is one link; after a broken connection all that is
- * not settled is sent again, in order. */
+ *            QUEUE_FAILED.
+ * Shape:     the writing thread lays a batch on the table and waits; the broker's thread sends all of it,
+ *            each message over the link of its lane, and ticks off the dispositions as they come. So a batch
+ *            costs one wait, and no loop of the gateway ever waits.
+ * Faults:    a connection that breaks takes the unsettled messages' fate with it: they are sent again over
+ *            the next one, while there is time. One that has been gone for long fails a batch at once: the
+ *            gateway answers 503, and does not hold its clients. A message may so be in the queue twice, or
+ *            be there though its sender was told 503: command_done knows.
+ * Order:     of one key is that of the loops' sends, because its lane is one link; after a broken connection
+ *            all that is not settled is sent again, in order. */
 #include "queue/queue_driver.h"
 
 #include "base/clock.h"

@@ -1,15 +1,16 @@
 /* queue_tables_receiver.c - peek-lock over the tables of a server, where several receivers may work.
  *
  * Order:     a receiver leases lanes (of keys, by hash), and takes the messages of its lanes in their order;
- * a key with an earlier message that waits, or that it holds already, is passed over. Lanes go back as soon
- * as nothing of them is held, and those longest without a lease come first. Cost:      a claim looks at the
- * heads of a few lanes by an index: the same with a backlog of any size. Crash:     a message that is still
- * locked when its lease has run out was being handled when a process died: it is a suspect and comes alone,
- * so that one that kills its handler takes no other with it. A receiver that starts again ends its former
- * leases; its owner's name is the same. Outage:    commits are not synced: a mark that is lost means a
- * delivery more, which command_done absorbs. What could not be written because the server was gone is kept
- * and written before the next claim, so that an outage is nobody's try and no lease has to run out. T-SQL:
- * LATERAL is CROSS APPLY there, a list comes by string_split, a deleted row by OUTPUT. */
+ *            a key with an earlier message that waits, or that it holds already, is passed over. Lanes go
+ *            back as soon as nothing of them is held, and those longest without a lease come first.
+ * Cost:      a claim looks at the heads of a few lanes by an index: the same with a backlog of any size.
+ * Crash:     a message that is still locked when its lease has run out was being handled when a process died:
+ *            it is a suspect and comes alone, so that one that kills its handler takes no other with it. A
+ *            receiver that starts again ends its former leases; its owner's name is the same.
+ * Outage:    commits are not synced: a mark that is lost means a delivery more, which command_done absorbs.
+ *            What could not be written because the server was gone is kept and written before the next claim,
+ *            so that an outage is nobody's try and no lease has to run out. T-SQL: LATERAL is CROSS APPLY
+ *            there, a list comes by string_split, a deleted row by OUTPUT. */
 #include "queue/queue_driver.h"
 
 #include "base/buf.h"

@@ -2,12 +2,12 @@
  * a time, and lanes of subjects, each published by whoever has leased it.
  *
  * Numbers:   only rows that are committed get one, in the order of their ids, so they are dense and follow
- * the versions of each subject; a writer that has not committed yet delays nobody else. Lanes:     the events
- * of a lane are published in the order of their numbers. A lease ends with the batch; one that runs out
- * because its relay died is taken over, and its events go out once more. Cost:      a claim reads the oldest
- * rows without a number, or behind `published`, each by an index; it costs the same whatever lies behind
- * them. All by the thread that owns the connection. Only for servers; files have one relay (store/numbers.h).
- */
+ *            the versions of each subject; a writer that has not committed yet delays nobody else.
+ * Lanes:     the events of a lane are published in the order of their numbers. A lease ends with the batch;
+ *            one that runs out because its relay died is taken over, and its events go out once more.
+ * Cost:      a claim reads the oldest rows without a number, or behind `published`, each by an index; it
+ *            costs the same whatever lies behind them. All by the thread that owns the connection. Only for
+ *            servers; files have one relay (store/numbers.h). */
 #pragma once
 #include "base/arena.h"
 #include "store/numbers.h"
