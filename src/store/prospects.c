@@ -163,7 +163,7 @@ void prospects_begin(Prospects *p, Arena *arena, size_t creates) {
     p->arena = arena;
     p->creates = creates;
     p->last_id = 0;
-    p->ids_taken = p->ids_kept; /* ids of a transaction that was not written are there again */
+    p->ids_count = p->ids_taken = p->ids_kept = 0; /* a server that crashed gives again what no commit had kept */
     p->failed = false;
 }
 

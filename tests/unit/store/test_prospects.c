@@ -70,7 +70,7 @@ static void insert_and_load(void) {
     CHECK(owner_of(&m, "t", "ada@example.org") == 1); /* seen before it is written */
     CHECK_OK(model_write(&m), &m.err);
     CHECK_OK(prospects_next_id(m.prospects, &id, &m.err), &m.err);
-    CHECK(id == 2);
+    CHECK(id > 1);
     bool found = false;
     prospects_want(m.prospects, 1);
     prospects_want(m.prospects, 1);
@@ -168,7 +168,7 @@ static void lost_races(void) {
     }
 }
 
-/* Ids of a transaction that was given up are given again; of one that was written never. */
+/* No id is given twice once it was written; of a transaction that was given up they may be lost. */
 static void ids(void) {
     Model m = model_open();
     int64_t a, b, c;
@@ -177,13 +177,13 @@ static void ids(void) {
     CHECK(b == a + 1);
     write_model_begin(m.model, m.arena, 4);
     CHECK_OK(prospects_next_id(m.prospects, &c, &m.err), &m.err);
-    CHECK(c == a);
+    CHECK(test_engine() == DB_SQLITE ? c == a : c > b);
     Prospect p = ada(c, "t");
     CHECK_OK(prospects_insert(m.prospects, &p, SPAN("a"), &m.err), &m.err);
     CHECK_OK(model_write(&m), &m.err);
     for (int64_t i = 1; i < 20; i++) {
         CHECK_OK(prospects_next_id(m.prospects, &b, &m.err), &m.err);
-        CHECK(b == c + i);
+        CHECK(b >= c + i);
     }
     model_close(&m);
 }
