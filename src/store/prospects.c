@@ -28,8 +28,8 @@ struct Prospects {
     Arena *arena;
     Table entities, emails;
     Given *wanted, *wanted_emails, *inserted, *updated, *taken, *given_back;
-    int64_t *ids; /* of a server's sequence: nobody else gets them; those from `ids_taken` on are free */
-    size_t ids_count, ids_taken, ids_size, ids_kept, creates;
+    int64_t *ids; /* of a server's sequence, of this transaction; those from `ids_taken` on are free */
+    size_t ids_count, ids_taken, ids_size, creates;
     int64_t last_id; /* of a file; 0: not read in this transaction */
     Buf key;
     bool failed; /* something that was read did not fit in memory */
@@ -163,7 +163,7 @@ void prospects_begin(Prospects *p, Arena *arena, size_t creates) {
     p->arena = arena;
     p->creates = creates;
     p->last_id = 0;
-    p->ids_count = p->ids_taken = p->ids_kept = 0; /* a server that crashed gives again what no commit had kept */
+    p->ids_count = p->ids_taken = 0; /* a server that crashed gives again what no commit had kept */
     p->failed = false;
 }
 
@@ -268,13 +268,8 @@ static bool fetch_ids(Prospects *p, Err *err) {
     Stmt *s = db_statement(p->db, db_text(p->db, &NEXT_IDS));
     stmt_bind_int(s, 1, (int64_t)most);
     if (!stmt_run(s, NULL, err)) return false;
-    size_t free_ids = p->ids_count - p->ids_kept;
-    if (free_ids) memmove(p->ids, p->ids + p->ids_kept, free_ids * sizeof *p->ids);
-    p->ids_taken -= p->ids_kept;
-    p->ids_count = free_ids;
-    p->ids_kept = 0;
-    if (free_ids + most > p->ids_size)
-        p->ids = must(realloc(p->ids, (p->ids_size = free_ids + most) * sizeof *p->ids));
+    if (most > p->ids_size) p->ids = must(realloc(p->ids, (p->ids_size = most) * sizeof *p->ids));
+    p->ids_count = p->ids_taken = 0;
     while (p->ids_count < p->ids_size && stmt_row(s, &fault)) p->ids[p->ids_count++] = stmt_int(s, 0);
     stmt_done(s);
     return !fault.kind || err_set(err, fault.kind, "%s", fault.why);
@@ -408,7 +403,5 @@ static bool write_emails(Prospects *p, Err *err) {
 }
 
 bool prospects_write(Prospects *p, Err *err) {
-    if (!write_entities(p, err) || !write_emails(p, err)) return false;
-    p->ids_kept = p->ids_taken; /* should the commit fail, these ids are lost, which does no harm */
-    return true;
+    return write_entities(p, err) && write_emails(p, err);
 }
