@@ -28,7 +28,8 @@ bool dead_event_find(Db *db, int64_t id, Arena *arena, DeadLetter *ret, Err *err
     Stmt *s = db_statement(db, LETTER "= ?");
     stmt_bind_int(s, 1, id);
     if (!stmt_run(s, NULL, err)) return false;
-    if (!stmt_row(s, err)) return err_set(err, &ERR_NOT_FOUND, "there is no such dead letter");
+    if (!stmt_row(s, err))
+        return err->kind ? false : err_set(err, &ERR_NOT_FOUND, "there is no such dead letter");
     *ret = read_letter(s);
     ret->reason.at = arena_copy(arena, ret->reason);
     ret->body.at = arena_copy(arena, ret->body);
