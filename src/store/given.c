@@ -7,7 +7,7 @@
 
 /* What a file's rows are cut into, so that a handful of texts serve every count. */
 static const size_t GROUPS[] = {128, 32, 8, 1};
-enum { COLUMNS_MAX = 12 };
+enum { COLUMNS_MAX = 16 };
 
 typedef struct Cell {
     int64_t number;

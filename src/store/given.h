@@ -6,9 +6,10 @@
  *     WITH k(a, b) AS ({given}) SELECT t.b FROM k CROSS JOIN t WHERE t.a = k.a
  * (CROSS JOIN, because SQLite keeps its order: for each given row a look into the index of the table. What
  * shall be counted begins with INSERT, UPDATE or DELETE: SQLite's driver counts nothing behind a WITH.)
- * PostgreSQL: an array for each column, which is one parameter and one plan whatever the count, and costs the
- * server half of what VALUES cost. SQLite: VALUES of a few fixed counts, one after the other. T-SQL: the rows
- * come as JSON there (OPENJSON ... WITH). One thread. */
+ * PostgreSQL: an array for each column, which is one parameter, one round trip and one plan whatever the count,
+ * and costs the server half of what VALUES cost. SQLite: VALUES of a few fixed counts, one after the other, since
+ * libsqliteodbc prepares a statement anew at each execution, so that a row of its own statement costs more in
+ * parsing than in writing. T-SQL: the rows come as JSON there (OPENJSON ... WITH). One thread. */
 #pragma once
 #include "db/db.h"
 

@@ -26,9 +26,9 @@ bool inbox_known(Db *db, const Span *event_ids, size_t count, void (*known)(void
 }
 
 const RowShape INBOX_ROWS = {
-    .insert = "INSERT INTO inbox (event_id, sequence, received_at) VALUES ",
-    .conflict = " ON CONFLICT (event_id) DO NOTHING",
-    .columns = 3,
+    .given.sql.sqlite =
+        "INSERT INTO inbox (event_id, sequence, received_at) {given} ON CONFLICT (event_id) DO NOTHING",
+    .given.columns = "tii",
 };
 
 void inbox_add(Rows *rows, Span event_id, int64_t sequence, int64_t now_us) {
@@ -38,9 +38,9 @@ void inbox_add(Rows *rows, Span event_id, int64_t sequence, int64_t now_us) {
 }
 
 const RowShape WAITING_ROWS = {
-    .insert = "INSERT INTO waiting (sequence, body, received_at) VALUES ",
-    .conflict = " ON CONFLICT (sequence) DO NOTHING",
-    .columns = 3,
+    .given.sql.sqlite =
+        "INSERT INTO waiting (sequence, body, received_at) {given} ON CONFLICT (sequence) DO NOTHING",
+    .given.columns = "ibi",
 };
 
 void waiting_add(Rows *rows, int64_t sequence, Span body, int64_t now_us) {

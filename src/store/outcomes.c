@@ -2,16 +2,16 @@
 
 /* 4 is COMMAND_STATUS_FAILED */
 const RowShape OUTCOME_ROWS = {
-    .insert = "INSERT INTO command_outcome (tenant_id, issued_by, command_id, status, subject, event_id, "
-              "code, errors,"
-              " correlation_id, sequence, decided_at) VALUES ",
-    .conflict =
+    .given.sql.sqlite =
+        "INSERT INTO command_outcome (tenant_id, issued_by, command_id, status, subject, event_id, code, "
+        "errors,"
+        " correlation_id, sequence, decided_at) {given}"
         " ON CONFLICT (tenant_id, issued_by, command_id) DO UPDATE SET status = excluded.status,"
         " subject = excluded.subject, event_id = excluded.event_id, code = excluded.code,"
         " errors = excluded.errors, correlation_id = excluded.correlation_id, sequence = excluded.sequence,"
         " decided_at = excluded.decided_at"
         " WHERE command_outcome.status = 4",
-    .columns = 11,
+    .given.columns = "tttitttttii",
     .key = 3,
 };
 

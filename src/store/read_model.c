@@ -2,16 +2,17 @@
 
 #define SHAPE(table, newer)                                                                                  \
     {                                                                                                        \
-        .insert = "INSERT INTO " table                                                                       \
-                  " AS p (prospect_id, tenant_id, first_name, last_name, email, phone, notes, version,"      \
-                  " created_at, updated_at, last_name_key, email_key, search, merged_into) VALUES ",         \
-        .conflict = " ON CONFLICT (prospect_id) DO UPDATE SET first_name = excluded.first_name,"             \
-                    " last_name = excluded.last_name, email = excluded.email, phone = excluded.phone,"       \
-                    " notes = excluded.notes, version = excluded.version, updated_at = excluded.updated_at," \
-                    " last_name_key = excluded.last_name_key, email_key = excluded.email_key,"               \
-                    " search = excluded.search, merged_into = excluded.merged_into"                          \
-                    " WHERE excluded.version " newer " p.version AND excluded.tenant_id = p.tenant_id",      \
-        .columns = 14, .key = 1                                                                              \
+        .given.sql.sqlite =                                                                                  \
+            "INSERT INTO " table                                                                             \
+            " AS p (prospect_id, tenant_id, first_name, last_name, email, phone, notes, version,"            \
+            " created_at, updated_at, last_name_key, email_key, search, merged_into) {given}"                \
+            " ON CONFLICT (prospect_id) DO UPDATE SET first_name = excluded.first_name,"                     \
+            " last_name = excluded.last_name, email = excluded.email, phone = excluded.phone,"               \
+            " notes = excluded.notes, version = excluded.version, updated_at = excluded.updated_at,"         \
+            " last_name_key = excluded.last_name_key, email_key = excluded.email_key,"                       \
+            " search = excluded.search, merged_into = excluded.merged_into"                                  \
+            " WHERE excluded.version " newer " p.version AND excluded.tenant_id = p.tenant_id",              \
+        .given.columns = "ittttttiiittti", .key = 1                                                          \
     }
 
 const RowShape PROSPECT_ROWS[MODELS] = {SHAPE("prospect_summary", ">"), SHAPE("prospect_summary_1", ">")};

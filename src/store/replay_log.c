@@ -3,11 +3,10 @@
 #include "wire/envelope.h"
 
 const RowShape REPLAY_ROWS = {
-    .insert =
+    .given.sql.sqlite =
         "INSERT INTO replay_log (sequence, tenant_id, subject, subject_version, event_type, issued_by, body,"
-        " occurred_at) VALUES ",
-    .conflict = "",
-    .columns = 8,
+        " occurred_at) {given}",
+    .given.columns = "ittittbi",
 };
 
 void replay_log_append(Rows *rows, const ReplayRow *row) {
