@@ -28,14 +28,10 @@ struct CommandWorkers {
 
 CommandWorkers *command_workers_new(const CommandWorkersOptions *options) {
     CommandWorkers *w = must(calloc(1, sizeof *w));
-    pthread_condattr_t monotonic;
     w->options = *options;
     pthread_mutex_init(&w->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->called, &monotonic);
-    pthread_cond_init(&w->ended, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&w->called);
+    clock_cond_init(&w->ended);
     return w;
 }
 
@@ -62,13 +58,13 @@ void command_workers_insist(CommandWorkers *w) {
 
 /* Until somebody calls, or the time is over; deaf: a call shall not shorten it. */
 static void rest(CommandWorkers *w, int64_t wait_ms, bool deaf) {
-    int64_t end = clock_mono_us() + wait_ms * 1000;
-    struct timespec until = {end / 1000000, end % 1000000 * 1000};
+    struct timespec until = clock_deadline(wait_ms);
+    int late = 0;
     size_t *resting = deaf ? &w->deaf : &w->idle;
     pthread_mutex_lock(&w->lock);
     ++*resting;
-    while (!w->stop && (deaf || !w->rung) && clock_mono_us() < end)
-        pthread_cond_timedwait(deaf ? &w->ended : &w->called, &w->lock, &until);
+    while (!w->stop && (deaf || !w->rung) && !late)
+        late = pthread_cond_timedwait(deaf ? &w->ended : &w->called, &w->lock, &until);
     --*resting;
     if (!deaf) w->rung = false;
     pthread_mutex_unlock(&w->lock);

@@ -1,7 +1,6 @@
 #include "app/grid_tail.h"
 
-#include <pthread.h>
-#include <time.h>
+#include "base/clock.h"
 
 struct GridTail {
     pthread_mutex_t lock;
@@ -13,11 +12,7 @@ struct GridTail {
 
 GridTail *grid_tail_new(size_t events_max, size_t bytes_max, int64_t last) {
     GridTail *t = must(calloc(1, sizeof *t));
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&t->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_cond_init(&t->changed);
     pthread_mutex_init(&t->lock, NULL);
     t->ring = must(calloc(events_max, sizeof *t->ring));
     t->size = events_max;
@@ -81,17 +76,8 @@ size_t grid_tail_take(GridTail *t, int64_t after, Blob **events, size_t most, si
     return count;
 }
 
-static struct timespec deadline(int64_t timeout_ms) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += timeout_ms / 1000;
-    t.tv_nsec += timeout_ms % 1000 * 1000000;
-    if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
-    return t;
-}
-
 void grid_tail_wait(GridTail *t, int64_t after, int64_t timeout_ms, const atomic_bool *alarm) {
-    struct timespec until = deadline(timeout_ms < 0 ? 0 : timeout_ms);
+    struct timespec until = clock_deadline(timeout_ms < 0 ? 0 : timeout_ms);
     int failed = 0;
     pthread_mutex_lock(&t->lock);
     while (t->last <= after && !atomic_load(alarm) && !failed)

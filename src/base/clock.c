@@ -23,6 +23,21 @@ void clock_sleep_ms(int64_t ms) {
     while (nanosleep(&t, &t) && errno == EINTR) continue;
 }
 
+void clock_cond_init(pthread_cond_t *cond) {
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+struct timespec clock_deadline(int64_t ms) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int64_t nanos = t.tv_nsec + ms % 1000 * 1000000;
+    return (struct timespec){t.tv_sec + ms / 1000 + nanos / 1000000000, nanos % 1000000000};
+}
+
 /* Days since 1970-01-01 as a date of the Gregorian calendar, by eras of 400 years that begin on 1 March: then the leap
  * day is the last of its year. */
 static void date_of_days(int64_t days, unsigned *year, unsigned *month, unsigned *day) {

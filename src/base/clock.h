@@ -1,10 +1,16 @@
 /* Time. All instants in this system are microseconds since 1970-01-01 UTC in an int64_t. */
 #pragma once
 #include "base/span.h"
+#include <pthread.h>
 
 int64_t clock_now_us(void);  /* wall clock */
 int64_t clock_mono_us(void); /* never goes back; for time-outs and durations */
 void clock_sleep_ms(int64_t ms);
+
+/* A condition whose timed waits end by the monotonic clock, and when a wait of that length that begins now ends: for
+ * pthread_cond_timedwait(). clock_fake() does not move it. */
+void clock_cond_init(pthread_cond_t *cond);
+struct timespec clock_deadline(int64_t ms);
 
 enum { CLOCK_TEXT = 32 };
 /* RFC 3339 in UTC, "2026-11-23T10:20:30.123456Z"; trailing zeros of the fraction are left out. */

@@ -269,11 +269,8 @@ void trace_end(TraceSpan *s) {
 void trace_start(double ratio, size_t size) {
     TraceSpan *spans = must(calloc(size, sizeof *spans));
     Metric *dropped = metric_counter("events_trace_dropped_total{where=\"queue\"}", "Spans that were lost");
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_lock(&queue.lock);
-    pthread_cond_init(&queue.changed, &monotonic);
+    clock_cond_init(&queue.changed);
     queue.spans = spans;
     queue.size = size;
     queue.first = queue.count = queue.wake_at = 0;
@@ -281,15 +278,7 @@ void trace_start(double ratio, size_t size) {
     queue.sampled_below = (uint64_t)(ratio * (double)(UINT64_C(1) << 56));
     queue.dropped = dropped;
     pthread_mutex_unlock(&queue.lock);
-    pthread_condattr_destroy(&monotonic);
     atomic_store(&on, true);
-}
-
-static struct timespec after_ms(int64_t ms) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    int64_t nanos = t.tv_nsec + ms % 1000 * 1000000;
-    return (struct timespec){t.tv_sec + ms / 1000 + nanos / 1000000000, nanos % 1000000000};
 }
 
 /* Under the lock: until `count` wait, or it is the end, or the time is over (NULL: never). */
@@ -306,7 +295,7 @@ size_t trace_take(TraceSpan *to, size_t most, int64_t gather_ms) {
     size_t taken = 0;
     pthread_mutex_lock(&queue.lock);
     sleep_for(1, NULL);
-    struct timespec until = after_ms(gather_ms);
+    struct timespec until = clock_deadline(gather_ms);
     sleep_for(most, &until);
     for (; queue.count && taken < most; queue.count--) {
         to[taken++] = queue.spans[queue.first];
@@ -317,7 +306,7 @@ size_t trace_take(TraceSpan *to, size_t most, int64_t gather_ms) {
 }
 
 bool trace_wait(int64_t ms) {
-    struct timespec until = after_ms(ms);
+    struct timespec until = clock_deadline(ms);
     pthread_mutex_lock(&queue.lock);
     sleep_for(SIZE_MAX, &until);
     bool finishing = queue.finishing;

@@ -210,28 +210,9 @@ void amqp_inbox_on_arrival(AmqpInbox *in, void (*arrived)(void *user), void *use
     pthread_mutex_unlock(&in->lock);
 }
 
-static bool wait_until_ready(AmqpInbox *in, Err *err) {
-    int64_t at = clock_mono_us() + OPEN_MS * 1000;
-    struct timespec end = {.tv_sec = at / 1000000, .tv_nsec = at % 1000000 * 1000};
-    pthread_mutex_lock(&in->lock);
-    int late = 0;
-    while (!in->ready && !late && !err_is(&in->why, &ERR_CONFIG))
-        late = pthread_cond_timedwait(&in->changed, &in->lock, &end);
-    bool ready = in->ready;
-    Err why = in->why;
-    pthread_mutex_unlock(&in->lock);
-    if (ready) return true;
-    if (why.kind) return err_set(err, why.kind, "%s", why.why);
-    return err_set(err, &ERR_UNAVAILABLE, "the broker does not answer");
-}
-
 bool amqp_inbox_open(const AmqpUrl *url, unsigned first_lane, AmqpInbox **ret, Err *err) {
     AUTO(AmqpInbox) in = must(calloc(1, sizeof *in));
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&in->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&in->changed);
     pthread_mutex_init(&in->lock, NULL);
     in->url = *url;
     in->first_lane = first_lane;
@@ -244,7 +225,9 @@ bool amqp_inbox_open(const AmqpUrl *url, unsigned first_lane, AmqpInbox **ret, E
                                .woken = woken,
                                .closed = closed,
                                .user = in};
-    if (!amqp_peer_open(url, &options, &in->peer, err) || !wait_until_ready(in, err)) return false;
+    if (!amqp_peer_open(url, &options, &in->peer, err) ||
+        !amqp_wait_ready(&in->lock, &in->changed, &in->ready, &in->why, OPEN_MS, err))
+        return false;
     *ret = in;
     in = NULL;
     return true;

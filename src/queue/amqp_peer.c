@@ -5,6 +5,7 @@
  * then the owner's: a sender sends again, a receiver gets it again. */
 #include "queue/amqp_peer.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/uuid.h"
 #include <proton/condition.h>
@@ -262,4 +263,18 @@ void amqp_peer_wake(AmqpPeer *p) {
     pthread_mutex_lock(&p->lock);
     if (p->awake) pn_connection_wake(p->awake);
     pthread_mutex_unlock(&p->lock);
+}
+
+bool amqp_wait_ready(pthread_mutex_t *lock, pthread_cond_t *changed, const bool *ready, const Err *why,
+                     int64_t ms, Err *err) {
+    struct timespec end = clock_deadline(ms);
+    int late = 0;
+    pthread_mutex_lock(lock);
+    while (!*ready && !late && !err_is(why, &ERR_CONFIG)) late = pthread_cond_timedwait(changed, lock, &end);
+    bool is_ready = *ready;
+    Err fault = *why;
+    pthread_mutex_unlock(lock);
+    if (is_ready) return true;
+    if (fault.kind) return err_set(err, fault.kind, "%s", fault.why);
+    return err_set(err, &ERR_UNAVAILABLE, "the broker does not answer");
 }

@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "queue/amqp_url.h"
 #include <proton/engine.h>
+#include <pthread.h>
 
 typedef struct AmqpPeer AmqpPeer;
 typedef struct AmqpPeerOptions {
@@ -15,8 +16,7 @@ typedef struct AmqpPeerOptions {
     void (*credit)(void *user, pn_link_t *link);           /* a sender may send more */
     void (*delivery)(void *user, pn_delivery_t *delivery); /* one has come, or its state has changed */
     void (*woken)(void *user);                             /* after amqp_peer_wake() */
-    void (*closed)(void *user,
-                   const Err *why); /* links and deliveries are no more. Also where none was made.
+    void (*closed)(void *user, const Err *why); /* links and deliveries are no more. Also where none was made.
                                        ERR_CONFIG: the broker does not want us, or lacks a queue */
     void *user;
 } AmqpPeerOptions;
@@ -27,5 +27,9 @@ bool amqp_peer_open(const AmqpUrl *url, const AmqpPeerOptions *options, AmqpPeer
  */
 AmqpPeer *amqp_peer_free(AmqpPeer *peer);
 AUTO_FREE(AmqpPeer, amqp_peer_free)
+/* Waits at most `ms` until *ready, as opened() and closed() of the caller say it under the lock, with `changed`. False:
+ * what *why tells, at once where that is ERR_CONFIG, which no waiting heals; else ERR_UNAVAILABLE. */
+bool amqp_wait_ready(pthread_mutex_t *lock, pthread_cond_t *changed, const bool *ready, const Err *why,
+                     int64_t ms, Err *err);
 /* Any thread. Nothing happens while there is no connection: opened() looks at what waits. */
 void amqp_peer_wake(AmqpPeer *peer);

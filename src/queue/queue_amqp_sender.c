@@ -194,17 +194,13 @@ static bool lay_out(AmqpSender *s, QueueSend *send, Outgoing *o, Buf *bytes, Err
     return ok;
 }
 
-static struct timespec time_at(int64_t mono_us) {
-    return (struct timespec){.tv_sec = mono_us / 1000000, .tv_nsec = mono_us % 1000000 * 1000};
-}
-
 /* Until the broker has spoken about each, or it takes too long. Under the lock. */
 static void wait_for(AmqpSender *s, const Batch *b, int64_t until) {
     while (b->left) {
         int64_t now = clock_mono_us(), end = until;
         if (!s->ready && s->gone_at + GONE_MS * 1000 < end) end = s->gone_at + GONE_MS * 1000;
         if (now >= end) return;
-        struct timespec at = time_at(end);
+        struct timespec at = clock_deadline((end - now + 999) / 1000);
         pthread_cond_timedwait(&s->changed, &s->lock, &at);
     }
 }
@@ -261,29 +257,11 @@ static void *free_sender(void *engine) {
     return NULL;
 }
 
-static bool wait_until_ready(AmqpSender *s, Err *err) {
-    struct timespec end = time_at(clock_mono_us() + START_MS * 1000);
-    pthread_mutex_lock(&s->lock);
-    int late = 0;
-    while (!s->ready && !late && !err_is(&s->why, &ERR_CONFIG))
-        late = pthread_cond_timedwait(&s->changed, &s->lock, &end);
-    bool ready = s->ready;
-    Err why = s->why;
-    pthread_mutex_unlock(&s->lock);
-    if (ready) return true;
-    if (why.kind) return err_set(err, why.kind, "%s", why.why);
-    return err_set(err, &ERR_UNAVAILABLE, "the broker does not answer");
-}
-
 static const QueueSendDriver AMQP = {.free = free_sender, .store = store};
 
 bool queue_amqp_sender_open(const QueuePlace *place, QueueSendEngine **ret, Err *err) {
     AmqpSender *s = must(calloc(1, sizeof *s));
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&s->changed);
     pthread_mutex_init(&s->lock, NULL);
     s->base.driver = &AMQP;
     s->url = place->amqp;
@@ -297,5 +275,6 @@ bool queue_amqp_sender_open(const QueuePlace *place, QueueSendEngine **ret, Err 
                                .woken = woken,
                                .closed = closed,
                                .user = s};
-    return amqp_peer_open(&s->url, &options, &s->peer, err) && wait_until_ready(s, err);
+    return amqp_peer_open(&s->url, &options, &s->peer, err) &&
+           amqp_wait_ready(&s->lock, &s->changed, &s->ready, &s->why, START_MS, err);
 }

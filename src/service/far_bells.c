@@ -5,6 +5,7 @@
  * delivery, so that a service that gets another address is found. */
 #include "service/far_bells.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/uuid.h"
 #include "net/http_client.h"
@@ -130,11 +131,7 @@ static bool take(Peer *p, Letter *letter) {
 
 /* Until then, or the end; a new ring does not hurry one who does not answer. */
 static void pause_ms(Peer *p, int64_t ms) {
-    struct timespec end;
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += ms / 1000;
-    end.tv_nsec += ms % 1000 * 1000000;
-    if (end.tv_nsec >= 1000000000) end.tv_sec++, end.tv_nsec -= 1000000000;
+    struct timespec end = clock_deadline(ms);
     pthread_mutex_lock(&p->lock);
     while (!atomic_load(&p->bells->ending) && !pthread_cond_timedwait(&p->news, &p->lock, &end)) continue;
     pthread_mutex_unlock(&p->lock);
@@ -200,11 +197,7 @@ static bool start_peer(FarBells *bells, Span text, Err *err) {
                        "EVENTS_PEERS is program=host:port,... of gateway, prospects, relay, projection");
     const HttpClientOptions options = {.connect_ms = CALL_MS, .total_ms = CALL_MS};
     if (!http_client_open(&options, &p->client, err)) return false;
-    pthread_condattr_t clock;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->news, &clock);
-    pthread_condattr_destroy(&clock);
+    clock_cond_init(&p->news);
     pthread_mutex_init(&p->lock, NULL);
     bells->count++;
     int failed = pthread_create(&p->thread, NULL, peer_thread, p);
