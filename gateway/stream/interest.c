@@ -2,7 +2,6 @@
  * list of thousands costs what leaving one of two costs. */
 #include "gateway/stream/interest.h"
 
-#include "base/buf.h"
 #include "base/map.h"
 #include <stdlib.h>
 
@@ -46,23 +45,19 @@ Interests *interests_free(Interests *all) {
     return NULL;
 }
 
-enum { KEY_MAX = 1024 /* tenant, subject or type are bounded far below */ };
-
-typedef struct Key {
-    char bytes[KEY_MAX];
-    size_t len;
-} Key;
+enum {
+    KEY_MAX = 1024 /* what a filter may name is bounded far below; a longer subject of an event is nobody's */
+};
 
 /* The kind stands between two parts of which the first has no control character. */
-static Span key_of(Key *key, Span tenant, Kind kind, Span name) {
-    key->len = 0;
-    if (tenant.len + name.len + 2 > sizeof key->bytes) return (Span){key->bytes, 0};
-    memcpy(key->bytes, tenant.at, tenant.len);
-    key->bytes[tenant.len] = '\n';
-    key->bytes[tenant.len + 1] = (char)kind;
-    if (name.len) memcpy(key->bytes + tenant.len + 2, name.at, name.len);
-    key->len = tenant.len + 2 + name.len;
-    return (Span){key->bytes, key->len};
+static Span key_of(char key[KEY_MAX], Span tenant, Kind kind, Span name) {
+    size_t len = tenant.len + 2 + name.len;
+    if (len > KEY_MAX) return (Span){key, 0};
+    memcpy(key, tenant.at, tenant.len);
+    key[tenant.len] = '\n';
+    key[tenant.len + 1] = (char)kind;
+    if (name.len) memcpy(key + tenant.len + 2, name.at, name.len);
+    return (Span){key, len};
 }
 
 /* --- coming and going --- */
@@ -78,8 +73,8 @@ static List *list_under(Interests *all, Span key) {
 }
 
 static void enter(Interests *all, Place *place, Span tenant, Kind kind, Span name) {
-    Key key;
-    List *list = place->list = list_under(all, key_of(&key, tenant, kind, name));
+    char key[KEY_MAX];
+    List *list = place->list = list_under(all, key_of(key, tenant, kind, name));
     if (list->count == list->size) {
         list->size = list->size ? list->size * 2 : 1;
         list->places = must(realloc(list->places, list->size * sizeof(Place *)));
@@ -147,8 +142,8 @@ typedef struct Asking {
 } Asking;
 
 static void ask(const Asking *asking, Kind kind, Span name) {
-    Key key;
-    const List *list = map_get(asking->all->lists, key_of(&key, asking->tenant, kind, name));
+    char key[KEY_MAX];
+    const List *list = map_get(asking->all->lists, key_of(key, asking->tenant, kind, name));
     for (size_t i = 0; list && i < list->count; i++) asking->each(asking->user, list->places[i]->who);
 }
 
