@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 enum { SAMPLED = 1, RANDOM_ID = 2, VERSION_00 = TRACEPARENT_TEXT - 1 };
 
