@@ -2,7 +2,7 @@
  *
  * Commands are sent at a steady rate (an open loop), then a burst of many at once. The time runs from the
  * moment at which the POST was due to the WebSocket message whose event names the command as its cause. */
-#include "app/client_answer.h"
+#include "app/import/client_answer.h"
 #include "base/clock.h"
 #include "bench/path_run.h"
 #include "net/http_client.h"

@@ -1,9 +1,9 @@
 /* The stages that a command goes through, in this process and without HTTP between them, so that each can run
  * alone. */
 #pragma once
-#include "app/command_workers.h"
-#include "app/projector.h"
-#include "app/relay.h"
+#include "app/commands/command_workers.h"
+#include "app/projection/projector.h"
+#include "app/relay/relay.h"
 #include "bench/figures.h"
 #include "db/db.h"
 #include "io/loop.h"

@@ -1,12 +1,12 @@
 /* How many events a second does the projection write, and what does one cost? Deliveries of a given size, a
  * transaction each, into an empty read database: creations, and every third event an update. */
-#include "app/projector.h"
+#include "app/projection/projector.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/uuid.h"
 #include "events/v1/prospect.pb-c.h"
-#include "store/migrations_read.h"
+#include "store/read/migrations_read.h"
 #include "wire/envelope.h"
 #include "wire/message.h"
 #include <stdio.h>

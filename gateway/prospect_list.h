@@ -2,8 +2,8 @@
 #pragma once
 #include "events/v1/rest.pb-c.h"
 #include "gateway/auth/token.h"
-#include "store/prospect_queries.h"
-#include "store/replay_log.h"
+#include "store/read/prospect_queries.h"
+#include "store/read/replay_log.h"
 #include "wire/message.h"
 
 enum { LIST_PAGE_DEFAULT = 50, LIST_PAGE_MAX = 200 };

@@ -4,7 +4,7 @@
 #include "base/auto.h"
 #include "base/buf.h"
 #include "base/err.h"
-#include "store/users.h"
+#include "store/users/users.h"
 
 #define TOKEN_ISSUER   "events"
 #define TOKEN_AUDIENCE "events-gateway"

@@ -6,7 +6,7 @@
 #include "gateway/rest/compress.h"
 #include "gateway/tracing.h"
 #include "net/http_stream.h"
-#include "net/websocket.h"
+#include "net/websocket/websocket.h"
 #include "wire/problem.h"
 #include <stdio.h>
 

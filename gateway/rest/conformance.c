@@ -5,7 +5,7 @@
 #include "gateway/rest/answer.h"
 #include "gateway/rest/handlers.h"
 #include "net/http_stream.h"
-#include "net/websocket.h"
+#include "net/websocket/websocket.h"
 #include <stdlib.h>
 
 enum {

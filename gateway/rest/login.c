@@ -8,7 +8,7 @@
 #include "events/v1/rest.pb-c.h"
 #include "gateway/rest/answer.h"
 #include "gateway/rest/handlers.h"
-#include "store/user_sessions.h"
+#include "store/users/user_sessions.h"
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* The threads that know users: password hashes and users.db. */
 #pragma once
-#include "store/users.h"
+#include "store/users/users.h"
 
 /* A user thread's context for pool_open(): a connection that is opened when it is needed, and again after it
  * was lost. */

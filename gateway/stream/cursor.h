@@ -2,7 +2,7 @@
  * stands in resume.c; these are its steps. "The loop's position" is the number up to which all events were
  * given to the live subscriptions of that loop. */
 #pragma once
-#include "store/replay_log.h"
+#include "store/read/replay_log.h"
 
 typedef struct Cursor {
     bool live;  /* what comes above the loop's position is given to it as it comes */

@@ -3,7 +3,7 @@
 #pragma once
 #include "base/blob.h"
 #include "events/v1/envelope.pb-c.h"
-#include "store/replay_log.h"
+#include "store/read/replay_log.h"
 
 typedef enum EventKind {
     EVENT_PLAIN,

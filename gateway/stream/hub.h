@@ -3,7 +3,7 @@
 #pragma once
 #include "gateway/stream/ring.h"
 #include "io/loop.h"
-#include "store/replay_log.h"
+#include "store/read/replay_log.h"
 
 typedef struct Hub Hub;
 

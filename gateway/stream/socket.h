@@ -1,7 +1,7 @@
 /* A session on a WebSocket: each ServerFrame is one binary message, and so is each ClientFrame. */
 #pragma once
 #include "gateway/stream/session.h"
-#include "net/websocket.h"
+#include "net/websocket/websocket.h"
 
 /* For websocket_accept(); then session_open(session, socket_wire(ws), ws). */
 WebSocketEvents socket_events(Session *session);

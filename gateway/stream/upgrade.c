@@ -11,7 +11,7 @@
 #include "gateway/rest/login.h"
 #include "gateway/stream/socket.h"
 #include "gateway/tracing.h"
-#include "store/user_sessions.h"
+#include "store/users/user_sessions.h"
 #include <stdlib.h>
 
 #define PROTOCOL "events.v1.protobuf"

@@ -2,8 +2,8 @@
  * again after it was lost) and its own view of the command queue. */
 #pragma once
 #include "queue/queue.h"
-#include "store/event_queries.h"
-#include "store/prospect_queries.h"
+#include "store/read/event_queries.h"
+#include "store/read/prospect_queries.h"
 
 typedef struct Queries Queries;
 typedef struct QueriesOptions {

@@ -4,7 +4,7 @@
  * their original columns, and to keep where they stand is cheaper than to keep them. The outcome of a row
  * comes from the gateway alone (or from the CSV, where the row has not the right shape); nothing is checked
  * twice here. */
-#include "app/import.h"
+#include "app/import/import.h"
 #include "base/blob.h"
 #include "base/clock.h"
 #include "base/map.h"

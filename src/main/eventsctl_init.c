@@ -5,7 +5,7 @@
 #include "main/eventsctl.h"
 #include "main/eventsctl_files.h"
 #include "main/eventsctl_keys.h"
-#include "store/users.h"
+#include "store/users/users.h"
 #include <dirent.h>
 #include <stdio.h>
 

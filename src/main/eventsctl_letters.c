@@ -3,14 +3,14 @@
  * Each is named KIND/NUMBER. A kind is a row of KINDS: the outbox, of which the topic has refused an event
  * for good, the projection, which cannot read or apply one, and a broker's queue, of which a command has failed
  * five times, or could not be read (eventsctl_commands.c). */
-#include "app/dead_event.h"
+#include "app/projection/dead_event.h"
 #include "base/clock.h"
 #include "io/doorbell.h"
 #include "main/eventsctl_commands.h"
 #include "main/eventsctl_outbox.h"
-#include "store/dead_events.h"
-#include "store/outbox.h"
-#include "store/outbox_admin.h"
+#include "store/outbox/outbox.h"
+#include "store/outbox/outbox_admin.h"
+#include "store/read/dead_events.h"
 #include "wire/envelope.h"
 #include "wire/json.h"
 #include <stdio.h>

@@ -2,11 +2,11 @@
 #include "main/eventsctl.h"
 #include "queue/queue_dead.h"
 #include "queue/queue_place.h"
-#include "store/migrations_grid.h"
-#include "store/migrations_read.h"
-#include "store/migrations_relay.h"
-#include "store/migrations_users.h"
-#include "store/migrations_write.h"
+#include "store/grid/migrations_grid.h"
+#include "store/outbox/migrations_relay.h"
+#include "store/read/migrations_read.h"
+#include "store/users/migrations_users.h"
+#include "store/write/migrations_write.h"
 
 enum { START_MS = 30000 }; /* a server may be starting */
 

@@ -3,9 +3,9 @@
 
 #include "base/clock.h"
 #include "service/pid_file.h"
-#include "store/numbers.h"
-#include "store/outbox_admin.h"
-#include "store/replay_log.h"
+#include "store/outbox/numbers.h"
+#include "store/outbox/outbox_admin.h"
+#include "store/read/replay_log.h"
 #include "wire/json.h"
 #include <stdio.h>
 

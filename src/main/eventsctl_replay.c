@@ -1,9 +1,9 @@
 /* eventsctl_replay.c - `replay --from N --to projection`: the read model made anew from the log, while the
  * programs go on. It works on the read database alone, so that it needs none of them. */
-#include "app/rebuild.h"
+#include "app/projection/rebuild.h"
 #include "base/clock.h"
 #include "main/eventsctl.h"
-#include "store/migrations_read.h"
+#include "store/read/migrations_read.h"
 #include <stdio.h>
 #include <unistd.h>
 

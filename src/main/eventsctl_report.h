@@ -1,7 +1,7 @@
 /* What an import has done so far: progress on standard error, the report on standard output, the rejected
  * rows. */
 #pragma once
-#include "app/import.h"
+#include "app/import/import.h"
 
 typedef struct Report Report;
 

@@ -1,6 +1,6 @@
 /* Many commands to a gateway at a time, each followed until its outcome is known. Blocking; one thread. */
 #pragma once
-#include "app/client_answer.h"
+#include "app/import/client_answer.h"
 #include "base/uuid.h"
 #include "main/eventsctl_session.h"
 

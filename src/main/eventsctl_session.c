@@ -3,7 +3,7 @@
  */
 #include "main/eventsctl_session.h"
 
-#include "app/client_answer.h"
+#include "app/import/client_answer.h"
 #include "base/clock.h"
 #include "main/eventsctl_files.h"
 #include "wire/json.h"

@@ -1,5 +1,5 @@
 #include "main/eventsctl.h"
-#include "store/users.h"
+#include "store/users/users.h"
 #include <stdio.h>
 
 static bool open_users(Ctl *ctl, Users **ret, Err *err) {

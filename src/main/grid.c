@@ -2,10 +2,10 @@
  * contract.
  *
  * Main thread: an event loop with the topic's two listeners, and the doorbell. One thread writes the database
- * (app/grid_journal), one per subscription delivers (app/grid_sender).
+ * (app/grid/grid_journal), one per subscription delivers (app/grid/grid_sender).
  * Stop: no new connections; what is in flight is answered; then senders, then the journal end. */
-#include "app/grid_journal.h"
-#include "app/grid_sender.h"
+#include "app/grid/grid_journal.h"
+#include "app/grid/grid_sender.h"
 #include "base/log.h"
 #include "io/doorbell.h"
 #include "net/http_server.h"

@@ -5,14 +5,14 @@
  * transaction. What the loop wants of the projector (an announcement has come, a hole is due) is handed over
  * as work like a delivery is. After each commit: 200 to the topic, `held` to the relay and the gateway,
  * `repair` where a hole is due. */
-#include "app/projector.h"
-#include "app/read_cleaner.h"
+#include "app/projection/projector.h"
+#include "app/projection/read_cleaner.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/batcher.h"
 #include "io/doorbell.h"
 #include "service/shell.h"
-#include "store/migrations_read.h"
+#include "store/read/migrations_read.h"
 #include <stdio.h>
 #include <sys/epoll.h>
 

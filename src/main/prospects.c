@@ -1,14 +1,14 @@
 /* events-prospects - takes commands from the queue and turns them into entities and events
- * (app/command_workers). The main thread listens to the bell, which the gateway rings after each commit, and
+ * (app/commands/command_workers). The main thread listens to the bell, which the gateway rings after each commit, and
  * calls the workers; they ring the relay. It binds its bell, then they look. */
-#include "app/command_workers.h"
-#include "app/prospect_cleaner.h"
+#include "app/commands/command_workers.h"
+#include "app/commands/prospect_cleaner.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/doorbell.h"
 #include "observe/metric.h"
 #include "service/shell.h"
-#include "store/migrations_write.h"
+#include "store/write/migrations_write.h"
 #include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>

@@ -3,15 +3,15 @@
  * One thread, which sleeps at its bell: a ring, a deadline of the relay's own, or the fall-back poll wakes
  * it; then it takes turns until there is nothing left to do. Rings are all read before a turn, so that many
  * make one turn. */
-#include "app/relay.h"
+#include "app/relay/relay.h"
 #include "app/cleaner.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/place.h"
 #include "io/doorbell.h"
 #include "service/shell.h"
-#include "store/migrations_relay.h"
-#include "store/migrations_write.h"
+#include "store/outbox/migrations_relay.h"
+#include "store/write/migrations_write.h"
 #include <stdio.h>
 
 enum { WAIT_AT_START_MS = 30000, LOOK_MS = 100, FAILURE_MS = 100, FAILURE_MAX_MS = 10000 };

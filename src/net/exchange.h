@@ -6,7 +6,7 @@
 #pragma once
 #include "base/buf.h"
 #include "net/connection.h"
-#include "net/h1_parser.h"
+#include "net/h1/h1_parser.h"
 #include "net/http_stream.h"
 
 enum { EXCHANGE_BLOCK = 3 << 10, EXCHANGE_ALLOC_MAX = 256 << 10 };

@@ -1,9 +1,9 @@
 /* The inside of an HttpServer, for the other files of this room. */
 #pragma once
 #include "net/defence.h"
-#include "net/h2_memory.h"
+#include "net/h2/h2_memory.h"
 #include "net/http_server.h"
-#include "net/ws_frame.h"
+#include "net/websocket/ws_frame.h"
 
 typedef struct Connection Connection;
 

@@ -7,7 +7,7 @@
 #include "net/connection.h"
 #include "net/exchange.h"
 #include "net/http_stream.h"
-#include "net/websocket.h"
+#include "net/websocket/websocket.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

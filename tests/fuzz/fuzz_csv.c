@@ -1,7 +1,7 @@
 /* CSV files of the import. Nothing is lost, and a record that is written again is read as the same record. */
 #include "fuzz.h"
 
-#include "app/csv.h"
+#include "app/import/csv.h"
 
 static void reads_back(const CsvRecord *record) {
     AUTO(Arena) arena = arena_new(0);

@@ -2,7 +2,7 @@
 #include "fuzz.h"
 
 #include "base/auto.h"
-#include "net/h1_parser.h"
+#include "net/h1/h1_parser.h"
 
 enum { HEADER_LIMIT = 16 << 10, TRAILER_LIMIT = 4 << 10 };
 

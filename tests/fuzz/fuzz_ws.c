@@ -1,7 +1,7 @@
 /* WebSocket frames: the messages do not depend on how the bytes were cut. */
 #include "fuzz.h"
 
-#include "net/ws_frame.h"
+#include "net/websocket/ws_frame.h"
 
 enum { MESSAGE_LIMIT = 64 << 10 };
 

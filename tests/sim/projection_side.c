@@ -3,8 +3,8 @@
 #include "sim/sim.h"
 
 #include "app/event_trace.h"
-#include "app/projection_rows.h"
-#include "store/inbox.h"
+#include "app/projection/projection_rows.h"
+#include "store/read/inbox.h"
 #include <stdio.h>
 
 #define PROJECTION_DB ((Db *)(void *)&w->stored)

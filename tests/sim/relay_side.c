@@ -1,12 +1,12 @@
 /* relay_side.c - the writers, the tables of the write database and of the numbering, and the two relays.
  *
- * The tables do what store/numbers.c and store/lanes.c promise: numbers only to committed rows, in the order
+ * The tables do what store/outbox/numbers.c and store/outbox/lanes.c promise: numbers only to committed rows, in the order
  * of their ids, in one transaction; lanes leased. Any call may fail, before or after it has taken effect. */
 #include "sim/sim.h"
 
 #include "domain/numbering.h"
-#include "store/outbox.h"
-#include "store/outbox_read.h"
+#include "store/outbox/outbox.h"
+#include "store/outbox/outbox_read.h"
 #include "wire/envelope.h"
 #include <stdio.h>
 

@@ -5,13 +5,13 @@
  * the place of tables, loops, pools, doorbells and the clock (--wrap in CMakeLists.txt). Every choice follows
  * from the seed. One world at a time in a process: `w`. */
 #pragma once
-#include "app/projector.h"
-#include "app/relay.h"
+#include "app/projection/projector.h"
+#include "app/relay/relay.h"
 #include "gateway/gateway.h"
 #include "gateway/stream/keeper.h"
 #include "gateway/stream/live.h"
 #include "gateway/stream/session.h"
-#include "store/lanes.h"
+#include "store/outbox/lanes.h"
 
 #define MS           1000LL
 #define S            1000000LL

@@ -1,15 +1,15 @@
 /* A backlog does not slow the claim: the relay's statements cost the same at 0 and at many rows behind them,
  * because each finds its rows by an index. The short form asks for the plans alone; EVENTS_LONG=1 builds five
  * million rows, prints plans and times, and judges the times, too. */
-#include "app/relay.h"
+#include "app/relay/relay.h"
 
 #include "base/clock.h"
 #include "kit/engine.h"
-#include "store/lanes.h"
-#include "store/migrations_relay.h"
-#include "store/migrations_write.h"
-#include "store/outbox_read.h"
+#include "store/outbox/lanes.h"
+#include "store/outbox/migrations_relay.h"
+#include "store/outbox/outbox_read.h"
 #include "store/retention.h"
+#include "store/write/migrations_write.h"
 #include <stdio.h>
 
 enum { ROWS_SHORT = 20000, ROWS_LONG = 5000000, CLAIM = 1000, TURNS = 20, PIECES = 20 };

@@ -1,13 +1,13 @@
 /* Cleaning as the programs do it: what is published, acknowledged and old leaves the outbox, and nothing
  * else; what is asked for again stays until then. */
-#include "app/prospect_cleaner.h"
-#include "app/relay.h"
+#include "app/commands/prospect_cleaner.h"
+#include "app/relay/relay.h"
 
 #include "base/clock.h"
 #include "kit/engine.h"
-#include "store/migrations_relay.h"
-#include "store/migrations_write.h"
-#include "store/outbox.h"
+#include "store/outbox/migrations_relay.h"
+#include "store/outbox/outbox.h"
+#include "store/write/migrations_write.h"
 #include <stdio.h>
 
 #define S 1000000LL

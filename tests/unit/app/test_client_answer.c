@@ -1,4 +1,4 @@
-#include "app/client_answer.h"
+#include "app/import/client_answer.h"
 #include "kit/test.h"
 #include <stdio.h>
 

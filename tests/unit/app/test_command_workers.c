@@ -1,6 +1,6 @@
 /* Several workers on one write model: who loses a race is repeated with what is there then, and the queue's
  * lanes keep the commands of a key in order. */
-#include "app/command_workers.h"
+#include "app/commands/command_workers.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -10,7 +10,7 @@
 #include "events/v1/prospect.pb-c.h"
 #include "kit/engine.h"
 #include "queue/queue_place.h"
-#include "store/migrations_write.h"
+#include "store/write/migrations_write.h"
 #include "wire/message.h"
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
-#include "app/csv.h"
-#include "app/import.h"
+#include "app/import/csv.h"
+#include "app/import/import.h"
 #include "kit/test.h"
 #include "wire/json.h"
 #include <stdio.h>

@@ -3,11 +3,11 @@
 #include "kit/test.h"
 #include "kit/web.h"
 
-#include "app/grid_journal.h"
-#include "app/grid_sender.h"
+#include "app/grid/grid_journal.h"
+#include "app/grid/grid_sender.h"
 #include "base/clock.h"
 #include "net/http_client.h"
-#include "store/grid_log.h"
+#include "store/grid/grid_log.h"
 #include <pthread.h>
 #include <stdio.h>
 

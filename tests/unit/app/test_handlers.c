@@ -1,4 +1,4 @@
-#include "app/command_loop.h"
+#include "app/commands/command_loop.h"
 #include "kit/engine.h"
 
 #include "base/clock.h"
@@ -6,7 +6,7 @@
 #include "base/map.h"
 #include "events/v1/prospect.pb-c.h"
 #include "queue/queue_place.h"
-#include "store/migrations_write.h"
+#include "store/write/migrations_write.h"
 #include "wire/envelope.h"
 #include "wire/message.h"
 #include <signal.h>

@@ -4,15 +4,15 @@
  * 64 writers change subjects of their own and shared ones; one transaction in 500 is held open for up to 2 s,
  * 5% are rolled back. The short form has enough of both; EVENTS_LONG=1 makes it 100,000 events,
  * EVENTS_LONG=10 a million. */
-#include "app/relay.h"
+#include "app/relay/relay.h"
 
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/uuid.h"
 #include "kit/engine.h"
-#include "store/migrations_relay.h"
-#include "store/migrations_write.h"
-#include "store/outbox.h"
+#include "store/outbox/migrations_relay.h"
+#include "store/outbox/outbox.h"
+#include "store/write/migrations_write.h"
 #include "wire/envelope.h"
 #include <pthread.h>
 #include <stdatomic.h>

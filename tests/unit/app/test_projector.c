@@ -1,12 +1,12 @@
-#include "app/projector.h"
+#include "app/projection/projector.h"
 
-#include "app/dead_event.h"
+#include "app/projection/dead_event.h"
 #include "events/v1/prospect.pb-c.h"
 #include "kit/engine.h"
 #include "observe/metric.h"
-#include "store/dead_events.h"
-#include "store/migrations_read.h"
-#include "store/replay_log.h"
+#include "store/read/dead_events.h"
+#include "store/read/migrations_read.h"
+#include "store/read/replay_log.h"
 #include "wire/message.h"
 #include <stdio.h>
 

@@ -3,8 +3,8 @@
 #include "app/queries.h"
 #include "base/clock.h"
 #include "kit/test.h"
-#include "store/migrations_read.h"
-#include "store/outcomes.h"
+#include "store/read/migrations_read.h"
+#include "store/read/outcomes.h"
 #include <stdio.h>
 #include <unistd.h>
 

@@ -1,14 +1,14 @@
 /* The read model made anew from the log: equal to the one before, whatever goes on meanwhile. */
-#include "app/rebuild.h"
+#include "app/projection/rebuild.h"
 
-#include "app/projector.h"
+#include "app/projection/projector.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "events/v1/prospect.pb-c.h"
 #include "kit/engine.h"
-#include "store/migrations_read.h"
-#include "store/prospect_queries.h"
-#include "store/replay_log.h"
+#include "store/read/migrations_read.h"
+#include "store/read/prospect_queries.h"
+#include "store/read/replay_log.h"
 #include "wire/envelope.h"
 #include <signal.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
-#include "app/relay.h"
+#include "app/relay/relay.h"
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "kit/engine.h"
-#include "store/migrations_relay.h"
-#include "store/migrations_write.h"
-#include "store/outbox.h"
+#include "store/outbox/migrations_relay.h"
+#include "store/outbox/outbox.h"
+#include "store/write/migrations_write.h"
 #include "wire/envelope.h"
 #include <stdio.h>
 

@@ -1,12 +1,12 @@
 /* Several relays on one server's database: nothing twice, nothing left, in order. */
-#include "app/relay.h"
+#include "app/relay/relay.h"
 
 #include "base/arena.h"
 #include "kit/engine.h"
-#include "store/lanes.h"
-#include "store/migrations_relay.h"
-#include "store/migrations_write.h"
-#include "store/outbox.h"
+#include "store/outbox/lanes.h"
+#include "store/outbox/migrations_relay.h"
+#include "store/outbox/outbox.h"
+#include "store/write/migrations_write.h"
 #include "wire/envelope.h"
 #include <stdio.h>
 

@@ -4,7 +4,7 @@
 #include "kit/test.h"
 #include "net/http_server.h"
 #include "net/http_stream.h"
-#include "net/websocket.h"
+#include "net/websocket/websocket.h"
 #include <stdatomic.h>
 
 typedef struct TestServer TestServer;
@@ -56,8 +56,8 @@ typedef struct WsClient {
     bool h2, ended; /* ended: END_STREAM or RST_STREAM has come, or the connection has ended */
     unsigned reset; /* code of the RST_STREAM, 0: none */
     Buf raw, got;
-    size_t looked_at; /* of raw */
-    size_t credit;    /* bytes that came and were not given back to the server's windows */
+    size_t looked_at;                  /* of raw */
+    size_t credit;                     /* bytes that came and were not given back to the server's windows */
     int64_t window, connection_window; /* what may be sent */
     char status[4], extensions[128], protocol[64];
 } WsClient;
@@ -66,7 +66,8 @@ WsClient ws_client_open(TestServer *s, bool h2, const char *path, const char *ex
 /* An extended CONNECT on stream 1 with these fields (name, value, ..., NULL). */
 WsClient ws_client_connect(TestServer *s, const char *const *fields, unsigned flags);
 void ws_client_send(WsClient *c, Span bytes);
-bool ws_client_may_send(WsClient *c, size_t len); /* without reading what comes: has the server room, for a moment's wait? */
+bool ws_client_may_send(
+    WsClient *c, size_t len); /* without reading what comes: has the server room, for a moment's wait? */
 /* Until the end, `until` bytes are there, or the time is over. */
 Span ws_client_read(WsClient *c, size_t until, int64_t within_ms);
 void ws_client_end(WsClient *c); /* END_STREAM, or FIN */

@@ -1,7 +1,7 @@
 #include "base/auto.h"
 #include "base/buf.h"
 #include "kit/test.h"
-#include "net/h1_parser.h"
+#include "net/h1/h1_parser.h"
 #include <stdio.h>
 
 #define HOST "Host: a\r\n"

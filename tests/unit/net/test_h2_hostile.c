@@ -2,8 +2,8 @@
  * name, and costs nobody else. Honest clients that look a little like it are left alone. */
 #include "base/clock.h"
 #include "h2_kit.h"
-#include "net/h2_frames.h"
-#include "net/h2_guard.h"
+#include "net/h2/h2_frames.h"
+#include "net/h2/h2_guard.h"
 #include "net_kit.h"
 #include <nghttp2/nghttp2.h>
 #include <stdatomic.h>

@@ -1,4 +1,4 @@
-#include "net/h2_memory.h"
+#include "net/h2/h2_memory.h"
 
 #include "base/auto.h"
 #include "kit/test.h"

@@ -1,5 +1,5 @@
 #include "base/clock.h"
-#include "net/ws_frame.h"
+#include "net/websocket/ws_frame.h"
 #include "net_kit.h"
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
 /* What RFC 6455 and RFC 7692 ask of a server, case by case and byte by byte, over HTTP/1.1 and over HTTP/2:
  * framing, fragmentation, text, closing, sizes, compression. */
 #include "base/clock.h"
-#include "net/ws_deflate.h"
-#include "net/ws_frame.h"
+#include "net/websocket/ws_deflate.h"
+#include "net/websocket/ws_frame.h"
 #include "net_kit.h"
 #include <stdio.h>
 #include <sys/socket.h>

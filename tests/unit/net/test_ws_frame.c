@@ -1,6 +1,6 @@
 #include "kit/test.h"
 #include "net/output.h"
-#include "net/ws_frame.h"
+#include "net/websocket/ws_frame.h"
 #include <stdio.h>
 
 typedef struct Seen {

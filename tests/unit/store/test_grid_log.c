@@ -1,6 +1,6 @@
 #include "kit/test.h"
 
-#include "store/grid_log.h"
+#include "store/grid/grid_log.h"
 #include <stdio.h>
 
 static GridLog *open_log(const char *folder) {

@@ -1,8 +1,8 @@
-#include "store/numbers.h"
+#include "store/outbox/numbers.h"
 
 #include "kit/test.h"
-#include "store/migrations_relay.h"
-#include "store/outbox_read.h"
+#include "store/outbox/migrations_relay.h"
+#include "store/outbox/outbox_read.h"
 #include <stdio.h>
 
 static void open_file(const char *name, Db **db) {

@@ -1,10 +1,10 @@
-#include "store/outbox_admin.h"
+#include "store/outbox/outbox_admin.h"
 
 #include "kit/engine.h"
-#include "store/lanes.h"
-#include "store/migrations_relay.h"
-#include "store/migrations_write.h"
-#include "store/outbox_read.h"
+#include "store/outbox/lanes.h"
+#include "store/outbox/migrations_relay.h"
+#include "store/outbox/outbox_read.h"
+#include "store/write/migrations_write.h"
 #include <stdio.h>
 
 enum { ROWS = 10 };

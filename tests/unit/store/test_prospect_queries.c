@@ -1,13 +1,13 @@
 /* Pages, searches, histories and outcomes over a read.db that SQL has filled. */
-#include "store/prospect_queries.h"
+#include "store/read/prospect_queries.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "domain/projection.h"
 #include "kit/engine.h"
-#include "store/event_queries.h"
-#include "store/migrations_read.h"
+#include "store/read/event_queries.h"
+#include "store/read/migrations_read.h"
 #include <stdio.h>
 
 typedef struct Person {
@@ -340,8 +340,10 @@ static void one(void) {
     Err err = {0}, foreign = {0}, missing = {0};
     REQUIRE(CHECK_OK(prospect_find(db, &(ProspectKey){SPAN("demo"), 5, 0}, arena, &p, &err), &err));
     CHECK_SPAN(span_of(p->first_name), "Ådne");
-    CHECK(!prospect_find(db, &(ProspectKey){SPAN("demo"), 6, 0}, arena, &p, &foreign) && err_is(&foreign, &ERR_NOT_FOUND));
-    CHECK(!prospect_find(db, &(ProspectKey){SPAN("demo"), 99, 0}, arena, &p, &missing) && err_is(&missing, &ERR_NOT_FOUND));
+    CHECK(!prospect_find(db, &(ProspectKey){SPAN("demo"), 6, 0}, arena, &p, &foreign) &&
+          err_is(&foreign, &ERR_NOT_FOUND));
+    CHECK(!prospect_find(db, &(ProspectKey){SPAN("demo"), 99, 0}, arena, &p, &missing) &&
+          err_is(&missing, &ERR_NOT_FOUND));
 }
 
 static bool collect(void *user, const ReplayRow *row) {

@@ -1,6 +1,6 @@
 #include "kit/engine.h"
-#include "store/migrations_write.h"
-#include "store/write_model.h"
+#include "store/write/migrations_write.h"
+#include "store/write/write_model.h"
 
 static Db *open_write(void) {
     Db *db = test_db_open(test_database(), (DbOptions){0});

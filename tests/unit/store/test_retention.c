@@ -2,12 +2,12 @@
 #include "store/retention.h"
 
 #include "kit/engine.h"
-#include "store/command_done.h"
-#include "store/inbox.h"
-#include "store/migrations_read.h"
-#include "store/migrations_write.h"
-#include "store/outcomes.h"
-#include "store/replay_log.h"
+#include "store/read/inbox.h"
+#include "store/read/migrations_read.h"
+#include "store/read/outcomes.h"
+#include "store/read/replay_log.h"
+#include "store/write/command_done.h"
+#include "store/write/migrations_write.h"
 #include <stdio.h>
 
 enum { ROWS = 25 };

@@ -1,9 +1,9 @@
 /* Users, refresh families and tickets on real engines. */
-#include "store/user_sessions.h"
-#include "store/users.h"
+#include "store/users/user_sessions.h"
+#include "store/users/users.h"
 
 #include "kit/engine.h"
-#include "store/password.h"
+#include "store/users/password.h"
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,0 +1,76 @@
+/* relay_lanes.c - the relay's source on a server, where others may work beside it (store/outbox/lanes.h).
+ *
+ * Usually a relay takes the lanes of what it has just numbered and publishes it from memory. Events that wait
+ * in a lane, because another relay has it or had it when it died, or because the topic was down, are looked
+ * for: at the start, after a failure, and while others are at work every 100 ms. What is published is noted
+ * after each batch, without a sync: where that is lost, the events go out once more. */
+#include "app/relay/relay_source.h"
+
+#include "app/cleaner.h"
+#include "store/retention.h"
+
+enum { LOOK_US = 100000 };
+
+static bool load(RelaySource *s, Err *err) {
+    s->look_us = 0;
+    return numbers_load(s->numbers, &s->state, err);
+}
+
+static bool fill(RelaySource *s, RelayBatch *batch, const LaneRows *rows, Err *err) {
+    for (size_t i = 0; i < rows->count; i++)
+        if (!relay_batch_add(batch, &rows->at[i], s->state.last, err)) return false;
+    return relay_batch_place(batch, err);
+}
+
+/* *found: something has been waiting, and is in the batch. */
+static bool look(RelaySource *s, RelayBatch *batch, LaneRows *rows, int64_t now_us, bool *found, Err *err) {
+    bool elsewhere;
+    if (!lanes_claim(s->numbers, s->owner, rows, &elsewhere, err)) return false;
+    *found = rows->count > 0;
+    s->look_us = *found ? now_us : elsewhere ? now_us + LOOK_US : RELAY_NEVER;
+    /* what another relay has numbered may be above what is known here */
+    if (*found && rows->at[rows->count - 1].sequence > s->state.last)
+        s->state.last = rows->at[rows->count - 1].sequence;
+    return fill(s, batch, rows, err);
+}
+
+static bool next(RelaySource *s, RelayBatch *batch, int64_t now_us, bool *more, Err *err) {
+    LaneRow room[RELAY_BATCH];
+    LaneRows rows = {.at = room, .most = RELAY_BATCH, .arena = batch->arena};
+    size_t given;
+    if (now_us >= s->look_us && !look(s, batch, &rows, now_us, more, err)) return false;
+    if (*more) return true;
+    if (!lanes_number(s->numbers, s->owner, &s->state, &rows, &given, err)) return false;
+    if (rows.count < given && s->look_us == RELAY_NEVER) s->look_us = now_us + LOOK_US;
+    *more = given == RELAY_BATCH;
+    return fill(s, batch, &rows, err);
+}
+
+static bool read_again(RelaySource *s, RelayBatch *batch, int64_t from, int64_t to, Err *err) {
+    LaneRow room[RELAY_BATCH];
+    LaneRows rows = {.at = room, .most = RELAY_BATCH, .arena = batch->arena};
+    return lanes_read(s->outbox, from, to, &rows, err) && fill(s, batch, &rows, err);
+}
+
+static bool published(RelaySource *s, const RelayBatch *batch, int64_t now_us, Err *err) {
+    int64_t upto[OUTBOX_LANES] = {0};
+    if (!batch->count) return true;
+    if (batch->done < batch->count) s->look_us = now_us;
+    for (size_t i = 0; i < batch->done; i++) upto[batch->lanes[i]] = batch->numbers[i];
+    return lanes_published(s->outbox, s->owner, upto, err);
+}
+
+static bool store(RelaySource *s, Err *err) {
+    (void)s, (void)err; /* it is stored after each batch */
+    return true;
+}
+
+static bool clean(RelaySource *s, int64_t held, int64_t before_us, bool *more, Err *err) {
+    size_t gone;
+    if (!retain_outbox_server(s->outbox, held, before_us, CLEANER_ROWS, &gone, err)) return false;
+    *more = gone == CLEANER_ROWS;
+    return true;
+}
+
+const RelaySourceKind RELAY_LANES = {
+    .load = load, .next = next, .read = read_again, .published = published, .store = store, .clean = clean};

@@ -1,0 +1,215 @@
+#include "store/outbox/lanes.h"
+
+/* One statement takes rows out of outbox_fresh, gives them numbers and reads their events. In T-SQL, where a
+ * CTE cannot write, these are DELETE ... OUTPUT into a table variable and two statements more. */
+static const char NUMBER[] =
+    "WITH taken AS (DELETE FROM outbox_fresh WHERE outbox_id IN"
+    " (SELECT outbox_id FROM outbox_fresh ORDER BY outbox_id {limit}) RETURNING outbox_id),"
+    " ordered AS (SELECT o.outbox_id, o.lane, o.body,"
+    " CAST(? AS BIGINT) + row_number() OVER (ORDER BY o.outbox_id) AS sequence"
+    " FROM taken JOIN outbox o ON o.outbox_id = taken.outbox_id),"
+    " kept AS (INSERT INTO numbered (sequence, outbox_id, lane) SELECT sequence, outbox_id, lane FROM "
+    "ordered)"
+    " SELECT sequence, lane, 0, body, outbox_id FROM ordered ORDER BY sequence";
+
+#define READ   "SELECT n.sequence, n.lane, coalesce(s.sequence, 0), o.body, n.outbox_id FROM "
+#define JOINED " JOIN outbox o ON o.outbox_id = n.outbox_id LEFT JOIN skipped s ON s.sequence = n.sequence"
+/* Of each lane a run of its index, of these the lowest numbers, and only then the events themselves. */
+static const char CLAIMED[] =
+    READ "(SELECT w.sequence, w.lane, w.outbox_id FROM relay_lane l CROSS JOIN LATERAL"
+         " (SELECT sequence, lane, outbox_id FROM numbered WHERE lane = l.lane AND sequence > l.published"
+         " ORDER BY sequence {limit}) w WHERE l.owner = ? AND l.leased_until > {now}"
+         " ORDER BY w.sequence {limit}) n" JOINED " ORDER BY n.sequence";
+static const char READ_RANGE[] =
+    READ "(SELECT sequence, lane, outbox_id FROM numbered WHERE sequence BETWEEN ? AND ?"
+         " ORDER BY sequence {limit}) n" JOINED " ORDER BY n.sequence";
+
+#define EACH16(row)                                                                                              \
+    row("0") "," row("1") "," row("2") "," row("3") "," row("4") "," row("5") "," row("6") "," row("7") "," row( \
+        "8") "," row("9") "," row("10") "," row("11") "," row("12") "," row("13") "," row("14") "," row("1"      \
+                                                                                                        "5")
+#define ONE(lane) "(" lane ", CAST(? AS BIGINT))"
+#define TWO(lane) "(" lane ", CAST(? AS BIGINT), CAST(? AS BIGINT))"
+static const char NOTE_NUMBERS[] =
+    "UPDATE relay_lane SET last_sequence = v.last, owner = CASE WHEN v.take = 1 THEN ? ELSE owner END,"
+    " leased_until = CASE WHEN v.take = 1 THEN {now} + ? ELSE leased_until END"
+    " FROM (VALUES " EACH16(TWO) ") AS v(lane, last, take) WHERE relay_lane.lane = v.lane AND v.last > 0";
+static const char TAKE[] = "UPDATE relay_lane SET owner = ?, leased_until = {now} + ?"
+                           " WHERE lane IN (SELECT lane FROM relay_lane WHERE last_sequence > published"
+                           " AND (owner = ? OR leased_until < {now}) ORDER BY published, lane {limit})";
+/* Who has had a lane a moment ago will want some again. */
+static const char OTHERS[] = "SELECT count(DISTINCT owner) FROM relay_lane WHERE owner <> ? AND owner <> ''"
+                             " AND leased_until > {now} - ?";
+/* Whoever changes lanes has locked them in their order, so that no two relays wait for each other. */
+static const char PUBLISHED[] =
+    "WITH mine AS (SELECT lane FROM relay_lane WHERE owner = ? ORDER BY lane{lock})"
+    " UPDATE relay_lane SET published = greatest(published, v.upto), leased_until = {now}"
+    " FROM mine JOIN (VALUES " EACH16(ONE) ") AS v(lane, upto) ON v.lane = mine.lane"
+                                           " WHERE relay_lane.lane = mine.lane";
+_Static_assert(OUTBOX_LANES == 16, "the statements above name each lane");
+
+enum {
+    LEASE_US = 40000000, /* longer than a request to the topic may take */
+    LATELY_US = 2000000,
+};
+
+typedef struct Lane {
+    int64_t published, last;
+    bool free; /* or this owner's */
+} Lane;
+
+static bool take_rows(Stmt *s, LaneRows *rows, int64_t *last_outbox_id, Err *err) {
+    rows->count = 0;
+    while (rows->count < rows->most && stmt_row(s, err)) {
+        LaneRow *row = &rows->at[rows->count];
+        *row = (LaneRow){
+            .sequence = stmt_int(s, 0), .lane = (int)stmt_int(s, 1), .skipped = stmt_int(s, 2) != 0};
+        Span body = stmt_blob(s, 3);
+        int64_t outbox_id = stmt_int(s, 4);
+        char *copy = arena_copy(rows->arena, body);
+        if (!copy) {
+            stmt_done(s);
+            return err_set(err, &ERR_TOO_LARGE, "outbox: %zu rows do not fit in memory", rows->most);
+        }
+        if (row->lane < 0 || row->lane >= OUTBOX_LANES) row->lane = 0;
+        row->body = (Span){copy, body.len};
+        if (last_outbox_id && outbox_id > *last_outbox_id) *last_outbox_id = outbox_id;
+        rows->count++;
+    }
+    stmt_done(s);
+    return !err->kind;
+}
+
+/* ---- numbering ---- */
+
+static bool number_rows(Db *db, NumbersState *state, LaneRows *rows, Err *err) {
+    Stmt *s = db_statement(db, NUMBER);
+    stmt_bind_int(s, 1, (int64_t)rows->most);
+    stmt_bind_int(s, 2, state->last);
+    if (!stmt_run(s, NULL, err) || !take_rows(s, rows, &state->last_outbox_id, err)) return false;
+    state->last += (int64_t)rows->count;
+    return true;
+}
+
+static bool read_lanes(Db *db, const char *owner, Lane lanes[OUTBOX_LANES], Err *err) {
+    Stmt *s = db_statement(db, "SELECT lane, published, last_sequence,"
+                               " CASE WHEN owner = ? OR leased_until < {now} THEN 1 ELSE 0 END"
+                               " FROM relay_lane{locked} ORDER BY lane{lock}");
+    stmt_bind_text(s, 1, span_of(owner));
+    if (!stmt_run(s, NULL, err)) return false;
+    while (stmt_row(s, err)) {
+        int64_t lane = stmt_int(s, 0);
+        if (lane < 0 || lane >= OUTBOX_LANES) continue;
+        lanes[lane] = (Lane){.published = stmt_int(s, 1), .last = stmt_int(s, 2)};
+        lanes[lane].free = stmt_int(s, 3) != 0;
+    }
+    return !err->kind;
+}
+
+/* Which lanes have new events, and which of those this relay takes with them. */
+static bool note_numbers(Db *db, const char *owner, const LaneRows *rows, bool taken[OUTBOX_LANES],
+                         Err *err) {
+    int64_t last[OUTBOX_LANES] = {0};
+    Lane lanes[OUTBOX_LANES] = {0};
+    if (!read_lanes(db, owner, lanes, err)) return false;
+    for (size_t i = 0; i < rows->count; i++) last[rows->at[i].lane] = rows->at[i].sequence;
+    Stmt *s = db_statement(db, NOTE_NUMBERS);
+    stmt_bind_text(s, 1, span_of(owner));
+    stmt_bind_int(s, 2, LEASE_US);
+    for (int i = 0; i < OUTBOX_LANES; i++) {
+        taken[i] = last[i] && lanes[i].free && lanes[i].published >= lanes[i].last;
+        stmt_bind_int(s, 3 + 2 * i, last[i]);
+        stmt_bind_int(s, 4 + 2 * i, taken[i]);
+    }
+    return stmt_run(s, NULL, err);
+}
+
+static bool number_in_transaction(Db *db, const char *owner, NumbersState *next, LaneRows *rows,
+                                  bool taken[OUTBOX_LANES], Err *err) {
+    return numbers_lock(db, next, err) && number_rows(db, next, rows, err) &&
+           (!rows->count || (note_numbers(db, owner, rows, taken, err) && numbers_mark(db, next, err))) &&
+           db_commit(db, err);
+}
+
+bool lanes_number(Db *db, const char *owner, NumbersState *state, LaneRows *rows, size_t *given, Err *err) {
+    bool taken[OUTBOX_LANES] = {false};
+    NumbersState next = *state;
+    if (!db_begin(db, err)) return false;
+    if (!number_in_transaction(db, owner, &next, rows, taken, err)) {
+        db_rollback(db);
+        return false;
+    }
+    *state = next;
+    *given = rows->count;
+    size_t kept = 0;
+    for (size_t i = 0; i < rows->count; i++)
+        if (taken[rows->at[i].lane]) rows->at[kept++] = rows->at[i];
+    rows->count = kept;
+    return true;
+}
+
+/* ---- publishing ---- */
+
+/* As many lanes as there are for each of the relays at work, so that all publish at the same time. */
+static bool fair_share(Db *db, const char *owner, int64_t *ret, Err *err) {
+    Stmt *s = db_statement(db, OTHERS);
+    stmt_bind_text(s, 1, span_of(owner));
+    stmt_bind_int(s, 2, LATELY_US);
+    if (!stmt_run(s, NULL, err) || !stmt_row(s, err)) return false;
+    int64_t relays = 1 + stmt_int(s, 0);
+    stmt_done(s);
+    *ret = (OUTBOX_LANES + relays - 1) / relays;
+    return true;
+}
+
+static bool take_lanes(Db *db, const char *owner, bool *some, bool *elsewhere, Err *err) {
+    Lane lanes[OUTBOX_LANES] = {0};
+    NumbersState ignored;
+    if (!numbers_lock(db, &ignored, err) || !read_lanes(db, owner, lanes, err)) return false;
+    *some = *elsewhere = false;
+    for (int i = 0; i < OUTBOX_LANES; i++) {
+        bool waits = lanes[i].last > lanes[i].published;
+        *some = *some || (waits && lanes[i].free);
+        *elsewhere = *elsewhere || (waits && !lanes[i].free);
+    }
+    if (!*some) return db_commit(db, err);
+    int64_t share;
+    if (!fair_share(db, owner, &share, err)) return false;
+    Stmt *s = db_statement(db, TAKE);
+    stmt_bind_text(s, 1, span_of(owner));
+    stmt_bind_int(s, 2, LEASE_US);
+    stmt_bind_text(s, 3, span_of(owner));
+    stmt_bind_int(s, 4, share);
+    return stmt_run(s, NULL, err) && db_commit(db, err);
+}
+
+bool lanes_claim(Db *db, const char *owner, LaneRows *rows, bool *elsewhere, Err *err) {
+    bool some;
+    rows->count = 0;
+    if (!db_begin(db, err)) return false;
+    if (!take_lanes(db, owner, &some, elsewhere, err)) {
+        db_rollback(db);
+        return false;
+    }
+    if (!some) return true;
+    Stmt *s = db_statement(db, CLAIMED);
+    stmt_bind_int(s, 1, (int64_t)rows->most);
+    stmt_bind_text(s, 2, span_of(owner));
+    stmt_bind_int(s, 3, (int64_t)rows->most);
+    return stmt_run(s, NULL, err) && take_rows(s, rows, NULL, err);
+}
+
+bool lanes_read(Db *db, int64_t from, int64_t to, LaneRows *rows, Err *err) {
+    Stmt *s = db_statement(db, READ_RANGE);
+    stmt_bind_int(s, 1, from);
+    stmt_bind_int(s, 2, to);
+    stmt_bind_int(s, 3, (int64_t)rows->most);
+    return stmt_run(s, NULL, err) && take_rows(s, rows, NULL, err);
+}
+
+bool lanes_published(Db *db, const char *owner, const int64_t published[OUTBOX_LANES], Err *err) {
+    Stmt *s = db_statement(db, PUBLISHED);
+    stmt_bind_text(s, 1, span_of(owner));
+    for (int i = 0; i < OUTBOX_LANES; i++) stmt_bind_int(s, i + 2, published[i]);
+    return stmt_run(s, NULL, err);
+}
