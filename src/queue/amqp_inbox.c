@@ -9,8 +9,8 @@
  *            gives out again, in order. */
 #include "queue/amqp_inbox.h"
 
+#include "amqp/amqp_peer.h"
 #include "base/clock.h"
-#include "queue/amqp_peer.h"
 #include "queue/queue.h"
 #include <proton/delivery.h>
 #include <proton/link.h>

@@ -3,7 +3,7 @@
  * that handles. */
 #pragma once
 #include "queue/amqp_message.h"
-#include "queue/amqp_url.h"
+#include "amqp/amqp_url.h"
 
 typedef struct AmqpInbox AmqpInbox;
 

@@ -14,11 +14,11 @@
  *            all that is not settled is sent again, in order. */
 #include "queue/queue_driver.h"
 
+#include "amqp/amqp_peer.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "events/v1/envelope.pb-c.h"
 #include "queue/amqp_message.h"
-#include "queue/amqp_peer.h"
 #include <proton/delivery.h>
 #include <proton/disposition.h>
 #include <proton/link.h>

@@ -1,8 +1,8 @@
 /* Where the queue is: tables in two files of SQLite, each with one writer, or all together on a server; or a
  * broker, and beside it tables for its dead letters. */
 #pragma once
+#include "amqp/amqp_url.h"
 #include "db/db.h"
-#include "queue/amqp_url.h"
 
 typedef struct QueuePlace {
     bool server, broker;

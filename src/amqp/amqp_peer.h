@@ -1,10 +1,10 @@
 /* One connection to an AMQP 1.0 broker, made again whenever it breaks: with back-off and full jitter, up to 5
  * s. A thread of its own runs qpid-proton's proactor; every callback comes on it, and only there may links
  * and deliveries be touched. TLS is verified (chain and host name), heartbeats are sent and asked for, a
- * connection that does not come up in time is given up. Inside queue/ only. */
+ * connection that does not come up in time is given up. */
 #pragma once
+#include "amqp/amqp_url.h"
 #include "base/auto.h"
-#include "queue/amqp_url.h"
 #include <proton/engine.h>
 #include <pthread.h>
 

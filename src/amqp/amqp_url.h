@@ -1,5 +1,5 @@
 /* Where a broker is: amqp[s]://user:password@host:port/queue?dead=DATABASE&ca=FILE. User, password and what
- * is behind the question mark may be percent-encoded. Inside queue/ only. */
+ * is behind the question mark may be percent-encoded. */
 #pragma once
 #include "base/err.h"
 #include "base/span.h"

@@ -1,5 +1,5 @@
 #include "kit/test.h"
-#include "queue/amqp_url.h"
+#include "amqp/amqp_url.h"
 
 #include "base/auto.h"
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * Whatever goes wrong with a link or a session ends the connection: a broker that refuses one of our links is
  * not the one we want to work with, and one way to recover is tested better than three. What was unsettled is
  * then the owner's: a sender sends again, a receiver gets it again. */
-#include "queue/amqp_peer.h"
+#include "amqp/amqp_peer.h"
 
 #include "base/clock.h"
 #include "base/log.h"

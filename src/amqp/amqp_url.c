@@ -1,4 +1,4 @@
-#include "queue/amqp_url.h"
+#include "amqp/amqp_url.h"
 
 static int hex(char c) {
     return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
