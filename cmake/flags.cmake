@@ -20,7 +20,7 @@ add_compile_options(-Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prot
     -fno-common -fno-strict-aliasing)
 
 if(EVENTS_SANITIZE)
-    add_compile_options(-fsanitize=${EVENTS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
+    add_compile_options(-fsanitize=${EVENTS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g1) # lines for the reports, no more
     add_link_options(-fsanitize=${EVENTS_SANITIZE})
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
     set(CMAKE_C_FLAGS_RELEASE "-O2 -g") # asserts stay on
