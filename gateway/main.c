@@ -1,5 +1,6 @@
 /* events-gateway: the edge. Loops that never block (server.h), threads for what blocks (readers, users), the
  * queue's writer, and the keeper that hears the other programs. */
+#include "base/cleaner.h"
 #include "base/log.h"
 #include "gateway/rest/login.h"
 #include "gateway/server.h"
@@ -21,7 +22,7 @@ typedef struct Program {
     Doorbell *bell;
     Keeper *keeper;
     QueriesOptions queries;
-    int64_t threads, poll_seconds, memory_mib;
+    int64_t threads, poll_seconds, memory_mib, command_seconds;
 } Program;
 
 static bool is_loopback(const char *address) {
@@ -37,6 +38,7 @@ static bool read_settings(Program *p, Err *err) {
     if (!config_number(c, "EVENTS_THREADS", 0, 64, &p->threads, err) ||
         !config_number(c, "EVENTS_POLL_SECONDS", 1, 3600, &p->poll_seconds, err) ||
         !config_number(c, "EVENTS_MEMORY_LIMIT", 0, 1 << 24, &p->memory_mib, err) ||
+        !config_number(c, "EVENTS_COMMAND_RETENTION_SECONDS", 1, RETENTION_MAX_S, &p->command_seconds, err) ||
         !config_number(c, "EVENTS_ACCESS_TOKEN_SECONDS", 1, 86400, &access, err) ||
         !config_number(c, "EVENTS_REFRESH_TOKEN_SECONDS", 1, 366 * 86400, &refresh, err) ||
         !config_number(c, "EVENTS_STREAM_MAX_SECONDS", 0, 86400, &stream, err))
@@ -126,6 +128,7 @@ static bool open_parts(Program *p, Err *err) {
         !queue_sender_open(config_text(c, "EVENTS_QUEUE"), service_home(p->service), &g->queue, err))
         return false;
     queue_on_commit(g->queue, committed, p);
+    queue_keep(g->queue, p->command_seconds);
     g->attempts = attempts_new();
     g->memory = memory_new((size_t)p->memory_mib << 20, g->readers);
     g->documents = documents_new();

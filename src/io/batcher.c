@@ -22,31 +22,47 @@ static void return_home(Task *task) {
     item->done(item);
 }
 
-/* Everything that waits, up to the most of a run; 0 at the end. */
-static size_t take(Batcher *b, BatchItem **items) {
-    size_t count = 0;
+/* Until something waits, the end has come, or pause_ms are over (-1: never). Under the lock. */
+static void rest(Batcher *b, int64_t pause_ms) {
+    struct timespec until = clock_deadline(pause_ms < 0 ? 0 : pause_ms);
+    for (int late = 0; !b->first && !b->closing && !late;)
+        if (pause_ms < 0) pthread_cond_wait(&b->changed, &b->lock);
+        else late = pthread_cond_timedwait(&b->changed, &b->lock, &until);
+}
+
+/* Everything that waits, up to the most of a run; nothing where the pause is over. False at the end. */
+static bool take(Batcher *b, int64_t pause_ms, BatchItem **items, size_t *count) {
+    *count = 0;
     pthread_mutex_lock(&b->lock);
     b->running_us = 0;
-    while (!b->first && !b->closing) pthread_cond_wait(&b->changed, &b->lock);
-    for (; b->first && count < b->options.most; b->first = b->first->next) items[count++] = b->first;
+    rest(b, pause_ms);
+    for (; b->first && *count < b->options.most; b->first = b->first->next) items[(*count)++] = b->first;
     if (!b->first) b->last = NULL;
-    b->waiting -= count;
-    b->running_us = clock_mono_us();
+    b->waiting -= *count;
+    b->running_us = *count ? clock_mono_us() : 0;
+    bool more = *count || !b->closing;
     pthread_mutex_unlock(&b->lock);
-    return count;
+    return more;
+}
+
+static void run(Batcher *b, BatchItem **items, size_t count) {
+    b->options.run(b->options.user, items, count);
+    for (size_t i = 0; i < count; i++) {
+        items[i]->task.run = return_home;
+        loop_post(items[i]->home, &items[i]->task);
+    }
+}
+
+static int64_t tend(const Batcher *b) {
+    return b->options.tend ? b->options.tend(b->options.user) : -1;
 }
 
 static void *work(void *user) {
     Batcher *b = user;
     pthread_setname_np(pthread_self(), b->name);
     BatchItem **items = must(calloc(b->options.most, sizeof(BatchItem *)));
-    for (size_t count; (count = take(b, items));) {
-        b->options.run(b->options.user, items, count);
-        for (size_t i = 0; i < count; i++) {
-            items[i]->task.run = return_home;
-            loop_post(items[i]->home, &items[i]->task);
-        }
-    }
+    for (size_t count; take(b, tend(b), items, &count);)
+        if (count) run(b, items, count);
     free(items);
     return NULL;
 }
@@ -56,7 +72,7 @@ bool batcher_open(const BatcherOptions *options, Batcher **ret, Err *err) {
     b->options = *options;
     snprintf(b->name, sizeof b->name, "%s", options->name);
     pthread_mutex_init(&b->lock, NULL);
-    pthread_cond_init(&b->changed, NULL);
+    clock_cond_init(&b->changed);
     int failed = pthread_create(&b->thread, NULL, work, b);
     if (failed) return err_set_errno(err, &ERR_INTERNAL, failed, "batch thread");
     b->started = true;

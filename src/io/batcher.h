@@ -21,6 +21,9 @@ typedef struct BatcherOptions {
     size_t bound;     /* items waiting at most */
     int64_t patience_ms; /* where a run, or the oldest item, takes longer, new ones are refused; 0: never */
     void (*run)(void *user, BatchItem **items, size_t count);
+    /* Between runs, on the same thread: other work on what it writes. May be NULL. How many milliseconds until it
+     * wants to be called again; -1: not before there has been a run. */
+    int64_t (*tend)(void *user);
     void *user;
 } BatcherOptions;
 

@@ -4,7 +4,7 @@
  * it; then it takes turns until there is nothing left to do. Rings are all read before a turn, so that many
  * make one turn. */
 #include "app/relay/relay.h"
-#include "app/cleaner.h"
+#include "base/cleaner.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/place.h"

@@ -39,6 +39,10 @@ bool queue_send(QueueSender *sender, Loop *home, QueueSend *send, Err *err); /* 
 /* Called (on any thread) after each commit, e.g. to ring the handler. */
 void queue_on_commit(QueueSender *sender, void (*committed)(void *user), void *user);
 
+/* For how long a settled command is remembered, in tables; without it for ever. Once, before the first send. What is
+ * older goes in small transactions of the thread that writes, after work at most once an hour. */
+void queue_keep(QueueSender *sender, int64_t seconds);
+
 /* --- the handling side (prospect service) --- */
 typedef struct QueueReceiver QueueReceiver;
 typedef struct QueueMessage {

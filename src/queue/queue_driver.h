@@ -8,6 +8,8 @@ typedef struct QueueSendDriver {
     void *(*free)(void *engine);
     /* Sets the verdict of each, and the err of those that failed. True: at least one is durable now. */
     bool (*store)(void *engine, QueueSend **sends, size_t count);
+    /* Takes away a few of the settled commands that are older than before_us. NULL: the engine keeps none. */
+    bool (*clean)(void *engine, int64_t before_us, bool *more, Err *err);
 } QueueSendDriver;
 
 /* First member of each engine's own. */

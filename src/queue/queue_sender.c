@@ -1,14 +1,23 @@
 /* queue_sender.c - one thread writes what the loops hand over: what arrives together goes out together. */
+#include "base/cleaner.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "io/batcher.h"
 #include "queue/queue_driver.h"
+#include <stdatomic.h>
 
-enum { BATCH_MOST = 256, BATCH_BOUND = 16384, PATIENCE_MS = 3000 };
+/* CLEAN_PAUSE_US: between two pieces, so that the commands that come meanwhile are not held up. */
+enum { BATCH_MOST = 256, BATCH_BOUND = 16384, PATIENCE_MS = 3000, CLEAN_PAUSE_US = 20000 };
 
 struct QueueSender {
     QueueSendEngine *engine;
     Batcher *batcher;
     void (*committed)(void *user);
     void *committed_user;
+    atomic_int_fast64_t keep_s; /* 0: for ever */
+    /* of the writing thread */
+    Cleaner cleaner; /* every_us 0: not begun */
+    bool worked;     /* since it has looked */
 };
 
 /* What lies in QueueSend.reserved. */
@@ -27,6 +36,28 @@ static void run_batch(void *user, BatchItem **items, size_t count) {
     for (size_t i = 0; i < count; i++) sends[i] = send_of(items[i]);
     if (sender->engine->driver->store(sender->engine, sends, count) && sender->committed)
         sender->committed(sender->committed_user);
+    sender->worked = true;
+}
+
+static void clean(QueueSender *sender, int64_t keep_s, int64_t now) {
+    Err err = {0};
+    bool more = false;
+    int64_t before = clock_now_us() - keep_s * 1000000;
+    bool done = sender->engine->driver->clean(sender->engine, before, &more, &err);
+    if (!done) log_warn("old commands could not be removed", LOG_ERR(&err));
+    cleaner_done(&sender->cleaner, more, !done, more ? now + CLEAN_PAUSE_US : now);
+}
+
+static int64_t tend(void *user) {
+    QueueSender *sender = user;
+    int64_t keep_s = atomic_load(&sender->keep_s), now = clock_mono_us();
+    if (!keep_s || !sender->engine->driver->clean) return -1;
+    if (!sender->cleaner.every_us) sender->cleaner = cleaner_start(keep_s, now);
+    if (sender->worked) cleaner_worked(&sender->cleaner, now);
+    sender->worked = false;
+    if (now >= sender->cleaner.due_us) clean(sender, keep_s, now);
+    if (sender->cleaner.due_us == CLEANER_NEVER) return -1;
+    return sender->cleaner.due_us > now ? (sender->cleaner.due_us - now + 999) / 1000 : 0;
 }
 
 static void item_done(BatchItem *item) {
@@ -51,6 +82,7 @@ bool queue_sender_open(const char *url, const char *home, QueueSender **ret, Err
                               .bound = BATCH_BOUND,
                               .patience_ms = PATIENCE_MS,
                               .run = run_batch,
+                              .tend = tend,
                               .user = sender};
     if (!queue_place(url, home, &place, err)) return false;
     bool opened = place.broker ? queue_amqp_sender_open(&place, &sender->engine, err)
@@ -72,4 +104,8 @@ QueueSender *queue_sender_free(QueueSender *sender) {
 void queue_on_commit(QueueSender *sender, void (*committed)(void *user), void *user) {
     sender->committed_user = user;
     sender->committed = committed;
+}
+
+void queue_keep(QueueSender *sender, int64_t seconds) {
+    atomic_store(&sender->keep_s, seconds);
 }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/uuid.h"
+#include "queue/queue_memory.h"
 #include <stdio.h>
 
 enum { COLUMNS = 9, BUSY_TRIES = 6, BUSY_PAUSE_MS = 100, START_MS = 30000 };
@@ -20,6 +21,7 @@ enum { COLUMNS = 9, BUSY_TRIES = 6, BUSY_PAUSE_MS = 100, START_MS = 30000 };
 typedef struct TablesSender {
     QueueSendEngine base;
     Db *db;
+    QueueMemory memory;
     bool broken; /* the last batch failed: look at the connection before the next */
 } TablesSender;
 
@@ -83,7 +85,8 @@ static bool look_up(Db *db, QueueSend *send, int64_t *queue_id, Err *err) {
     stmt_bind_text(s, 2, send->issued_by);
     stmt_bind_text(s, 3, send->command_id);
     if (!stmt_run(s, NULL, err)) return false;
-    if (!stmt_row(s, err)) return err_set(err, &ERR_INTERNAL, "queue: a stored command was not found");
+    if (!stmt_row(s, err))
+        return err_set(err, &ERR_DB_BUSY, "queue: a stored command has gone meanwhile"); /* it was old */
     int64_t id = stmt_int(s, 0);
     if (queue_id) *queue_id = id;
     send->verdict = (uint64_t)stmt_int(s, 1) == send->body_hash ? QUEUE_REPEATED : QUEUE_CONFLICT;
@@ -186,6 +189,14 @@ static bool store(void *engine, QueueSend **sends, size_t count) {
     return false;
 }
 
+static bool clean(void *engine, int64_t before_us, bool *more, Err *err) {
+    TablesSender *sender = engine;
+    bool done = (!sender->broken || db_recover(sender->db, err)) &&
+                queue_memory_clean(&sender->memory, sender->db, before_us, more, err);
+    sender->broken = !done;
+    return done;
+}
+
 static void *free_tables(void *engine) {
     TablesSender *sender = engine;
     db_free(sender->db);
@@ -193,11 +204,12 @@ static void *free_tables(void *engine) {
     return NULL;
 }
 
-static const QueueSendDriver TABLES = {.free = free_tables, .store = store};
+static const QueueSendDriver TABLES = {.free = free_tables, .store = store, .clean = clean};
 
 bool queue_tables_sender_open(const QueuePlace *place, QueueSendEngine **ret, Err *err) {
     TablesSender *sender = must(calloc(1, sizeof *sender));
     sender->base.driver = &TABLES;
+    sender->memory.place = *place;
     *ret = &sender->base; /* freed by the caller, whole or not */
     return db_open_patiently(place->queue, (DbOptions){0}, START_MS, NULL, NULL, &sender->db, err) &&
            queue_migrate(sender->db, err);

@@ -1,7 +1,7 @@
 /* What the write model's database keeps for a while only: marks of commands and, in a file, published rows of
  * the outbox (on a server those are the relay's). By the prospect service, between its transactions. */
 #pragma once
-#include "app/cleaner.h"
+#include "base/cleaner.h"
 #include "db/db.h"
 
 typedef struct WriteRetention {

@@ -1,7 +1,7 @@
 /* What the read model's database keeps for a while only: inbox, outcomes, replay log. By the projection's
  * writer, between its transactions. */
 #pragma once
-#include "app/cleaner.h"
+#include "base/cleaner.h"
 #include "db/db.h"
 
 typedef struct ReadRetention {

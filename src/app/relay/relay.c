@@ -14,7 +14,7 @@
  *            and sent in turns with new events, so that neither starves the other. */
 #include "app/relay/relay.h"
 
-#include "app/cleaner.h"
+#include "base/cleaner.h"
 #include "app/event_trace.h"
 #include "app/relay/relay_source.h"
 #include "base/clock.h"

@@ -6,7 +6,7 @@
  * nothing. */
 #include "app/relay/relay_source.h"
 
-#include "app/cleaner.h"
+#include "base/cleaner.h"
 #include "store/retention.h"
 
 /* Rows that are new but have ids which were numbered before would never be seen: so it is said. */

@@ -6,7 +6,7 @@
  * after each batch, without a sync: where that is lost, the events go out once more. */
 #include "app/relay/relay_source.h"
 
-#include "app/cleaner.h"
+#include "base/cleaner.h"
 #include "store/retention.h"
 
 enum { LOOK_US = 100000 };

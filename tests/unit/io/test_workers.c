@@ -193,6 +193,32 @@ static void batcher_refuses_while_stuck(void) {
     loop_run(loop);
 }
 
+static atomic_size_t tended;
+static int64_t tend_twice_after_a_run(void *user) {
+    (void)user;
+    return ++tended % 3 ? 1 : -1;
+}
+
+/* Before the first run too; after the third time only a run brings it about again. */
+static void between_runs_it_tends(void) {
+    Err err = {0};
+    AUTO(Batcher) batcher = NULL;
+    BatcherOptions options = {.name = "test", .most = 4, .bound = 4, .run = hang, .tend = tend_twice_after_a_run};
+    REQUIRE(CHECK_OK(batcher_open(&options, &batcher, &err), &err));
+    for (size_t round = 1; round <= 2; round++) {
+        for (int i = 0; tended < 3 * round && i < 5000; i++) clock_sleep_ms(1);
+        clock_sleep_ms(50);
+        CHECK(tended == 3 * round);
+        AUTO(Loop) loop = NULL;
+        REQUIRE(CHECK_OK(loop_open(&loop, &err), &err));
+        home = loop;
+        done_count = 1;
+        BatchItem item = {.done = hung_done};
+        REQUIRE(CHECK_OK(batcher_submit(batcher, loop, &item, &err), &err));
+        loop_run(loop);
+    }
+}
+
 static void doorbell_over_a_long_path(void) {
     Err err = {0};
     char path[400];
@@ -219,5 +245,5 @@ static void doorbell_over_a_long_path(void) {
 }
 
 SUITE("workers", TEST(pool_answers_every_job), TEST(pool_refuses_past_its_bound),
-      TEST(pool_gives_back_what_is_late), TEST(pool_refuses_what_would_be_late), TEST(batcher_refuses_while_stuck), TEST(batches_share_a_run),
+      TEST(pool_gives_back_what_is_late), TEST(pool_refuses_what_would_be_late), TEST(batcher_refuses_while_stuck), TEST(between_runs_it_tends), TEST(batches_share_a_run),
       TEST(doorbell_over_a_long_path));
