@@ -119,6 +119,19 @@ bool hub_held(Hub *hub, Span epoch, int64_t prefix) {
     return ours;
 }
 
+/* What waited behind the hole is dropped with the ring: the log has it, or it comes again. */
+bool hub_step_over(Hub *hub, int64_t from, int64_t to) {
+    pthread_mutex_lock(&hub->lock);
+    bool steps = hub->ring && ring_released(hub->ring) == from - 1 && to >= from;
+    if (steps) {
+        ring_free(hub->ring);
+        hub->ring = ring_new(&hub->limits, to);
+    }
+    pthread_mutex_unlock(&hub->lock);
+    if (steps) wake_all(hub);
+    return steps;
+}
+
 bool hub_due_repair(Hub *hub, int64_t *from, int64_t *to) {
     pthread_mutex_lock(&hub->lock);
     bool due = hub->ring && ring_due_repair(hub->ring, clock_mono_us(), from, to);

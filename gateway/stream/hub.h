@@ -32,6 +32,11 @@ bool hub_offer_row(Hub *hub, const ReplayRow *row); /* of the replay log */
  * A number of another epoch has no effect: false. */
 bool hub_held(Hub *hub, Span epoch, int64_t prefix);
 
+/* The first number that is missing, `from`, and all up to `to` can be had nowhere any more: the ring begins anew
+ * behind them, and who would need one of them finds it HUB_TOO_OLD. No effect where `from` is not the first: it has
+ * come meanwhile. */
+bool hub_step_over(Hub *hub, int64_t from, int64_t to);
+
 /* Numbers that have been missing for a second and the log may have; call until false. */
 bool hub_due_repair(Hub *hub, int64_t *from, int64_t *to);
 int64_t hub_next_due_us(const Hub *hub); /* monotonic; INT64_MAX where nothing is missing */

@@ -6,7 +6,8 @@
  * keep commands out.
  *
  * Events can get lost on the way here (Event Grid gives up, this process was away). The projection says by
- * doorbell up to which number it holds everything; what is missing here for a second is read from its log. A
+ * doorbell up to which number it holds everything; what is missing here for a second is read from its log, and
+ * what has been trimmed there is stepped over. A
  * lost ring is caught by looking at the log's head every poll interval. */
 #include "gateway/stream/keeper.h"
 
@@ -104,14 +105,32 @@ static bool offer_row(void *user, const ReplayRow *row) {
     return hub_offer_row(k->o.gateway->hub, row);
 }
 
+/* The log has lost what is older than its retention: a gateway that slept for longer would wait for ever. */
+static bool step_over_trimmed(Keeper *k, Db *db, int64_t from, Err *err) {
+    Hub *hub = k->o.gateway->hub;
+    ReplayHead head, known = hub_position(hub, NULL);
+    int64_t oldest;
+    if (known.head >= from) return true;
+    if (!replay_log_head(db, &head, err) || !replay_log_oldest(db, &oldest, err)) return false;
+    if (strcmp(head.epoch, known.epoch) || !hub_step_over(hub, from, oldest - 1)) return true;
+    log_error("events that did not come are in the log no more: streams that need them end with too_old",
+              LOG_INT("from", from), LOG_INT("to", oldest - 1));
+    hub_held(hub, span_of(head.epoch), head.head);
+    return true;
+}
+
+static bool repair_hole(Keeper *k, int64_t from, int64_t to, Err *err) {
+    Db *db;
+    return queries_db(k->queries, &db, err) &&
+           replay_log_read(db, from - 1, to, to - from + 1, &(ReplayVisitor){offer_row, k}, err) &&
+           step_over_trimmed(k, db, from, err);
+}
+
 static void repair(Keeper *k) {
     int64_t from, to;
-    Db *db;
     Err err = {0};
     while (hub_due_repair(k->o.gateway->hub, &from, &to)) {
-        if (queries_db(k->queries, &db, &err) &&
-            replay_log_read(db, from - 1, to, to - from + 1, &(ReplayVisitor){offer_row, k}, &err))
-            continue;
+        if (repair_hole(k, from, to, &err)) continue;
         queries_failed(k->queries, &err);
         log_warn("holes not repaired", LOG_INT("from", from), LOG_INT("to", to), LOG_ERR(&err));
         return;

@@ -1,5 +1,6 @@
 // What is kept for a second only goes: rows of the outbox with their numbers, ids of the inbox, events of the log
-// between a subject's first and last one. What is needed stays: the read model, and the memory of commands.
+// between a subject's first and last one, commands that are settled. What is needed stays: the read model, and what is
+// known of commands.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
@@ -72,4 +73,31 @@ test('nothing needed has gone', async () => {
   assert.deepEqual(await it.demo.create(it.command), it.outcome, 'a repeated command has the same answer');
   await work();
   assert.equal((await it.demo.list()).length, it.beats + 1, 'and no second effect');
+});
+
+test('a settled command that is old leaves the queue, and what is known of it stays', async () => {
+  await it.installation.kill('gateway');
+  it.installation.programs.gateway = { EVENTS_COMMAND_RETENTION_SECONDS: SECOND };
+  await it.installation.run('gateway');
+  await eventually('old commands to go', async () => {
+    await work();
+    return !count('queue.db', `SELECT count(*) FROM command_queue WHERE queue_id <= ${CHANGES + 1}`);
+  }, 40000);
+  assert.equal((await it.demo.get(`/api/commands/${it.command.commandId}`)).json.status, 'succeeded');
+  assert.deepEqual(await it.demo.create(it.command), it.outcome, 'the same answer, by the memory of the handler');
+  assert.equal((await it.demo.list()).length, it.beats + 1, 'and no second effect');
+});
+
+test('one that waits does not, however old', async () => {
+  await it.installation.kill('prospects');
+  const sent = [];
+  for (const name of ['one', 'two', 'three']) {
+    const { status, json } = await it.demo.send('POST', '/api/prospects', person(`waits-${name}@example.org`));
+    assert.equal(status, 202);
+    sent.push(json.commandId);
+    await sleep(1100);
+  }
+  for (const id of sent) assert.equal((await it.demo.get(`/api/commands/${id}`)).json.status, 'pending');
+  await it.installation.run('prospects');
+  for (const id of sent) assert.equal((await it.demo.outcome(id)).status, 'succeeded');
 });
