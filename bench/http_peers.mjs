@@ -20,7 +20,7 @@ export function installed(program) {
   });
 }
 
-async function freePorts(count) {
+export async function freePorts(count) {
   const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
   await Promise.all(servers.map((s) => once(s, 'listening')));
   const ports = servers.map((s) => s.address().port);
@@ -45,7 +45,7 @@ class Peer {
   }
 }
 
-async function start(name, command, ports) {
+export async function start(name, command, ports) {
   const child = spawn(command[0], command.slice(1), { stdio: 'ignore', env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } });
   child.on('error', () => {});
   const peer = new Peer(name, child, ports);
