@@ -3,6 +3,7 @@
 #include "gateway/stream/event.h"
 
 #include "base/arena.h"
+#include "base/map.h"
 #include "gateway/stream/mask.h"
 #include "wire/envelope.h"
 #include <stdlib.h>
@@ -12,7 +13,8 @@ enum { TAG_EVENTS = 0x0a, LENGTH_MAX = 10 };
 struct Event {
     atomic_uint refs;
     EventKind kind;
-    int64_t sequence;
+    int64_t sequence, version;
+    uint64_t subject_hash;
     Blob *entry;
     _Atomic(Blob *) masked;
     Span tenant, type, subject, issued_by; /* in texts */
@@ -72,6 +74,8 @@ static Event *make(const ReplayRow *parts, Blob *entry) {
     atomic_init(&event->refs, 1);
     event->kind = kind_of(parts->event_type);
     event->sequence = parts->sequence;
+    event->version = parts->subject_version;
+    event->subject_hash = hash_stable(parts->subject) ^ hash_stable(parts->tenant_id) * 31;
     event->entry = entry;
     char *at = event->texts;
     event->tenant = keep(&at, parts->tenant_id);
@@ -82,7 +86,8 @@ static Event *make(const ReplayRow *parts, Blob *entry) {
 }
 
 Event *event_new(const Events__V1__Envelope *e) {
-    ReplayRow parts = {.sequence = e->sequence, .tenant_id = span_of(e->tenant_id)};
+    ReplayRow parts = {.sequence = e->sequence, .subject_version = e->subject_version};
+    parts.tenant_id = span_of(e->tenant_id);
     parts.event_type = span_of(e->event_type);
     parts.subject = span_of(e->subject);
     parts.issued_by = span_of(e->issued_by);
@@ -111,6 +116,12 @@ EventKind event_kind(const Event *event) {
 }
 int64_t event_sequence(const Event *event) {
     return event->sequence;
+}
+int64_t event_version(const Event *event) {
+    return event->version;
+}
+uint64_t event_subject_hash(const Event *event) {
+    return event->subject_hash;
 }
 Span event_tenant(const Event *event) {
     return event->tenant;

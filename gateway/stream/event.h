@@ -24,6 +24,8 @@ AUTO_FREE(Event, event_unref)
 
 EventKind event_kind(const Event *event);
 int64_t event_sequence(const Event *event);
+int64_t event_version(const Event *event);       /* of its subject; 0 where that has a single event */
+uint64_t event_subject_hash(const Event *event); /* of tenant and subject */
 Span event_tenant(const Event *event);
 Span event_type(const Event *event);
 Span event_subject(const Event *event);

@@ -94,8 +94,8 @@ static bool offer(Hub *hub, Event *event) {
     pthread_mutex_lock(&hub->lock);
     RingOffer kept = hub->ring ? ring_offer(hub->ring, event, clock_mono_us()) : RING_REFUSED;
     pthread_mutex_unlock(&hub->lock);
-    if (kept == RING_RELEASED) wake_all(hub);
-    if (kept == RING_EARLY) hub->repair_needed(hub->user);
+    if (kept == RING_RELEASED || kept == RING_AHEAD) wake_all(hub);
+    if (kept == RING_EARLY || kept == RING_AHEAD) hub->repair_needed(hub->user);
     return kept != RING_REFUSED;
 }
 
@@ -157,4 +157,14 @@ HubTake hub_take(Hub *hub, unsigned generation, int64_t after, size_t most, size
         outcome = HUB_TOO_OLD;
     pthread_mutex_unlock(&hub->lock);
     return outcome;
+}
+
+size_t hub_take_ahead(Hub *hub, unsigned generation, int64_t position, uint64_t *after, size_t most,
+                      Event **ret) {
+    size_t count = 0;
+    pthread_mutex_lock(&hub->lock);
+    if (hub->ring && generation == hub->generation && position == ring_released(hub->ring))
+        count = ring_take_ahead(hub->ring, after, most, ret);
+    pthread_mutex_unlock(&hub->lock);
+    return count;
 }

@@ -1,5 +1,6 @@
 /* The events of all tenants on their way from the webhook (and, for what got lost, from the replay log) to
- * the loops: in the order of their numbers, without a hole. Any thread unless said otherwise. */
+ * the loops: in the order of their numbers, without a hole, and those that need not wait for a hole to be filled
+ * ahead of it besides. Any thread unless said otherwise. */
 #pragma once
 #include "gateway/stream/ring.h"
 #include "io/loop.h"
@@ -60,3 +61,7 @@ typedef enum HubTake {
 /* References to released events with numbers above `after`, at most `most` and about `bytes`. */
 HubTake hub_take(Hub *hub, unsigned generation, int64_t after, size_t most, size_t bytes, Event **ret,
                  size_t *count);
+/* References to the next events that may go ahead of their turn (ring_take_ahead), for who has given all that
+ * were released, which is at `position`; else, or of another generation, none: first come the others. */
+size_t hub_take_ahead(Hub *hub, unsigned generation, int64_t position, uint64_t *after, size_t most,
+                      Event **ret);

@@ -39,7 +39,10 @@ typedef struct Run {
     size_t count;
     CachedFrame frames[FRAMES];
     size_t frame_count;
-    size_t asked; /* the event that candidates are asked about */
+    int64_t behind; /* what live subscriptions had been given everything up to, before it */
+    size_t asked;   /* the event that candidates are asked about */
+    bool given;     /* it went ahead of its turn: only the position is news */
+    bool ahead;     /* of all of them it is not the turn yet */
     size_t touched_count;
 } Run;
 
@@ -79,7 +82,8 @@ static void ask(void *user, void *who) {
     Sessions *all = s->worker->sessions;
     if ((s->touched && is_wanted(&all->touched[s->touched - 1].wanted, i)) || !wants(s, run->events[i]))
         return;
-    touch(all, run, s)->wanted.bits[i / 64] |= (uint64_t)1 << (i % 64);
+    struct Touched *touched = touch(all, run, s);
+    if (!run->given) touched->wanted.bits[i / 64] |= (uint64_t)1 << (i % 64);
 }
 
 static Blob *make_frame(const Run *run, const CachedFrame *key) {
@@ -121,13 +125,15 @@ static void fall_back(Session *s, int64_t behind) {
 
 static void give(Session *s, const Wanted *wanted, Run *run) {
     if (s->wire->high && s->wire->queued(s->to) > s->wire->high) {
-        fall_back(s, event_sequence(run->events[0]) - 1);
+        fall_back(s, run->behind);
         return;
     }
+    static const Wanted NOTHING;
     CachedFrame key = {.wanted = *wanted, .personal = s->claims.scope_bits & SCOPE_PII};
-    session_note_left(s, event_sequence(run->events[0]) - 1);
+    session_note_left(s, run->behind);
     key.position = session_position(s);
     key.form = session_form(s);
+    if (key.position <= s->told && !memcmp(wanted, &NOTHING, sizeof NOTHING)) return;
     if (session_send(s, frame_for(run, &key))) s->told = key.position;
 }
 
@@ -142,10 +148,12 @@ static void trace_given(const Run *run, int64_t began_us) {
 
 static void give_all(Sessions *all, Run *run) {
     int64_t began_us = trace_on() ? clock_now_us() : 0;
-    all->position = event_sequence(run->events[run->count - 1]);
-    for (size_t i = 0; i < run->count; i++) rpc_event(all->worker, run->events[i]);
-    for (run->asked = 0; run->asked < run->count; run->asked++)
-        interests_each(all->interests, run->events[run->asked], ask, run);
+    for (run->asked = 0; run->asked < run->count; run->asked++) {
+        Event *event = run->events[run->asked];
+        run->given = !run->ahead && ahead_has(all->ahead, event_sequence(event));
+        if (!run->given) rpc_event(all->worker, event);
+        interests_each(all->interests, event, ask, run);
+    }
     for (size_t i = 0; i < run->touched_count; i++) {
         all->touched[i].session->touched = 0;
         give(all->touched[i].session, &all->touched[i].wanted, run);
@@ -155,12 +163,44 @@ static void give_all(Sessions *all, Run *run) {
     for (size_t i = 0; i < run->count; i++) event_unref(run->events[i]);
 }
 
+static void give_run(Sessions *all, Run *run) {
+    run->behind = all->position;
+    run->ahead = false;
+    all->position = event_sequence(run->events[run->count - 1]);
+    give_all(all, run);
+    ahead_forget(all->ahead, all->position);
+}
+
+/* Noted first, for who falls back and is live again before this returns. */
+static void give_ahead(Sessions *all, Run *run) {
+    for (size_t i = 0; i < run->count; i++) ahead_note(all->ahead, run->events[i]);
+    run->behind = all->position;
+    run->ahead = true;
+    give_all(all, run);
+}
+
+void session_catch_ahead(Session *s, Subscription *sub) {
+    size_t count;
+    Event *const *events = ahead_events(s->worker->sessions->ahead, &count);
+    for (size_t i = 0; i < count && !s->closing && sub->cursor.live;) {
+        Event *chosen[RUN_EVENTS];
+        size_t wanted = 0;
+        for (; i < count && wanted < RUN_EVENTS; i++)
+            if (cursor_awaits(&sub->cursor, event_sequence(events[i])) &&
+                filter_matches(sub->filter, events[i], &s->claims))
+                chosen[wanted++] = events[i];
+        BatchParts parts = {chosen, wanted, s->claims.scope_bits & SCOPE_PII, session_position(s), &sub->id};
+        if (wanted && session_send(s, frame_batch(session_form(s), &parts))) s->told = parts.position;
+    }
+}
+
 /* The loop has slept through more than the ring holds. Its live subscriptions go on from where it stood,
  * which reads the log for what the ring has lost; new ones begin at the present. */
 static void fall_back_all(Sessions *all) {
     int64_t behind = all->position;
     log_warn("loop fell behind the ring", LOG_INT("position", behind));
     all->position = hub_position(all->worker->gateway->hub, NULL).head;
+    ahead_forget(all->ahead, all->position);
     for (Session *s = all->first, *next; s; s = next) {
         next = s->next;
         fall_back(s, behind);
@@ -171,6 +211,8 @@ static void fall_back_all(Sessions *all) {
 static void restart(Sessions *all) {
     ReplayHead head = hub_position(all->worker->gateway->hub, &all->generation);
     all->position = head.head;
+    all->ahead_seen = 0;
+    ahead_forget(all->ahead, INT64_MAX);
     memcpy(all->epoch, head.epoch, sizeof all->epoch);
     for (Session *s = all->first, *next; s; s = next) {
         next = s->next;
@@ -192,8 +234,14 @@ static void wake(HubListener *listener) {
         case HUB_TOO_OLD: fall_back_all(all); break;
         case HUB_RESTARTED: restart(all); break;
         case HUB_TAKEN:
+            if (run.count) {
+                give_run(all, &run);
+                break;
+            }
+            run.count =
+                hub_take_ahead(hub, all->generation, all->position, &all->ahead_seen, RUN_EVENTS, run.events);
             if (!run.count) return;
-            give_all(all, &run);
+            give_ahead(all, &run);
             break;
         }
     }

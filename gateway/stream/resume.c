@@ -13,9 +13,14 @@
  *   2. The seam. C is compared with W on the loop's own thread, where alone both change. If C >= W,
  * everything up to W has been offered to this subscription, and everything above W will come by live.c: from
  * this instant it is live. No event can be in between, for W does not move during the comparison.
- *   3. Twice. C may be above W (the log, or the hub, was ahead of this loop). live.c skips what is at or
+ *   3. Ahead of their turn. Behind a hole the hub lets events go whose subject does not wait for it (ring.h).
+ * They do not move W: the position tells of the prefix alone, and who resumes from it gets them again. A loop
+ * takes them only when it has given all that were released, so that of a subject no version goes before the
+ * one below it; it remembers which they were (ahead.h), gives them at once to all that are live and to each
+ * subscription that becomes so before their turn comes, and then does not give them again.
+ *   4. Twice. C may be above W (the log, or the hub, was ahead of this loop). live.c skips what is at or
  * below the cursor, so that the overlap is not sent again.
- *   4. Ring and log may fail to overlap: the ring begins above C + 1 and the log ends at or below C, because
+ *   5. Ring and log may fail to overlap: the ring begins above C + 1 and the log ends at or below C, because
  * the projection lags. Then this waits for the log (its prefix grows) and after WAIT_TRIES gives up in words:
  *      ResyncRequired log_unavailable. The same where the log begins above C + 1 (too_old), or is another log
  * (epoch).
@@ -104,7 +109,7 @@ static void give_page(Session *s, Subscription *sub, Event *const *events, size_
     }
     if (!live) return;
     cursor_join(&sub->cursor);
-    session_send(s, frame_subscribed(session_form(s), id, upto, true));
+    if (session_send(s, frame_subscribed(session_form(s), id, upto, true))) session_catch_ahead(s, sub);
 }
 
 /* --- pages of the log --- */

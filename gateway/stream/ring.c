@@ -1,8 +1,10 @@
 /* ring.c - numbers are dense, so "may this one go?" is arithmetic: an event is released when all lower
- * numbers are held (domain/prefix.h does the counting). Design section "Sent" would allow more: an event
- * whose subject's previous version has passed may go before a hole of another subject is filled. That
- * shortens the wait behind a lost event from about a second to nothing, for the price of positions that are
- * no prefix; it comes with the issue that needs it.
+ * numbers are held (domain/prefix.h does the counting).
+ *
+ * An early one goes ahead where all that its subject had before has gone: it is the subject's first or only
+ * event, or its previous version is known to have gone. `passed` remembers by the subject's hash what has gone
+ * last of it; it has as many places as the ring, a newer subject takes an older one's, and of a subject that
+ * is not there any more nothing is known, so that its events wait for their turn.
  *
  * slots[] holds by number both the released events (the ring, up to `released`) and the early ones above it.
  * An early event beyond the array or its bytes is dropped: it is then a hole, and the log has it. */
@@ -11,12 +13,26 @@
 #include "domain/prefix.h"
 #include <stdlib.h>
 
+typedef struct Passed {
+    uint64_t subject; /* its hash */
+    int64_t version;
+} Passed;
+
+typedef struct Ahead {
+    Event *event;
+    uint64_t place; /* among all that ever went ahead, from 1 */
+} Ahead;
+
 struct Ring {
     RingLimits limits;
     Prefix *prefix;
     int64_t low; /* low .. released are here */
     int64_t released;
     size_t released_bytes, early_bytes;
+    Passed *passed;
+    Ahead *ahead; /* went ahead and is above `released`; at most as many as may be early */
+    size_t ahead_count;
+    uint64_t ahead_last;
     size_t size;
     Event *slots[];
 };
@@ -26,6 +42,8 @@ Ring *ring_new(const RingLimits *limits, int64_t head) {
     Ring *ring = must(calloc(1, sizeof *ring + size * sizeof *ring->slots));
     ring->limits = *limits;
     ring->size = size;
+    ring->passed = must(calloc(size, sizeof *ring->passed));
+    ring->ahead = must(calloc(limits->early_events, sizeof *ring->ahead));
     ring->prefix = prefix_new(head);
     ring->released = head;
     ring->low = head + 1;
@@ -35,7 +53,10 @@ Ring *ring_new(const RingLimits *limits, int64_t head) {
 Ring *ring_free(Ring *ring) {
     if (!ring) return NULL;
     for (size_t i = 0; i < ring->size; i++) event_unref(ring->slots[i]);
+    for (size_t i = 0; i < ring->ahead_count; i++) event_unref(ring->ahead[i].event);
     prefix_free(ring->prefix);
+    free(ring->passed);
+    free(ring->ahead);
     free(ring);
     return NULL;
 }
@@ -43,6 +64,70 @@ Ring *ring_free(Ring *ring) {
 static size_t place(const Ring *ring, int64_t number) {
     return (uint64_t)number & (ring->size - 1);
 }
+
+/* --- of each subject, what has gone --- */
+
+static Passed *passed_of(const Ring *ring, const Event *event) {
+    return &ring->passed[event_subject_hash(event) & (ring->size - 1)];
+}
+
+static void note_passed(Ring *ring, const Event *event) {
+    Passed *p = passed_of(ring, event);
+    int64_t version = event_version(event);
+    if (version && (p->subject != event_subject_hash(event) || p->version < version))
+        *p = (Passed){event_subject_hash(event), version};
+}
+
+static bool follows_what_passed(const Ring *ring, const Event *event) {
+    const Passed *p = passed_of(ring, event);
+    int64_t version = event_version(event);
+    return version <= 1 || (p->subject == event_subject_hash(event) && p->version >= version - 1);
+}
+
+/* --- ahead of their turn --- */
+
+static bool goes_ahead(Ring *ring, Event *event) {
+    if (ring->ahead_count == ring->limits.early_events || !follows_what_passed(ring, event)) return false;
+    ring->ahead[ring->ahead_count++] = (Ahead){event_ref(event), ++ring->ahead_last};
+    note_passed(ring, event);
+    return true;
+}
+
+/* The turn of some has come. */
+static void forget_ahead(Ring *ring) {
+    size_t left = 0;
+    for (size_t i = 0; i < ring->ahead_count; i++) {
+        Ahead a = ring->ahead[i];
+        if (event_sequence(a.event) <= ring->released)
+            event_unref(a.event);
+        else
+            ring->ahead[left++] = a;
+    }
+    ring->ahead_count = left;
+}
+
+/* What was held back by a hole that has been filled, and is behind another one. */
+static void let_ahead(Ring *ring) {
+    int64_t last = ring->released + (int64_t)ring->limits.early_events;
+    if (prefix_last(ring->prefix) < last) last = prefix_last(ring->prefix);
+    for (int64_t n = ring->released + 1; n <= last; n++) {
+        Event *event = ring->slots[place(ring, n)];
+        if (!event || event_sequence(event) != n || event_version(event) <= 1) continue;
+        if (passed_of(ring, event)->version == event_version(event) - 1) goes_ahead(ring, event);
+    }
+}
+
+size_t ring_take_ahead(const Ring *ring, uint64_t *after, size_t most, Event **ret) {
+    size_t count = 0;
+    for (size_t i = 0; i < ring->ahead_count && count < most; i++) {
+        if (ring->ahead[i].place <= *after) continue;
+        *after = ring->ahead[i].place;
+        ret[count++] = event_ref(ring->ahead[i].event);
+    }
+    return count;
+}
+
+/* --- in their turn --- */
 
 static void drop_oldest(Ring *ring) {
     Event **oldest = &ring->slots[place(ring, ring->low++)];
@@ -54,14 +139,18 @@ static void drop_oldest(Ring *ring) {
 static bool release(Ring *ring) {
     int64_t before = ring->released, held = prefix_held(ring->prefix);
     for (; ring->released < held; ring->released++) {
-        size_t size = event_size(ring->slots[place(ring, ring->released + 1)]);
-        ring->early_bytes -= size;
-        ring->released_bytes += size;
+        const Event *event = ring->slots[place(ring, ring->released + 1)];
+        ring->early_bytes -= event_size(event);
+        ring->released_bytes += event_size(event);
+        note_passed(ring, event);
     }
     while (ring->released - ring->low + 1 > (int64_t)ring->limits.events ||
            (ring->released_bytes > ring->limits.bytes && ring->low < ring->released))
         drop_oldest(ring);
-    return ring->released > before;
+    if (ring->released == before) return false;
+    if (ring->ahead_count) forget_ahead(ring);
+    if (ring->early_bytes) let_ahead(ring);
+    return true;
 }
 
 RingOffer ring_offer(Ring *ring, Event *event, int64_t now_us) {
@@ -77,7 +166,8 @@ RingOffer ring_offer(Ring *ring, Event *event, int64_t now_us) {
     if (offer == PREFIX_FULL) return RING_REFUSED;
     ring->slots[place(ring, number)] = event_ref(event);
     ring->early_bytes += event_size(event);
-    return release(ring) ? RING_RELEASED : RING_EARLY;
+    if (release(ring)) return RING_RELEASED;
+    return goes_ahead(ring, event) ? RING_AHEAD : RING_EARLY;
 }
 
 void ring_known_last(Ring *ring, int64_t last, int64_t now_us) {

@@ -1,5 +1,6 @@
 /* Numbered events in the order of their numbers, whatever the order in which they come: the newest of those
- * that may go (the ring), and the early ones that wait behind a hole.
+ * that may go (the ring), and the early ones behind a hole. Of these some may go ahead of their turn: a hole
+ * holds back only what would overtake an event of its own subject.
  *
  * Pure: no I/O, no clock (the caller says what time it is), no lock. */
 #pragma once
@@ -15,6 +16,7 @@ typedef struct RingLimits {
 typedef enum RingOffer {
     RING_RELEASED, /* it may go, and maybe others that waited for it */
     RING_DUPLICATE,
+    RING_AHEAD,   /* a hole is before it, but it may go ahead */
     RING_EARLY,   /* a hole is before it: kept, or (beyond the limits) dropped and known to be missing */
     RING_REFUSED, /* too many holes: it must come again */
 } RingOffer;
@@ -36,3 +38,8 @@ int64_t ring_next_due_us(const Ring *ring);
 /* References to released events above `after`, without a hole, at most `most` and about `bytes`; none where
  * `after` is the last one. False where the ring begins above after + 1. */
 bool ring_take(const Ring *ring, int64_t after, size_t most, size_t bytes, Event **ret, size_t *count);
+
+/* References to the next events that may go ahead, at most `most`, in the order in which they may. *after:
+ * where the caller has come to with them, 0 at first; moved. Each comes again by ring_take() in its turn; where
+ * that comes first, not here. */
+size_t ring_take_ahead(const Ring *ring, uint64_t *after, size_t most, Event **ret);

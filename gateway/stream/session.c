@@ -197,6 +197,7 @@ Sessions *sessions_new(Worker *worker) {
     Sessions *all = must(calloc(1, sizeof *all));
     all->worker = worker;
     all->interests = interests_new();
+    all->ahead = ahead_new();
     live_start(all);
     return all;
 }
@@ -204,6 +205,7 @@ Sessions *sessions_new(Worker *worker) {
 Sessions *sessions_free(Sessions *all) {
     if (!all) return NULL;
     interests_free(all->interests);
+    ahead_free(all->ahead);
     free(all->touched);
     free(all);
     return NULL;

@@ -2,6 +2,7 @@
  * server-sent events; all on the loop's thread. */
 #pragma once
 #include "gateway/gateway.h"
+#include "gateway/stream/ahead.h"
 #include "gateway/stream/cursor.h"
 #include "gateway/stream/filter.h"
 #include "gateway/stream/interest.h"
@@ -87,7 +88,9 @@ struct Sessions {
     HubListener listener;
     unsigned generation; /* of the hub */
     char epoch[64];
-    int64_t position; /* all events up to it were given to the live subscriptions of this loop */
+    int64_t position;    /* all events up to it were given to the live subscriptions of this loop */
+    Ahead *ahead;        /* and these above it */
+    uint64_t ahead_seen; /* of the hub's, see hub_take_ahead() */
     Session *first;
     size_t count;
     Interests *interests;
@@ -119,6 +122,8 @@ Subscription *session_subscription(Session *session, uint32_t id);
 void session_end_subscription(Session *session, Subscription *subscription);
 /* Tells ResyncRequired for a subscription (0: all) that has ended. */
 void session_tell_resync(Session *session, uint32_t id, const char *reason);
+/* It has become live: gives it what the others got ahead of its turn. May end everything, as every sending. */
+void session_catch_ahead(Session *session, Subscription *subscription);
 /* Ends one with ResyncRequired. */
 void session_resync(Session *session, Subscription *subscription, const char *reason);
 void session_release(Session *session); /* frees it where it is gone and nothing holds it */

@@ -56,8 +56,11 @@ const char *session_subscribe(Session *s, const Events__V1__Subscribe *in) {
     }
     Cursor begin = cursor_begin(resumes, in->after, all->position);
     if (s->lagging) begin.live = false; /* it is given nothing live until the rest has left */
-    add_subscription(s, in, filter, begin);
-    if (session_send(s, frame_subscribed(session_form(s), in->id, begin.at, begin.live)) && !begin.live)
+    Subscription *sub = add_subscription(s, in, filter, begin);
+    if (!session_send(s, frame_subscribed(session_form(s), in->id, begin.at, begin.live))) return NULL;
+    if (begin.live)
+        session_catch_ahead(s, sub);
+    else
         resume_kick(s);
     return NULL;
 }

@@ -15,6 +15,8 @@
 
 IN_PLACE_OF(session_position);
 IN_PLACE_OF(session_note_left);
+IN_PLACE_OF(session_catch_ahead);
+IN_PLACE_OF(event_version);
 
 enum { FRAME_WEIGHT = 64 << 10, FRAMES_LEAST = 6, FRAMES_MAX = 16, READ_BELOW = 4 };
 
@@ -156,6 +158,16 @@ void __wrap_session_note_left(Session *s, int64_t position) {
     __real_session_note_left(s, position);
     for (size_t i = 0; w->fault == FAULT_LAG && !s->lagging && i < s->subscription_count; i++)
         s->subscriptions[i].left = cursor_offered(&s->subscriptions[i].cursor, position);
+}
+
+void __real_session_catch_ahead(Session *s, Subscription *sub);
+void __wrap_session_catch_ahead(Session *s, Subscription *sub) {
+    if (w->fault != FAULT_LATE_JOIN) __real_session_catch_ahead(s, sub);
+}
+
+int64_t __real_event_version(const Event *event);
+int64_t __wrap_event_version(const Event *event) {
+    return w->fault == FAULT_AHEAD ? 0 : __real_event_version(event);
 }
 
 int64_t __real_session_position(const Session *s);

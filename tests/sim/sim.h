@@ -45,6 +45,8 @@ typedef enum Fault {
     FAULT_DOUBLE_APPLY,  /* the projection forgets an event's number when its transaction is repeated */
     FAULT_PAGE,          /* a page of the log leaves one event out */
     FAULT_LAG,           /* what was dropped for a slow reader counts as sent */
+    FAULT_AHEAD,         /* what goes ahead of its turn does not wait for its subject's previous version */
+    FAULT_LATE_JOIN,     /* who becomes live is not given what went ahead of its turn before */
     FAULT_SILENT_TRIM,   /* a page of the log begins above the client's position, and nobody says so */
     FAULTS,
 } Fault;

@@ -16,6 +16,8 @@ const char *const FAULT_NAMES[FAULTS] = {
     [FAULT_DOUBLE_APPLY] = "double-apply",
     [FAULT_PAGE] = "page",
     [FAULT_LAG] = "lag",
+    [FAULT_AHEAD] = "ahead",
+    [FAULT_LATE_JOIN] = "late-join",
     [FAULT_SILENT_TRIM] = "silent-trim",
 };
 

@@ -70,6 +70,61 @@ static void release_order(void) {
     }
 }
 
+/* Behind a hole only what would overtake an event of its own subject waits. */
+static void ahead_of_a_hole(void) {
+    static const struct {
+        const char *name;
+        struct {
+            int64_t number;
+            char subject;
+            int64_t version;
+        } offered[6]; /* number 0 ends */
+        const char *ahead, *released;
+    } CASES[] = {
+        {"the first of a subject", {{12, 'a', 1}, {13, 'b', 1}}, "12 13 ", ""},
+        {"a subject's only event", {{12, 'a', 0}}, "12 ", ""},
+        {"its previous version has gone in its turn", {{11, 'a', 4}, {13, 'a', 5}}, "13 ", "11 "},
+        {"... or ahead of it", {{12, 'a', 1}, {13, 'a', 2}}, "12 13 ", ""},
+        {"its previous version may be the hole", {{12, 'a', 2}}, "", ""},
+        {"or behind it", {{13, 'a', 3}, {12, 'a', 1}}, "12 ", ""},
+        {"nothing is known of the subject", {{11, 'b', 4}, {13, 'a', 5}}, "", "11 "},
+        {"an old version under a new number", {{11, 'a', 4}, {13, 'a', 2}}, "13 ", "11 "},
+        {"doubled", {{12, 'a', 1}, {12, 'a', 1}}, "12 ", ""},
+        {"its turn has come", {{12, 'a', 1}, {11, 'b', 1}}, "", "11 12 "},
+        {"one of two holes fills",
+         {{12, 'b', 2}, {14, 'a', 2}, {13, 'c', 1}, {11, 'a', 1}},
+         "",
+         "11 12 13 14 "},
+        {"behind the second hole", {{15, 'a', 2}, {12, 'b', 1}, {11, 'a', 1}}, "15 ", "11 12 "},
+        {"no room", {{10 + RING_EVENTS + 1, 'a', 1}}, "", ""},
+    };
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        AUTO(Hub) hub = hub_new(&HUB_LIMITS, repair_needed, NULL);
+        AUTO_BUF text = {0}, ahead = {0};
+        Event *events[8];
+        uint64_t after = 0;
+        hub_start(hub, &(ReplayHead){.epoch = "e", .head = 10});
+        for (size_t k = 0; k < COUNT(CASES[i].offered) && CASES[i].offered[k].number; k++) {
+            char subject[] = "prospect/a";
+            subject[sizeof subject - 2] = CASES[i].offered[k].subject;
+            Events__V1__Envelope e = envelope(CASES[i].offered[k].number, "ProspectUpdated", subject);
+            e.subject_version = CASES[i].offered[k].version;
+            CHECK(hub_offer(hub, &e));
+        }
+        CHECK(take(hub, 1, 10, 64, &text) == HUB_TAKEN);
+        CHECK_SPAN(buf_view(&text), CASES[i].released);
+        int64_t position = hub_position(hub, NULL).head;
+        CHECK(hub_take_ahead(hub, 1, position - 1, &after, 8, events) == 0); /* first come the others */
+        CHECK(hub_take_ahead(hub, 2, position, &after, 8, events) == 0);
+        size_t count;
+        while ((count = hub_take_ahead(hub, 1, position, &after, 1, events))) {
+            buf_printf(&ahead, "%lld ", (long long)event_sequence(events[0]));
+            event_unref(events[0]);
+        }
+        CHECK_SPAN(buf_view(&ahead), CASES[i].ahead);
+    }
+}
+
 static void ring_end(void) {
     AUTO(Hub) hub = hub_new(&HUB_LIMITS, repair_needed, NULL);
     AUTO_BUF text = {0};
@@ -214,7 +269,8 @@ static void batch(bool personal, const char *first_name, const char *email) {
     AUTO(Event) b = created(4);
     AUTO(Arena) arena = arena_new(0);
     uint32_t id = 300;
-    AUTO(Blob) frame = frame_batch((FrameForm){socket_frame, "e"}, &(BatchParts){(Event *[]){a, b}, 2, personal, 4, &id});
+    AUTO(Blob) frame =
+        frame_batch((FrameForm){socket_frame, "e"}, &(BatchParts){(Event *[]){a, b}, 2, personal, 4, &id});
     REQUIRE(frame && frame->len > 4);
     size_t head = (frame->bytes[1] & 127) == 126 ? 4 : 2; /* of the WebSocket frame */
     Events__V1__ServerFrame *f = events__v1__server_frame__unpack(arena_protobuf(arena), frame->len - head,
@@ -269,5 +325,5 @@ static void client_frames(void) {
     }
 }
 
-SUITE("hub", TEST(release_order), TEST(ring_end), TEST(holes), TEST(another_log), TEST(filter_faults),
-      TEST(filter_matching), TEST(batches), TEST(client_frames));
+SUITE("hub", TEST(release_order), TEST(ahead_of_a_hole), TEST(ring_end), TEST(holes), TEST(another_log),
+      TEST(filter_faults), TEST(filter_matching), TEST(batches), TEST(client_frames));
