@@ -38,25 +38,37 @@ static bool is_plain_authority(Span authority) {
     return authority.len > 0 && authority.len < 128;
 }
 
-/* A page may load what is ours and nothing else, and no inline script or style. 'self' covers the stream's
- * ws: and wss: in today's browsers but not in those of 2021; so its own address is named. */
-static void add_page_policy(Fields *f, const Request *r) {
+/* 'self' covers the stream's ws: and wss: in today's browsers but not in those of 2021; so its own address is
+ * named. */
+static void add_policy(Fields *f, const Request *r, const char *what) {
     char own[160] = "";
     if (is_plain_authority(r->authority))
         snprintf(own, sizeof own, " %s://%.*s", r->secure ? "wss" : "ws", SPAN_ARGS(r->authority));
-    int len = snprintf(f->csp, sizeof f->csp,
-                       "default-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'%s;"
-                       " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-                       own);
+    int len = snprintf(f->csp, sizeof f->csp, "%s; connect-src 'self'%s; frame-ancestors 'none'", what, own);
     add(f, "content-security-policy", (Span){f->csp, (size_t)len});
-    add(f, "cross-origin-opener-policy", SPAN("same-origin"));
+}
+
+/* A page may load what is ours and nothing else, and no inline script or style. A script may be a worker's,
+ * which obeys its own policy and not the page's: it connects and loads nothing. The rest is data, whoever may
+ * take it for a page. 304 says nothing: its fields replace those of the page that the browser has stored (RFC
+ * 9111 section 3.2). */
+static void add_policies(Fields *f, const Request *r, const Answer *a) {
+    if (a->status == 304) return;
+    Span type = span_of(a->media_type ? a->media_type : "");
+    if (span_starts(type, SPAN("text/html"))) {
+        add_policy(f, r,
+                   "default-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none';"
+                   " base-uri 'none'; form-action 'self'");
+        add(f, "cross-origin-opener-policy", SPAN("same-origin"));
+    } else if (span_starts(type, SPAN("text/javascript"))) {
+        add_policy(f, r, "default-src 'none'");
+    } else {
+        add(f, "content-security-policy", SPAN("default-src 'none'; frame-ancestors 'none'"));
+    }
 }
 
 static void add_security(Fields *f, const Request *r, const Answer *a) {
-    if (a->media_type && span_starts(span_of(a->media_type), SPAN("text/html")))
-        add_page_policy(f, r);
-    else /* data, whoever may take it for a page */
-        add(f, "content-security-policy", SPAN("default-src 'none'; frame-ancestors 'none'"));
+    add_policies(f, r, a);
     add(f, "x-content-type-options", SPAN("nosniff"));
     add(f, "referrer-policy", SPAN("no-referrer"));
     if (r->secure) add(f, "strict-transport-security", SPAN("max-age=31536000"));

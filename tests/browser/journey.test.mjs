@@ -4,25 +4,14 @@
 //   EVENTS_TEST_SCREENSHOTS                                   a folder for pictures; none are taken without it
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-
-const require = createRequire(new URL("../../web/package.json", import.meta.url));
-const { chromium } = require("playwright-core");
+import { launch, signIn, WITHIN } from "./kit.mjs";
 
 const URL_UNDER_TEST = needed("EVENTS_TEST_URL");
 const USER = needed("EVENTS_TEST_USER");
 const PASSWORD = needed("EVENTS_TEST_PASSWORD");
 const SCREENSHOTS = process.env.EVENTS_TEST_SCREENSHOTS;
-const WITHIN = { timeout: 15_000 };
-const CHROMIUM = {
-  executablePath: "/usr/bin/chromium",
-  args: [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-  ],
-};
 
 const run = Date.now().toString(36);
 const person = { firstName: "Edith", lastName: `Clarke ${run}`, email: `edith.${run}@example.org`, phone: "+1 555 010 9999" };
@@ -34,7 +23,7 @@ let two;
 
 before(async () => {
   if (SCREENSHOTS) mkdirSync(SCREENSHOTS, { recursive: true });
-  browser = await chromium.launch(CHROMIUM);
+  browser = await launch();
   one = await openWindow("light");
   two = await openWindow("dark");
 });
@@ -54,7 +43,7 @@ test("signing in with a wrong password says so", WITHIN_MS(30), async () => {
 });
 
 test("two windows sign in, see the list and are live", WITHIN_MS(60), async () => {
-  for (const view of [one, two]) await signIn(view);
+  for (const { page } of [one, two]) await signIn(page, { url: URL_UNDER_TEST, user: USER, password: PASSWORD });
   await picture(one, "list");
   await picture(two, "list");
 });
@@ -196,16 +185,6 @@ async function openWindow(colorScheme) {
     if (/Content Security Policy/i.test(message.text())) view.errors.push(message.text());
   });
   return view;
-}
-
-async function signIn({ page }) {
-  await page.goto(URL_UNDER_TEST);
-  await page.getByLabel("User name").fill(USER);
-  await page.getByLabel("Password").fill(PASSWORD);
-  await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("heading", { name: "Prospects", level: 1, exact: true }).waitFor(WITHIN);
-  await page.locator('[data-testid="connection"][data-phase="live"]').waitFor(WITHIN);
-  await page.locator("tr[data-prospect], .empty").first().waitFor(WITHIN);
 }
 
 async function fill(page, values) {

@@ -288,9 +288,13 @@ test('the web client: codings, caching, types, no ranges; the page for navigatio
   assert.equal(brotliDecompressSync(script.body).toString(), SCRIPT);
   assert.equal(script.headers['content-type'], 'text/javascript; charset=utf-8');
   assert.match(script.headers['cache-control'], /max-age=31536000.*immutable/);
+  assert.match(script.headers['content-security-policy'], /^default-src 'none'; connect-src 'self' ws:\/\/127\.0\.0\.1:\d+;/, 'of a worker, to connect');
   assert.ok(listOf(script.headers.vary).includes('accept-encoding'));
   for (const where of ['/', '/index.html', '/prospects/12']) {
     const page = await call(it.url + where, { headers: { accept: 'text/html,*/*;q=0.8', 'sec-fetch-mode': 'navigate' } });
+    assert.match(page.headers['content-security-policy'], /^default-src 'self'/);
+    const again = await call(it.url + where, { headers: { accept: 'text/html,*/*;q=0.8', 'sec-fetch-mode': 'navigate', 'if-none-match': page.headers.etag } });
+    assert.deepEqual([again.status, again.headers['content-security-policy']], [304, undefined], 'the stored policy holds');
     assert.equal(page.body.toString(), PAGE, where);
     assert.deepEqual([page.headers['content-type'], page.headers['cache-control']], ['text/html; charset=utf-8', 'no-cache'], where);
   }

@@ -1,6 +1,6 @@
 import { QueryClientProvider } from "@tanstack/react-query";
 import { NoticeList } from "./components/NoticeList";
-import type { Services } from "./core/services";
+import type { Services } from "./model/services";
 import { ServicesContext } from "./hooks/useServices";
 import { useSession } from "./hooks/useSession";
 import { ProspectsPage } from "./pages/ProspectsPage";

@@ -1,7 +1,7 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./App";
-import { createServices } from "./core/services";
+import { createServices } from "./model/services";
 import "./styles/base.css";
 import "./styles/controls.css";
 import "./styles/layout.css";

@@ -1,4 +1,4 @@
-import { humanName } from "../core/words";
+import { humanName } from "../model/words";
 import { useServices } from "../hooks/useServices";
 import { useClaims } from "../hooks/useSession";
 import { useStore } from "../hooks/useStore";

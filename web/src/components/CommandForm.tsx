@@ -1,7 +1,7 @@
 import { useEffect, useRef, type FormEvent } from "react";
-import { faultText } from "../core/messages";
-import type { FieldFault } from "../core/problem";
-import { concerns } from "../core/validate";
+import { faultText } from "../model/messages";
+import type { FieldFault } from "../model/problem";
+import { concerns } from "../model/validate";
 import { useForm } from "../hooks/useForm";
 import type { SendState, Values } from "../hooks/useCommand";
 import type { FieldRule, MessageForm } from "../gen/forms";

@@ -1,7 +1,7 @@
 import { useCallback, useId, useMemo, useState } from "react";
-import { commandBody, commandForms, openForm } from "../core/command-form";
-import { faultText } from "../core/messages";
-import { fullName, type Prospect } from "../core/prospect";
+import { commandBody, commandForms, openForm } from "../model/command-form";
+import { faultText } from "../model/messages";
+import { fullName, type Prospect } from "../model/prospect";
 import type { FieldRule, MessageForm } from "../gen/forms";
 import { useCommand } from "../hooks/useCommand";
 import { Banner } from "./Banner";

@@ -1,8 +1,8 @@
-import type { Connection } from "../core/socket";
+import type { ConnectionState } from "../core";
 import { useNow } from "../hooks/useNow";
 import { useWebSocket } from "../hooks/useWebSocket";
 
-const WORDS: Record<Connection["phase"], string> = {
+const WORDS: Record<ConnectionState["phase"], string> = {
   stopped: "Not connected",
   connecting: "Connecting…",
   live: "Live",

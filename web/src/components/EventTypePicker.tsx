@@ -1,4 +1,4 @@
-import { humanName } from "../core/words";
+import { humanName } from "../model/words";
 import { useEventTypes } from "../hooks/useEventTypes";
 import { useServices } from "../hooks/useServices";
 import { useStore } from "../hooks/useStore";

@@ -1,5 +1,5 @@
 import { useId, type FocusEvent, type SelectHTMLAttributes } from "react";
-import { codePoints, isNumber } from "../core/validate";
+import { codePoints, isNumber } from "../model/validate";
 import type { FieldRule } from "../gen/forms";
 
 export interface Suggestion {

@@ -1,4 +1,4 @@
-import { humanName } from "../core/words";
+import { humanName } from "../model/words";
 import { useHistory } from "../hooks/useHistory";
 import { useClaims } from "../hooks/useSession";
 import { Time } from "./Time";

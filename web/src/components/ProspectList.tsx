@@ -1,4 +1,4 @@
-import type { Prospect } from "../core/prospect";
+import type { Prospect } from "../model/prospect";
 import { useServices } from "../hooks/useServices";
 import { useStore } from "../hooks/useStore";
 import { ProspectRow } from "./ProspectRow";

@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { messageForms, type MessageForm } from "../gen/forms";
-import { fullName, type Prospect } from "../core/prospect";
+import { fullName, type Prospect } from "../model/prospect";
 import { useSaveProspect } from "../hooks/useSaveProspect";
 import { useServices } from "../hooks/useServices";
 import { Banner } from "./Banner";

@@ -1,5 +1,5 @@
 import { memo } from "react";
-import { fullName, type Prospect } from "../core/prospect";
+import { fullName, type Prospect } from "../model/prospect";
 import { Avatar } from "./Avatar";
 import { Time } from "./Time";
 

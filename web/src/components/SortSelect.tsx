@@ -1,4 +1,4 @@
-import type { ProspectSort } from "../core/prospect";
+import type { ProspectSort } from "../model/prospect";
 
 const ORDERS: readonly { sort: ProspectSort; label: string; personal: boolean }[] = [
   { sort: "-createdAt", label: "Newest first", personal: false },

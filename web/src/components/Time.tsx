@@ -1,4 +1,4 @@
-import { fullTime, timeAgo } from "../core/words";
+import { fullTime, timeAgo } from "../model/words";
 import { useNow } from "../hooks/useNow";
 
 /** "3 min ago", with the full time as a tooltip. */

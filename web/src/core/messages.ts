@@ -1,31 +1,34 @@
-// What the codes mean, in words for the person at the form. A code that is not here shows the server's own message.
-import type { FieldRule } from "../gen/forms";
+// What a tab and the hub in the SharedWorker say to each other. Everything in it can be cloned by postMessage.
+//
+// No token or ticket goes from the hub to a tab. From a tab come an address with a ticket, when the hub has asked this
+// tab for one, and RefreshToken frames; both pass through the hub to the server and are kept nowhere.
+import type { ClientFrameInit } from "./codec";
+import type { Admission, ConnectionState, Frame } from "./transport";
 
-const WRONG_TYPE: Readonly<Partial<Record<FieldRule["type"], string>>> = {
-  int64: "Enter a whole number.",
-  timestamp: "Enter a date and a time.",
-  enum: "Choose one of the values.",
-};
+export type ToHub =
+  | { do: "hello"; hidden: boolean }
+  /** `generation` is that of the last state the tab heard: a frame for a connection that is gone is dropped. */
+  | { do: "frame"; generation: number; frame: ClientFrameInit }
+  | { do: "admission"; ask: number; admission: Admission }
+  | { do: "refusal"; ask: number; permanent: boolean }
+  | { do: "retry" }
+  | { do: "check" }
+  | { do: "hidden"; hidden: boolean }
+  | { do: "pong"; posted: number }
+  | { do: "bye" };
 
-const TEXT: Readonly<Record<string, (rule: FieldRule | undefined, said: string) => string>> = {
-  required: (rule) => `${rule?.label ?? "This field"} is required.`,
-  too_long: (rule) => `Use at most ${rule?.maxLength?.toLocaleString("en") ?? "fewer"} characters.`,
-  invalid_email: () => "Enter an e-mail address such as ada@example.org.",
-  invalid_phone: () => "Use 5 to 32 digits, spaces and + - ( ) . with at least 5 digits.",
-  invalid_characters: () => "Control characters are not possible here.",
-  invalid_encoding: () => "This text is damaged. Type it again.",
-  invalid_id: (_, said) => (said === "" ? "Enter a number such as 12345." : sentence(said)),
-  wrong_type: (rule) => WRONG_TYPE[rule?.type ?? "string"] ?? "This has to be text.",
-  duplicate_email: () => "Another prospect already has this e-mail address.",
-  version_conflict: () => "Somebody else changed this prospect in the meantime.",
-  not_found: () => "This prospect no longer exists.",
-  idempotency_conflict: () => "The same request was sent before with other values. Try again.",
-};
+export type ToTab =
+  | { is: "state"; generation: number; state: ConnectionState }
+  | { is: "frame"; frame: Frame }
+  | { is: "admit"; ask: number; refused: boolean }
+  /** `posted`: how many events this tab was given so far; comes back in the pong. */
+  | { is: "ping"; posted: number }
+  /** The hub has forgotten this tab: it did not answer, or there are too many subscriptions ("full"). */
+  | { is: "gone"; why: "silent" | "full" };
 
-export function faultText(code: string, rule: FieldRule | undefined, fallback = ""): string {
-  return TEXT[code]?.(rule, fallback) ?? (fallback || `Not accepted (${code}).`);
-}
-
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+/** A MessagePort, as far as it is used here. */
+export interface PortLike<Out, In> {
+  postMessage: (message: Out) => void;
+  onmessage: ((event: { data: In }) => void) | null;
+  close?: () => void;
 }

@@ -1,9 +1,9 @@
 import { useEffect, useRef, useState } from "react";
-import type { Outcome } from "../core/commands";
-import { faultText } from "../core/messages";
-import { ApiError, type FieldFault } from "../core/problem";
-import type { Services } from "../core/services";
-import { newUuid } from "../core/uuid";
+import type { Outcome } from "../model/commands";
+import { faultText } from "../model/messages";
+import { ApiError, type FieldFault } from "../model/problem";
+import type { Services } from "../model/services";
+import { newUuid } from "../model/uuid";
 import { useServices } from "./useServices";
 
 export type Values = Readonly<Record<string, string>>;

@@ -1,6 +1,6 @@
 import { useState } from "react";
-import { checkField, checkMessage, concerns } from "../core/validate";
-import type { FieldFault } from "../core/problem";
+import { checkField, checkMessage, concerns } from "../model/validate";
+import type { FieldFault } from "../model/problem";
 import type { FieldRule, MessageForm } from "../gen/forms";
 
 type Values = Record<string, string>;

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { keys } from "../core/prospect-cache";
+import { keys } from "../model/prospect-cache";
 import { useServices } from "./useServices";
 
 export function useHistory(prospectId: number) {

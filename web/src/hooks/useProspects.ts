@@ -1,10 +1,10 @@
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
-import { keys } from "../core/prospect-cache";
-import type { ProspectFilter } from "../core/prospect";
+import { keys } from "../model/prospect-cache";
+import type { ProspectFilter } from "../model/prospect";
 import { useServices } from "./useServices";
 
-/** The list for one search and order. Loaded once; from then on the stream keeps it (core/prospect-cache.ts). */
+/** The list for one search and order. Loaded once; from then on the stream keeps it (model/prospect-cache.ts). */
 export function useProspects(filter: ProspectFilter) {
   const { api, cache, live } = useServices();
   const query = useInfiniteQuery({

@@ -1,4 +1,4 @@
-import { fullName, type Prospect } from "../core/prospect";
+import { fullName, type Prospect } from "../model/prospect";
 import { useCommand, type SendCommand, type Values } from "./useCommand";
 
 /** Saves a prospect's form. `base` is what the form started from; absent: a new one. */

@@ -1,5 +1,5 @@
 import { createContext, useContext } from "react";
-import type { Services } from "../core/services";
+import type { Services } from "../model/services";
 
 export const ServicesContext = createContext<Services | undefined>(undefined);
 

@@ -1,6 +1,6 @@
 import { useMemo } from "react";
-import { readClaims, type Claims } from "../core/claims";
-import type { Session } from "../core/session";
+import { readClaims, type Claims } from "../model/claims";
+import type { Session } from "../model/session";
 import { useServices } from "./useServices";
 import { useStore } from "./useStore";
 

@@ -1,15 +1,15 @@
-import type { Connection } from "../core/socket";
+import type { ConnectionState } from "../core";
 import { useServices } from "./useServices";
 import { useStore } from "./useStore";
 
 export interface WebSocketState {
-  connection: Connection;
+  connection: ConnectionState;
   retryNow: () => void;
 }
 
-/** The state of the live connection; the connection itself belongs to core/ and outlives every component. */
+/** The state of the live connection; the connection itself belongs to model/live.ts and outlives every component. */
 export function useWebSocket(): WebSocketState {
   const { live } = useServices();
-  const connection = useStore(live.socket.connection);
-  return { connection, retryNow: () => live.socket.retryNow() };
+  const connection = useStore(live.client.state);
+  return { connection, retryNow: () => live.client.retryNow() };
 }

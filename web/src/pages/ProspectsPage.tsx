@@ -9,7 +9,7 @@ import { ProspectList } from "../components/ProspectList";
 import { ProspectPanel } from "../components/ProspectPanel";
 import { SearchBox } from "../components/SearchBox";
 import { SortSelect } from "../components/SortSelect";
-import { DEFAULT_SORT, type Prospect, type ProspectSort } from "../core/prospect";
+import { DEFAULT_SORT, type Prospect, type ProspectSort } from "../model/prospect";
 import { useDebounced } from "../hooks/useDebounced";
 import { useProspects } from "../hooks/useProspects";
 import { useClaims } from "../hooks/useSession";

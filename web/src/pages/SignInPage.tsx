@@ -1,7 +1,7 @@
 import { useState, type FormEvent } from "react";
 import { Banner } from "../components/Banner";
 import { Brand } from "../components/Brand";
-import { ApiError } from "../core/problem";
+import { ApiError } from "../model/problem";
 import { useServices } from "../hooks/useServices";
 import { useStore } from "../hooks/useStore";
 

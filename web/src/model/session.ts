@@ -2,7 +2,7 @@
 // The refresh token may be used once only: a second use revokes the whole family. So refreshing is single-flight, and
 // because a duplicated tab inherits sessionStorage, tabs of one sign-in take a lock and tell each other the new pair.
 import { ApiError, NetworkError, readProblem } from "./problem";
-import { Store } from "./store";
+import { Store } from "../core/store";
 
 export interface Session {
   /** Of this sign-in; shared by duplicated tabs. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { DomainEvent } from "./codec";
+import type { DomainEvent } from "../core/codec";
 import { applyChange, readChange, reconcile, type Change, type ProspectList } from "./prospect-list";
 import type { Prospect, ProspectSort } from "./prospect";
 

@@ -1,5 +1,6 @@
 // Puts the parts together, once, outside React; components reach them through hooks/useServices.ts.
 import { QueryClient } from "@tanstack/query-core";
+import type { WorkerLike } from "../core";
 import { ActivityFeed } from "./activity";
 import { Api } from "./api";
 import { CommandTracker } from "./commands";
@@ -34,13 +35,15 @@ export function createServices(): Services {
   const cache = new ProspectCache(queries);
   const activity = new ActivityFeed();
   const commands = new CommandTracker((commandId) => api.getCommand(commandId));
-  const endpoint = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/events`;
-  const open = (address: string, subprotocol: string): WebSocket => new WebSocket(address, subprotocol);
-  const live = new Live({ session, api, cache, activity, commands, endpoint, open });
+  const live = new Live({ session, api, cache, activity, commands, url: location.origin, worker: sharedWorker });
   const services = { session, api, queries, cache, activity, commands, live, notices: new Notices() };
   followSession(services);
-  followBrowser(services);
   return services;
+}
+
+/** The tabs of one user share a connection. (Written so that the bundler finds the worker's script.) */
+function sharedWorker(name: string): WorkerLike {
+  return new SharedWorker(new URL("../core/worker.ts", import.meta.url), { type: "module", name });
 }
 
 /** Nothing becomes stale by age or by a look at another window: the stream says what changed. */
@@ -67,15 +70,8 @@ function followSession({ session, queries, cache, activity, live }: Services): v
       activity.clear();
       if (next !== undefined) live.start();
     } else if (next !== undefined) {
-      live.tokenRenewed(next.accessToken);
+      live.client.useToken(next.accessToken);
     }
     known = next;
-  });
-}
-
-function followBrowser({ live }: Services): void {
-  window.addEventListener("online", () => live.socket.retryNow());
-  document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "visible") live.socket.retryNow();
   });
 }

@@ -1,4 +1,6 @@
 /** What the client reads from its own access token, to show and hide things. The server checks, this does not. */
+import { tokenClaims } from "../core/token";
+
 export interface Claims {
   userId: string;
   tenantId: string;
@@ -6,18 +8,7 @@ export interface Claims {
 }
 
 export function readClaims(accessToken: string): Claims {
-  const body = decodePayload(accessToken);
+  const body = tokenClaims(accessToken);
   const text = (name: string): string => (typeof body[name] === "string" ? (body[name] as string) : "");
   return { userId: text("sub"), tenantId: text("tid"), scopes: new Set(text("scope").split(" ").filter(Boolean)) };
-}
-
-function decodePayload(token: string): Record<string, unknown> {
-  try {
-    const part = (token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/");
-    const bytes = Uint8Array.from(atob(part), (char) => char.charCodeAt(0));
-    const parsed: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    return parsed !== null && typeof parsed === "object" ? (parsed as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import type { CommandReport } from "./api";
-import type { DomainEvent } from "./codec";
+import type { DomainEvent } from "../core/codec";
 import { CommandTracker } from "./commands";
 
 const event = (more: Partial<DomainEvent>): DomainEvent => ({

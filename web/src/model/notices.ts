@@ -1,5 +1,5 @@
 // Short messages that stay for some seconds: "Ada Lovelace was added".
-import { Store } from "./store";
+import { Store } from "../core/store";
 
 export interface Notice {
   id: number;

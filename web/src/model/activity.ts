@@ -1,7 +1,7 @@
 // The latest events for the activity panel, newest first, and which types the panel wants.
 import { messageForms } from "../gen/forms";
-import type { DomainEvent } from "./codec";
-import { Store } from "./store";
+import type { DomainEvent } from "../core/codec";
+import { Store } from "../core/store";
 
 export interface Activity {
   eventId: string;

@@ -2,10 +2,10 @@
 // the event's own data. The server is asked again only where order or search are its business, and then with the
 // position that its answer must at least show, because an event may overtake the read model.
 import { replaceEqualDeep, type QueryClient } from "@tanstack/query-core";
-import type { DomainEvent } from "./codec";
+import type { DomainEvent } from "../core/codec";
 import { applyChange, readChange, reconcile, type Change, type ProspectList } from "./prospect-list";
 import type { Prospect, ProspectFilter } from "./prospect";
-import { Store } from "./store";
+import { Store } from "../core/store";
 
 export const keys = {
   all: ["prospects"] as const,

@@ -1,7 +1,7 @@
 // A command is accepted first (202) and decided later. The decision arrives as an event: one that this command caused,
 // or CommandRejected. Asking GET /api/commands/{id} is only the net below, for when the socket is down.
 import type { CommandReport } from "./api";
-import type { DomainEvent } from "./codec";
+import type { DomainEvent } from "../core/codec";
 import { toFaults, type FieldFault } from "./problem";
 
 export type Outcome =

@@ -1,7 +1,7 @@
 // Pure: what one event does to one loaded list. The rule everywhere: a row never goes back to a lower version.
 import { PAGE_SIZE } from "./api";
 import { messageForms } from "../gen/forms";
-import type { DomainEvent } from "./codec";
+import type { DomainEvent } from "../core/codec";
 import type { Prospect, ProspectFilter, ProspectPage } from "./prospect";
 
 /** The shape of TanStack's InfiniteData. */
