@@ -94,7 +94,7 @@ static const struct {
     {"queueDeadLetters", "prospects", "events_prospects_dead_letters"},
     {"outboxLag", "relay", "events_relay_backlog"},
     {"deliveryLag", "grid", "events_grid_delivery_lag"},
-    {"deliveryDeadLetters", "grid", "events_grid_dead_letters_total"},
+    {"deliveryDeadLetters", "grid", "events_grid_dead_letters"},
 };
 
 /* null: nobody can say. */

@@ -10,6 +10,7 @@
 #include "wire/cloudevent.h"
 #include "wire/envelope.h"
 #include <stdio.h>
+#include <unistd.h>
 
 enum { URL_MAX = 512, KEY_MAX = 1024 };
 static const char PATH[] = "/api/events", VERSION[] = "?api-version=2018-01-01";
@@ -62,6 +63,18 @@ bool grid_publisher_open(const GridPublisherOptions *o, GridPublisher **ret, Err
     *ret = p;
     p = NULL;
     return true;
+}
+
+bool grid_publisher_open_by(const Config *config, GridPublisher **ret, Err *err) {
+    char local[300];
+    const char *key, *endpoint = config_text(config, "EVENTS_GRID_ENDPOINT");
+    const char *certificate = config_path(config, "tls.crt");
+    snprintf(local, sizeof local, "http://%s", config_text(config, "EVENTS_GRID_LISTEN_PLAIN"));
+    if (!config_secret(config, "EVENTS_GRID_KEY", "grid-key", &key, err)) return false;
+    const GridPublisherOptions options = {.endpoint = *endpoint ? endpoint : local,
+                                          .key = key,
+                                          .ca_file = access(certificate, R_OK) ? NULL : certificate};
+    return grid_publisher_open(&options, ret, err);
 }
 
 GridPublisher *grid_publisher_free(GridPublisher *p) {

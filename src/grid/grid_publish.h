@@ -5,6 +5,7 @@
  * the answer means, and the caller (the relay) decides. */
 #pragma once
 #include "base/auto.h"
+#include "base/config.h"
 #include "base/err.h"
 #include "base/span.h"
 
@@ -34,6 +35,8 @@ typedef struct GridAnswer {
 enum { GRID_BATCH_EVENTS = 5000, GRID_BATCH_BYTES = 1000000, GRID_EVENT_BYTES = 1048576 };
 
 bool grid_publisher_open(const GridPublisherOptions *options, GridPublisher **ret, Err *err);
+/* As the settings say: the topic's endpoint, or events-grid on loopback. */
+bool grid_publisher_open_by(const Config *config, GridPublisher **ret, Err *err);
 GridPublisher *grid_publisher_free(GridPublisher *publisher);
 AUTO_FREE(GridPublisher, grid_publisher_free)
 /* Publishes as many of the packed envelopes (numbers appended), from the first, as fit into one request;

@@ -68,7 +68,8 @@ static const CtlVerb VERBS[] = {
      ctl_outbox_new_epoch},
     {"dead-letters list", "", 0, "json", "what could not be processed",
      "A line each: the id, when, the event's type and subject (or the command's type and id), and why.\n"
-     "Commands only where the queue is a broker's.\n\n"
+     "outbox: refused by the topic; grid: given up by events-grid; projection: cannot be applied; command: has\n"
+     "failed five times.\n\n"
      "  --json             a line of JSON each\n",
      ctl_letters_list},
     {"dead-letters show", "ID", 1, "", "one of them, as JSON", "With its whole event or command: personal data, too.\n",
@@ -76,10 +77,12 @@ static const CtlVerb VERBS[] = {
     {"dead-letters requeue", "ID", 1, "", "try it again",
      "An event of the outbox goes out under a new number, with its old id and version; one of the projection "
      "is\n"
-     "applied to the read model. Who has a newer version keeps it.\n"
-     "A command goes into the queue again, and has five tries more.\n",
+     "applied to the read model; one of the grid is published again under its own number. Who has a newer "
+     "version\n"
+     "keeps it. A command goes into the queue again, and has five tries more.\n",
      ctl_letters_requeue},
-    {"dead-letters discard", "ID", 1, "", "forget it", "It cannot be had again.\n", ctl_letters_discard},
+    {"dead-letters discard", "ID", 1, "", "forget it",
+     "It cannot be had again. A command is forgotten with it: its id is unknown then.\n", ctl_letters_discard},
     {"replay", "", 0, "from= to=", "make the read model anew from the log",
      "Builds a second table from the events of the log, while reads and live events go on with the present "
      "one, and\n"

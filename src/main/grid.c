@@ -47,8 +47,10 @@ static void on_publication(void *user, GridPublication *p) {
     grid_journal_publish(g->journal, p);
 }
 
-/* "up NAME": that receiver is ready, so nobody waits for it any longer. */
+/* "up NAME": that receiver is ready, so nobody waits for it any longer. "letters": an operator has decided on dead
+ * ones, which are counted with the next save. */
 static void take_ring(Grid *g, const char *ring) {
+    if (!strcmp(ring, "letters")) grid_journal_save(g->journal);
     for (size_t i = 0; i < g->count; i++)
         if (!strncmp(ring, "up ", 3) && !strcmp(ring + 3, g->names[i])) grid_sender_up(g->senders[i]);
 }

@@ -150,11 +150,15 @@ static bool open_engines(Prospects *p, Err *err) {
            service_bell(p->service, p->bell, err) && open_workers(p, err);
 }
 
+/* "work": there are commands; "letters": an operator has decided on dead ones. */
 static bool take_rings(Prospects *p) {
     char ring[RING_MAX];
-    bool rung = false;
-    while (doorbell_take(p->bell, ring)) rung = true;
-    if (rung) command_workers_ring(p->workers);
+    bool rung = false, letters = false;
+    for (; doorbell_take(p->bell, ring); rung = true) letters = letters || !strcmp(ring, "letters");
+    if (letters)
+        command_workers_recount(p->workers);
+    else if (rung)
+        command_workers_ring(p->workers);
     return rung;
 }
 

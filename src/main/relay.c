@@ -83,19 +83,6 @@ static bool open_outbox(Program *p, Err *err) {
     return true;
 }
 
-static bool open_publisher(Program *p, Err *err) {
-    const Config *config = service_config(p->service);
-    char local[300];
-    const char *key, *endpoint = config_text(config, "EVENTS_GRID_ENDPOINT");
-    const char *certificate = config_path(config, "tls.crt");
-    snprintf(local, sizeof local, "http://%s", config_text(config, "EVENTS_GRID_LISTEN_PLAIN"));
-    if (!config_secret(config, "EVENTS_GRID_KEY", "grid-key", &key, err)) return false;
-    const GridPublisherOptions options = {.endpoint = *endpoint ? endpoint : local,
-                                          .key = key,
-                                          .ca_file = access(certificate, R_OK) ? NULL : certificate};
-    return grid_publisher_open(&options, &p->publisher, err);
-}
-
 static bool open_all(Program *p, Err *err) {
     int64_t poll, retention;
     const Config *config = service_config(p->service);
@@ -104,7 +91,7 @@ static bool open_all(Program *p, Err *err) {
         return false;
     p->poll_ms = poll * 1000;
     if (!doorbell_open(service_home(p->service), "relay", &p->bell, err) ||
-        !service_bell(p->service, p->bell, err) || !open_publisher(p, err))
+        !service_bell(p->service, p->bell, err) || !grid_publisher_open_by(config, &p->publisher, err))
         return false;
     service_on_stop(p->service, on_stop, p);
     if (!open_numbers(p, err) || !open_outbox(p, err)) return false;

@@ -91,9 +91,28 @@ static bool forget_foreign_marks(FilesReceiver *r, Err *err) {
     return ok;
 }
 
+/* A dead letter whose command has gone was requeued or discarded, and that was cut in the middle
+ * (queue_letters_tables.c). */
+static bool forget_lost_letters(FilesReceiver *r, Err *err) {
+    for (int64_t queue_id = 0, there;;) {
+        Stmt *s =
+            db_statement(r->marks, "SELECT min(queue_id) FROM queue_mark WHERE state = 2 AND queue_id > ?");
+        stmt_bind_int(s, 1, queue_id);
+        if (!read_number(s, 0, &queue_id, err)) return false;
+        if (!queue_id) return true;
+        s = db_statement(r->queue, "SELECT count(*) FROM command_queue WHERE queue_id = ?");
+        stmt_bind_int(s, 1, queue_id);
+        if (!read_number(s, 0, &there, err)) return false;
+        if (there) continue;
+        s = db_statement(r->marks, "DELETE FROM queue_mark WHERE queue_id = ?");
+        stmt_bind_int(s, 1, queue_id);
+        if (!stmt_run(s, NULL, err)) return false;
+    }
+}
+
 /* What the files say, in place of what was remembered. */
 static bool load(FilesReceiver *r, Err *err) {
-    if (!forget_foreign_marks(r, err) ||
+    if (!forget_foreign_marks(r, err) || !forget_lost_letters(r, err) ||
         !read_number(db_statement(r->marks, "SELECT floor FROM queue_floor WHERE id = 1"), 0, &r->floor, err))
         return false;
     r->known_count = r->known_at = 0;
@@ -289,16 +308,18 @@ static bool claim(void *receiver, size_t most, int64_t lease_ms, QueueMessage **
 /* --- settling --- */
 
 static bool set_mark(FilesReceiver *r, const Ticket *t, int state, const char *reason, Err *err) {
-    Stmt *s =
-        db_statement(r->marks, "INSERT INTO queue_mark (queue_id, state, deliveries, locked_until, reason)"
-                               " VALUES (?, ?, ?, ?, ?) ON CONFLICT (queue_id) DO UPDATE SET"
-                               " state = excluded.state, deliveries = excluded.deliveries,"
-                               " locked_until = excluded.locked_until, reason = excluded.reason");
+    Stmt *s = db_statement(
+        r->marks, "INSERT INTO queue_mark (queue_id, state, deliveries, locked_until, reason, dead_at)"
+                  " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (queue_id) DO UPDATE SET"
+                  " state = excluded.state, deliveries = excluded.deliveries,"
+                  " locked_until = excluded.locked_until, reason = excluded.reason,"
+                  " dead_at = excluded.dead_at");
     stmt_bind_int(s, 1, t->queue_id);
     stmt_bind_int(s, 2, state);
     stmt_bind_int(s, 3, t->deliveries);
     stmt_bind_int(s, 4, t->until);
     stmt_bind_text(s, 5, span_of(reason));
+    stmt_bind_int(s, 6, state == MARK_DEAD ? clock_now_us() : 0);
     return stmt_run(s, NULL, err);
 }
 

@@ -1,4 +1,4 @@
-/* Dead letters of a broker's queue, for an operator to decide. One thread. */
+/* Dead letters of the command queue, for an operator to decide. One thread. */
 #pragma once
 #include "base/arena.h"
 #include "db/db.h"
@@ -11,7 +11,7 @@ typedef struct QueueLetter {
     Span body;                                                                   /* packed CommandEnvelope */
 } QueueLetter;
 
-/* *ret is NULL where the queue is in tables. */
+/* *ret is NULL where there can be none yet: nobody has made the tables. */
 bool queue_letters_open(const char *url, const char *home, QueueLetters **ret, Err *err);
 QueueLetters *queue_letters_free(QueueLetters *letters);
 AUTO_FREE(QueueLetters, queue_letters_free)
@@ -20,7 +20,8 @@ bool queue_letters_list(QueueLetters *letters, int64_t after, size_t most,
                         void (*each)(void *user, const QueueLetter *letter), void *user, Err *err);
 /* In memory of the arena. ERR_NOT_FOUND. */
 bool queue_letters_get(QueueLetters *letters, int64_t number, Arena *arena, QueueLetter *ret, Err *err);
-/* Into the queue once more, under a message id that no broker has seen; gone from here when it has accepted.
+/* Into the queue once more, at its end, under a message id that no broker has seen; gone from here when it is there.
  */
 bool queue_letters_requeue(QueueLetters *letters, int64_t number, Err *err);
-bool queue_letters_discard(QueueLetters *letters, int64_t number, Err *err); /* ERR_NOT_FOUND */
+/* In tables its command is forgotten with it. ERR_NOT_FOUND. */
+bool queue_letters_discard(QueueLetters *letters, int64_t number, Err *err);

@@ -42,6 +42,7 @@ static const Migration QUEUE_STEPS[] = {
      "{busy};\n"
      "INSERT INTO queue_lane SELECT a.n * 8 + b.n, '', 0 FROM " EIGHT " AS a(n) CROSS JOIN " EIGHT
      " AS b(n);\n"},
+    {2, "ALTER TABLE command_queue ADD requeues INTEGER NOT NULL DEFAULT 0;\n"},
 };
 
 static const Migration MARKS_STEPS[] = {
@@ -54,6 +55,7 @@ static const Migration MARKS_STEPS[] = {
         "CREATE INDEX queue_mark_dead ON queue_mark (queue_id) WHERE state = 2;\n"
         "CREATE TABLE queue_floor (id INTEGER PRIMARY KEY CHECK (id = 1), floor BIGINT NOT NULL);\n"
         "INSERT INTO queue_floor (id, floor) VALUES (1, 0);\n"},
+    {2, "ALTER TABLE queue_mark ADD dead_at BIGINT NOT NULL DEFAULT 0;\n"},
 };
 
 bool queue_migrate(Db *queue, Err *err) {

@@ -1,6 +1,8 @@
-// The outbox in an operator's hands: what the topic refuses for good is a dead letter, which he shows, requeues or
-// discards; a numbering that is lost is followed by a new epoch.
+// What could not be processed, in an operator's hands: what the topic refuses for good, what events-grid has given up,
+// and a command that always fails are dead letters, which he shows, requeues or discards; a numbering that is lost is
+// followed by a new epoch.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -80,6 +82,58 @@ test('discarded, it is gone', async () => {
     assert.equal((await it.installation.ctl('dead-letters', verb, 'nonsense')).code, 64, verb);
   }
   assert.deepEqual(await emails(), ['first', 'fourth', 'second', 'sixth', 'third']);
+});
+
+const sqlite = (file, sql) => execFileSync('sqlite3', ['-cmd', '.timeout 10000', path.join(it.installation.home, 'db', file), sql]);
+const summary = async () => (await it.demo.get('/api/status')).json.summary;
+
+test('a delivery that events-grid has given up is published once more, or discarded', async () => {
+  const body = JSON.stringify(JSON.parse(it.topic.last)[0]);
+  const give = () => sqlite('grid.db', `INSERT INTO grid_dead_letter (subscription, position, body, reason, last_outcome, attempts, dead_at)
+    VALUES ('gateway', 1, '${body.replaceAll("'", "''")}', 'MaxDeliveryAttemptsExceeded', 'HTTP 503', 30, ${Date.now() * 1000})`);
+  give();
+  const [letter, ...more] = await letters();
+  assert.equal(more.length, 0);
+  assert.match(letter.id, /^grid\/\d+$/);
+  assert.deepEqual([letter.reason, letter.subscription, letter.attempts], ['MaxDeliveryAttemptsExceeded, HTTP 503', 'gateway', 30]);
+  assert.equal(JSON.parse(await ctl('dead-letters', 'show', letter.id)).event.eventId, JSON.parse(body).id);
+  const { requests } = it.topic;
+  await ctl('dead-letters', 'requeue', letter.id);
+  assert.ok(it.topic.requests > requests && it.topic.last.includes(JSON.parse(body).id));
+  assert.deepEqual(await letters(), []);
+  give();
+  await it.demo.create(person('another')); // the grid counts in passing
+  await eventually('one is counted', async () => (await summary()).deliveryDeadLetters === 1, 20000);
+  const [again] = await letters();
+  await ctl('dead-letters', 'discard', again.id);
+  await eventually('none is', async () => (await summary()).deliveryDeadLetters === 0, 20000);
+  assert.deepEqual(await letters(), []);
+});
+
+test('a command that could not be handled is tried again, or discarded', async () => {
+  const fails = async (name) => {
+    const email = `${name}@example.org`;
+    sqlite('write.db', `CREATE TRIGGER refusal BEFORE INSERT ON prospect WHEN NEW.email = '${email}' BEGIN INSERT INTO command_done SELECT * FROM command_done LIMIT 1; END`);
+    const { json } = await it.demo.post('/api/prospects', person(name));
+    await eventually('the dead letter', async () => (await it.demo.get(`/api/commands/${json.commandId}`)).json.status === 'failed', 20000);
+    sqlite('write.db', 'DROP TRIGGER refusal');
+    const [letter, ...more] = await letters();
+    assert.equal(more.length, 0);
+    assert.match(letter.id, /^command\/\d+$/);
+    assert.deepEqual([letter.commandId, letter.commandType, letter.tries, letter.requeues], [json.commandId, 'CreateProspect', 5, 0]);
+    assert.equal(JSON.parse(await ctl('dead-letters', 'show', letter.id)).command.email, email);
+    await eventually('one is counted', async () => (await summary()).queueDeadLetters === 1, 20000);
+    return letter;
+  };
+  const first = await fails('poor');
+  await ctl('dead-letters', 'requeue', first.id);
+  assert.equal((await it.demo.outcome(first.commandId)).status, 'succeeded');
+  assert.deepEqual(await letters(), []);
+  const second = await fails('hopeless');
+  await ctl('dead-letters', 'discard', second.id);
+  assert.equal((await it.demo.get(`/api/commands/${second.commandId}`)).status, 404);
+  await eventually('none is counted', async () => (await summary()).queueDeadLetters === 0, 20000);
+  assert.deepEqual(await letters(), []);
 });
 
 test('status tells what waits', async () => {

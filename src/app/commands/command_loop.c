@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "observe/metric.h"
+#include <stdatomic.h>
 
 enum { LEASE_MS = 30000, BACK_OFF_FIRST_MS = 50, BACK_OFF_MOST_MS = 5000, COUNT_US = 1000000 };
 
@@ -24,6 +25,7 @@ struct CommandLoop {
     int64_t back_off_ms; /* 0: all is well */
     int64_t counted_us;  /* when the queue was counted last */
     bool busy;           /* something was claimed since then */
+    atomic_bool recount; /* somebody has changed it */
     Metric *waiting, *dead, *age;
 };
 
@@ -129,7 +131,8 @@ static bool ready(CommandLoop *loop, Err *err) {
 static void count_queue(CommandLoop *loop, const QueueMessage *messages, size_t count) {
     int64_t now = clock_mono_us(), age = count ? clock_now_us() - messages[0].accepted_at : 0;
     metric_set(loop->age, age > 0 ? age : 0);
-    loop->busy = loop->busy || count;
+    bool changed = atomic_exchange(&loop->recount, false);
+    loop->busy = loop->busy || changed || count;
     if (!loop->busy || (count && now - loop->counted_us < COUNT_US)) return;
     QueueDepth depth;
     Err err = {0};
@@ -138,6 +141,10 @@ static void count_queue(CommandLoop *loop, const QueueMessage *messages, size_t 
     if (!queue_depth(loop->options.receiver, &depth, &err)) return; /* the next claim says why */
     metric_set(loop->waiting, depth.waiting);
     metric_set(loop->dead, depth.dead);
+}
+
+void command_loop_recount(CommandLoop *loop) {
+    atomic_store(&loop->recount, true);
 }
 
 size_t command_loop_turn(CommandLoop *loop, int64_t *wait_ms, bool *only_wait) {

@@ -20,3 +20,5 @@ AUTO_FREE(CommandLoop, command_loop_free)
 /* One turn. *wait_ms: 0, go on at once; else how long there is nothing to do unless somebody rings (-1: until
  * then); *only_wait: an engine is out, so that a ring shall not shorten the wait. */
 size_t command_loop_turn(CommandLoop *loop, int64_t *wait_ms, bool *only_wait);
+/* The next turn counts what waits and what is dead, also without work. Any thread. */
+void command_loop_recount(CommandLoop *loop);

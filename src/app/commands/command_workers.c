@@ -49,6 +49,11 @@ void command_workers_ring(CommandWorkers *w) {
     pthread_mutex_unlock(&w->lock);
 }
 
+void command_workers_recount(CommandWorkers *w) {
+    for (size_t i = 0; i < w->count; i++) command_loop_recount(w->at[i]->loop);
+    command_workers_ring(w);
+}
+
 void command_workers_insist(CommandWorkers *w) {
     pthread_mutex_lock(&w->lock);
     if (w->rung) pthread_cond_signal(&w->called);

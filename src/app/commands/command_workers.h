@@ -32,6 +32,8 @@ bool command_workers_add(CommandWorkers *workers, Db *db, QueueReceiver *receive
 
 /* There is, or may be, something to do. Any thread. */
 void command_workers_ring(CommandWorkers *workers);
+/* Somebody else has changed what waits or is dead: look, and count anew. */
+void command_workers_recount(CommandWorkers *workers);
 /* A while after a ring: if nobody has looked since then, because those at work are held up, another one is
  * called. */
 void command_workers_insist(CommandWorkers *workers);

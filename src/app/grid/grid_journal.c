@@ -64,7 +64,7 @@ struct GridJournal {
     pthread_mutex_t lock; /* of what follows, and of the burials' states */
     pthread_cond_t buried;
     bool flush_queued, stopped;
-    Metric *accepted, *commits;
+    Metric *accepted, *commits, *letters;
 };
 
 /* What one run wants to write, and what is true once it has been committed. */
@@ -72,7 +72,7 @@ typedef struct Run {
     GridJournal *journal;
     BatchItem **items;
     size_t count;
-    bool flushes;
+    bool flushes, buries;
     Blob **events;
     size_t event_count;
     int64_t cursors[GRID_SUBSCRIPTIONS], deleted;
@@ -139,6 +139,7 @@ static bool write_letters(Run *run, Err *err) {
     for (size_t i = 0; i < run->count; i++) {
         const Burial *burial = burial_of(run, i);
         if (burial && !write_letter(run, burial->what, err)) return false;
+        run->buries |= burial != NULL;
     }
     return true;
 }
@@ -189,6 +190,16 @@ static void take_over(Run *run) {
     metric_add(j->commits, 1);
 }
 
+/* An operator may have taken some away. */
+static void count_letters(GridJournal *j) {
+    int64_t count;
+    Err err = {0};
+    if (grid_log_buried(j->log, &count, &err))
+        metric_set(j->letters, count);
+    else
+        log_warn("dead letters not counted", LOG_ERR(&err));
+}
+
 /* The last touch of each item by this thread: what a burial's owner waits for, he may free at once. */
 static void settle(Run *run, bool ok) {
     GridJournal *j = run->journal;
@@ -210,6 +221,7 @@ static void run_batch(void *user, BatchItem **items, size_t count) {
     bool ok = write_run(&run, &err);
     if (ok) {
         take_over(&run);
+        if (run.flushes || run.buries) count_letters(j);
     } else {
         log_error("events not stored", LOG_ERR(&err), LOG_INT("events", run.event_count));
         grid_log_rollback(j->log);
@@ -276,6 +288,7 @@ static bool load_state(GridJournal *j, Err *err) {
         atomic_store(&j->cursors[i].passed, position);
     }
     j->tail = grid_tail_new(TAIL_EVENTS, TAIL_BYTES, last);
+    count_letters(j);
     return true;
 }
 
@@ -289,6 +302,8 @@ bool grid_journal_open(const GridJournalOptions *options, GridJournal **ret, Err
     pthread_cond_init(&j->buried, NULL);
     j->accepted = metric_counter("events_grid_accepted_total", "Events accepted and committed.");
     j->commits = metric_counter("events_grid_commits_total", "Commits of the grid's database.");
+    j->letters =
+        metric_gauge("events_grid_dead_letters", "Events given up and not yet decided on, as counted last");
     const BatcherOptions batcher = {
         .name = "grid-writer", .most = RUN_MOST, .bound = WAITING_MOST, .run = run_batch, .user = j};
     if (!grid_log_open(j->url, &j->log, err) || !load_state(j, err) ||

@@ -1,7 +1,7 @@
 #include "app/projection/dead_event.h"
 
 #include "app/projection/projection_rows.h"
-#include "store/read/dead_events.h"
+#include "store/dead_letters.h"
 #include "store/read/outcomes.h"
 #include "store/read/read_model.h"
 #include "store/read/replay_log.h"
@@ -17,7 +17,7 @@ static bool write_changes(Db *db, const DeadLetter *letter, int model, Arena *ar
     if (!e)
         return err_set(err, &ERR_INVALID, "it cannot be read as a numbered event, and can only be discarded");
     return projection_apply(&rows, e, arena, err) && rows_flush(prospects, db, err) &&
-           rows_flush(outcomes, db, err) && dead_event_remove(db, letter->id, err);
+           rows_flush(outcomes, db, err) && dead_letter_remove(db, &PROJECTION_LETTERS, letter->number, err);
 }
 
 bool dead_event_requeue(Db *db, int64_t id, Err *err) {
@@ -27,7 +27,7 @@ bool dead_event_requeue(Db *db, int64_t id, Err *err) {
     if (!db_begin(db, err)) return false;
     /* the projection waits until the end, and no other model serves by then */
     if (rebuild_lock_head(db, err) && replay_log_head(db, &head, err) &&
-        dead_event_find(db, id, arena, &letter, err) && write_changes(db, &letter, head.model, arena, err))
+        dead_letter_find(db, &PROJECTION_LETTERS, id, arena, &letter, err) && write_changes(db, &letter, head.model, arena, err))
         return db_commit(db, err);
     db_rollback(db);
     return false;

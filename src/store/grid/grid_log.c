@@ -1,5 +1,6 @@
 #include "store/grid/grid_log.h"
 
+#include "store/dead_letters.h"
 #include "store/grid/migrations_grid.h"
 
 struct GridLog {
@@ -117,7 +118,7 @@ bool grid_log_bury(GridLog *log, const GridDeadLetter *letter, Err *err) {
 }
 
 bool grid_log_buried(GridLog *log, int64_t *count, Err *err) {
-    return read_number(db_statement(log->db, "SELECT count(*) FROM grid_dead_letter"), 0, count, err);
+    return dead_letter_count(log->db, &DELIVERY_LETTERS, count, err);
 }
 
 bool grid_log_read(GridLog *log, int64_t after, size_t most,

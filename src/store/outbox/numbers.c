@@ -127,7 +127,7 @@ static bool add_skipped(Db *db, int64_t sequence, const char *reason, int64_t no
 }
 
 bool numbers_skip(Db *db, int64_t sequence, const char *reason, Span packed, int64_t now_us, Err *err) {
-    OutboxLetter letter = {
+    DeadLetter letter = {
         .sequence = sequence, .dead_at = now_us, .reason = span_of(reason), .body = packed};
     bool done = db_begin(db, err) && add_skipped(db, sequence, reason, now_us, err) &&
                 outbox_letter_add(db, &letter, err) && db_commit(db, err);

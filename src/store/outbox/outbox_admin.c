@@ -70,14 +70,14 @@ bool outbox_status(Db *numbers, Db *outbox, OutboxStatus *ret, Err *err) {
     if (!numbers_stored(numbers, &state, err)) return false;
     memcpy(ret->epoch, state.epoch, sizeof ret->epoch);
     ret->last = state.last;
-    if (!number(numbers, "SELECT count(*) FROM outbox_dead_letter", &ret->letters, err)) return false;
+    if (!dead_letter_count(numbers, &OUTBOX_LETTERS, &ret->letters, err)) return false;
     return is_file(numbers) ? status_of_files(numbers, outbox, &state, ret, err)
                             : status_of_server(numbers, ret, err);
 }
 
 /* ---- dead letters ---- */
 
-bool outbox_letter_add(Db *numbers, const OutboxLetter *letter, Err *err) {
+bool outbox_letter_add(Db *numbers, const DeadLetter *letter, Err *err) {
     Stmt *s = db_statement(numbers, "INSERT INTO outbox_dead_letter (sequence, reason, body, dead_at) VALUES"
                                     " (?, ?, ?, ?) ON CONFLICT (sequence) DO NOTHING");
     stmt_bind_int(s, 1, letter->sequence);
@@ -85,49 +85,6 @@ bool outbox_letter_add(Db *numbers, const OutboxLetter *letter, Err *err) {
     stmt_bind_blob(s, 3, letter->body);
     stmt_bind_int(s, 4, letter->dead_at);
     return stmt_run(s, NULL, err);
-}
-
-#define LETTER "SELECT sequence, dead_at, reason, body FROM outbox_dead_letter WHERE sequence "
-static OutboxLetter read_letter(Stmt *s) {
-    OutboxLetter letter = {.sequence = stmt_int(s, 0), .dead_at = stmt_int(s, 1)};
-    letter.reason = stmt_text(s, 2);
-    letter.body = stmt_blob(s, 3);
-    return letter;
-}
-
-bool outbox_letters(Db *numbers, int64_t after, int64_t most,
-                    bool (*each)(void *user, const OutboxLetter *letter), void *user, Err *err) {
-    Stmt *s = db_statement(numbers, LETTER "> ? ORDER BY sequence {limit}");
-    stmt_bind_int(s, 1, after);
-    stmt_bind_int(s, 2, most);
-    if (!stmt_run(s, NULL, err)) return false;
-    while (stmt_row(s, err)) {
-        OutboxLetter letter = read_letter(s);
-        if (!each(user, &letter)) break;
-    }
-    stmt_done(s);
-    return !err->kind;
-}
-
-bool outbox_letter(Db *numbers, int64_t sequence, Arena *arena, OutboxLetter *ret, Err *err) {
-    Stmt *s = db_statement(numbers, LETTER "= ?");
-    stmt_bind_int(s, 1, sequence);
-    if (!stmt_run(s, NULL, err)) return false;
-    if (!stmt_row(s, err))
-        return err->kind ? false : err_set(err, &ERR_NOT_FOUND, "there is no such dead letter");
-    *ret = read_letter(s);
-    ret->reason.at = arena_copy(arena, ret->reason);
-    ret->body.at = arena_copy(arena, ret->body);
-    stmt_done(s);
-    return (ret->reason.at && ret->body.at) || err_set(err, &ERR_TOO_LARGE, "a dead letter does not fit");
-}
-
-bool outbox_letter_remove(Db *numbers, int64_t sequence, Err *err) {
-    int64_t changed;
-    Stmt *s = db_statement(numbers, "DELETE FROM outbox_dead_letter WHERE sequence = ?");
-    stmt_bind_int(s, 1, sequence);
-    if (!stmt_run(s, &changed, err)) return false;
-    return changed || err_set(err, &ERR_NOT_FOUND, "there is no such dead letter");
 }
 
 /* ---- a new epoch ---- */

@@ -5,7 +5,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/uuid.h"
-#include "db/db.h"
+#include "store/dead_letters.h"
 
 typedef struct OutboxStatus {
     char epoch[UUID_TEXT];
@@ -17,23 +17,9 @@ typedef struct OutboxStatus {
 } OutboxStatus;
 bool outbox_status(Db *numbers, Db *outbox, OutboxStatus *ret, Err *err);
 
-/* ---- dead letters: events that the topic has refused for good ---- */
-
-typedef struct OutboxLetter {
-    int64_t sequence; /* names it; an EventSkipped has gone out under this number */
-    int64_t dead_at;
-    Span reason, body; /* body: the packed Envelope, with this number */
-} OutboxLetter;
-
-/* By the relay, in its transaction. One that is there stays as it is. */
-bool outbox_letter_add(Db *numbers, const OutboxLetter *letter, Err *err);
-/* Those with higher numbers than `after`, ascending; the spans live until each() returns, which ends it by
- * false. */
-bool outbox_letters(Db *numbers, int64_t after, int64_t most,
-                    bool (*each)(void *user, const OutboxLetter *letter), void *user, Err *err);
-/* In memory of the arena; ERR_NOT_FOUND. */
-bool outbox_letter(Db *numbers, int64_t sequence, Arena *arena, OutboxLetter *ret, Err *err);
-bool outbox_letter_remove(Db *numbers, int64_t sequence, Err *err);
+/* By the relay, in its transaction: an event that the topic has refused for good. Its number is the letter's too: an
+ * EventSkipped has gone out under it. One that is there stays as it is. */
+bool outbox_letter_add(Db *numbers, const DeadLetter *letter, Err *err);
 
 /* ---- a new epoch ---- */
 

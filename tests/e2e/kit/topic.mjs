@@ -7,6 +7,7 @@ export class Topic {
   refuses = null; // a text: 400 for every request that has it
   down = false; // 503 for all
   requests = 0;
+  last = null; // the body of the last request
 
   /** To be named as EVENTS_GRID_ENDPOINT before the grid's own address is known: set `target` then. */
   static async start() {
@@ -23,6 +24,7 @@ export class Topic {
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
     this.requests++;
+    this.last = body.toString();
     if (this.down || (this.refuses && body.includes(this.refuses))) return reply.writeHead(this.down ? 503 : 400).end();
     const { host, connection, ...headers } = request.headers;
     const onward = http.request(this.target + request.url, { method: request.method, headers }, (answer) => {

@@ -4,7 +4,7 @@
 #include "events/v1/prospect.pb-c.h"
 #include "kit/engine.h"
 #include "observe/metric.h"
-#include "store/read/dead_events.h"
+#include "store/dead_letters.h"
 #include "store/read/migrations_read.h"
 #include "store/read/replay_log.h"
 #include "wire/message.h"
@@ -207,8 +207,8 @@ static void a_dead_letter_is_tried_again(void) {
     add(w, event_new(w, 3, 2, 2)); /* the projection goes on */
     apply(w, true);
     CHECK(number_of(w, "SELECT version FROM prospect_summary WHERE prospect_id = 2") == 2);
-    CHECK_OK(dead_event_remove(w->db, unnumbered, &err), &err);
-    CHECK(!dead_event_remove(w->db, unnumbered, &err) && err_is(&err, &ERR_NOT_FOUND));
+    CHECK_OK(dead_letter_remove(w->db, &PROJECTION_LETTERS, unnumbered, &err), &err);
+    CHECK(!dead_letter_remove(w->db, &PROJECTION_LETTERS, unnumbered, &err) && err_is(&err, &ERR_NOT_FOUND));
 }
 
 static void a_requeued_event_changes_nothing_twice(void) {

@@ -22,14 +22,17 @@ static void squared(Job *job) {
     (void)job;
     if (++done_count == JOBS) loop_stop(home);
 }
-static void *context_open(void *user) { return user; }
+static void *context_open(void *user) {
+    return user;
+}
 
 static void pool_answers_every_job(void) {
     Err err = {0};
     AUTO(Loop) loop = NULL;
     AUTO(Pool) pool = NULL;
     static int context;
-    PoolOptions options = {.name = "test", .threads = 3, .bound = JOBS, .context_open = context_open, .user = &context};
+    PoolOptions options = {
+        .name = "test", .threads = 3, .bound = JOBS, .context_open = context_open, .user = &context};
     REQUIRE(CHECK_OK(loop_open(&loop, &err), &err));
     REQUIRE(CHECK_OK(pool_open(&options, &pool, &err), &err));
     home = loop;
@@ -47,7 +50,9 @@ static void slow(Job *job, void *context) {
     (void)job, (void)context;
     clock_sleep_ms(50);
 }
-static void slow_done(Job *job) { (void)job; }
+static void slow_done(Job *job) {
+    (void)job;
+}
 
 static void pool_refuses_past_its_bound(void) {
     Err err = {0};
@@ -203,7 +208,8 @@ static int64_t tend_twice_after_a_run(void *user) {
 static void between_runs_it_tends(void) {
     Err err = {0};
     AUTO(Batcher) batcher = NULL;
-    BatcherOptions options = {.name = "test", .most = 4, .bound = 4, .run = hang, .tend = tend_twice_after_a_run};
+    BatcherOptions options = {
+        .name = "test", .most = 4, .bound = 4, .run = hang, .tend = tend_twice_after_a_run};
     REQUIRE(CHECK_OK(batcher_open(&options, &batcher, &err), &err));
     for (size_t round = 1; round <= 2; round++) {
         for (int i = 0; tended < 3 * round && i < 5000; i++) clock_sleep_ms(1);
@@ -245,5 +251,6 @@ static void doorbell_over_a_long_path(void) {
 }
 
 SUITE("workers", TEST(pool_answers_every_job), TEST(pool_refuses_past_its_bound),
-      TEST(pool_gives_back_what_is_late), TEST(pool_refuses_what_would_be_late), TEST(batcher_refuses_while_stuck), TEST(between_runs_it_tends), TEST(batches_share_a_run),
+      TEST(pool_gives_back_what_is_late), TEST(pool_refuses_what_would_be_late),
+      TEST(batcher_refuses_while_stuck), TEST(between_runs_it_tends), TEST(batches_share_a_run),
       TEST(doorbell_over_a_long_path));

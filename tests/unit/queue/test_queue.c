@@ -355,6 +355,26 @@ static void a_long_memory_goes_in_pieces(void) {
     CHECK(forget(&memory, db, now) == 2);
 }
 
+/* A requeue in files that was cut between its two steps: the receiver's start ends it. */
+static void a_letter_without_its_command_is_forgotten(void) {
+    if (test_engine() != DB_SQLITE) return;
+    const char *home = new_queue();
+    Err err = {0};
+    fill_queue(home, "1:a 2:b 3:c");
+    QueueReceiver *r = open_receiver(home);
+    expect(r, 10, "123");
+    complete(r, 1);
+    CHECK_OK(queue_dead_letter(r, 2, "poison", &err), &err);
+    CHECK_OK(queue_dead_letter(r, 3, "poison", &err), &err);
+    queue_receiver_free(r);
+    AUTO(Db) db = open_table(home);
+    test_db_run(db, "UPDATE command_queue SET queue_id = 4 WHERE queue_id = 2");
+    r = open_receiver(home);
+    CHECK(depth_is(r, 1, 1));
+    expect(r, 10, "2");
+    queue_receiver_free(r);
+}
+
 /* By the sender itself, after work. */
 static void a_sender_forgets(void) {
     const char *home = new_queue();
@@ -396,9 +416,9 @@ static void refusals(void) {
 static const SqlText FILL = {
     .sqlite = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
               " INSERT INTO command_queue SELECT i, 't', 'u', 'c' || i, i, 'k' || (i % 5000), 0,"
-              " x'0102', 'corr', 1 FROM n",
+              " x'0102', 'corr', 1, 0 FROM n",
     .postgresql = "INSERT INTO command_queue SELECT i, 't', 'u', 'c' || i, i, 'k' || (i % 5000), i % 8,"
-                  " '\\x0102', 'corr', 1 FROM generate_series(1, 100000) i"};
+                  " '\\x0102', 'corr', 1, 0 FROM generate_series(1, 100000) i"};
 
 /* 100,000 waiting commands: a claim must not look at those behind it. */
 static void backlog(void) {
@@ -590,6 +610,7 @@ static void many_senders(void) {
 SUITE_ON_ENGINES("queue", TEST(verdicts), TEST(depth), TEST(batches_of_all_sizes), TEST(receiving),
                  TEST(leases), TEST(restart), TEST(finding), TEST(what_is_settled_and_old_is_forgotten),
                  TEST(a_long_memory_goes_in_pieces), TEST(a_sender_forgets),
+                 TEST(a_letter_without_its_command_is_forgotten),
                  TEST(a_new_queue_is_not_settled_by_old_marks), TEST(refusals), TEST(backlog),
                  TEST(sender_killed), TEST(a_delayed_message_stays_announced), TEST(two_receivers),
                  TEST(many_senders), TEST(an_outage_is_no_try));

@@ -105,7 +105,7 @@ static void a_new_epoch_goes_on_above(void) {
     }
 }
 
-static bool take(void *user, const OutboxLetter *letter) {
+static bool take(void *user, const DeadLetter *letter) {
     int64_t *sum = user;
     *sum += letter->sequence;
     return true;
@@ -114,22 +114,24 @@ static bool take(void *user, const OutboxLetter *letter) {
 static void letters_are_kept_until_decided(void) {
     AUTO_PLACE p = place_open();
     AUTO(Arena) arena = arena_new(0);
-    OutboxLetter letter;
+    DeadLetter letter;
     Err err = {0};
     int64_t sum = 0;
     for (int64_t i = 1; i <= 3; i++)
         for (int again = 0; again < 2; again++)
             CHECK_OK(numbers_skip(p.numbers, i, again ? "again" : "why", SPAN("packed\0bytes"), 7, &err),
                      &err);
-    REQUIRE(CHECK_OK(outbox_letters(p.numbers, 1, 10, take, &sum, &err), &err));
+    REQUIRE(CHECK_OK(dead_letters(p.numbers, &OUTBOX_LETTERS, 1, 10, &(DeadLetterVisitor){take, &sum}, &err),
+                     &err));
     CHECK(sum == 5);
-    REQUIRE(CHECK_OK(outbox_letter(p.numbers, 2, arena, &letter, &err), &err));
+    REQUIRE(CHECK_OK(dead_letter_find(p.numbers, &OUTBOX_LETTERS, 2, arena, &letter, &err), &err));
     CHECK_SPAN(letter.reason, "why");
     CHECK(letter.body.len == 12 && letter.dead_at == 7);
-    CHECK_OK(outbox_letter_remove(p.numbers, 2, &err), &err);
-    CHECK(!outbox_letter_remove(p.numbers, 2, &err) && err_is(&err, &ERR_NOT_FOUND));
+    CHECK_OK(dead_letter_remove(p.numbers, &OUTBOX_LETTERS, 2, &err), &err);
+    CHECK(!dead_letter_remove(p.numbers, &OUTBOX_LETTERS, 2, &err) && err_is(&err, &ERR_NOT_FOUND));
     err_clear(&err);
-    CHECK(!outbox_letter(p.numbers, 2, arena, &letter, &err) && err_is(&err, &ERR_NOT_FOUND));
+    CHECK(!dead_letter_find(p.numbers, &OUTBOX_LETTERS, 2, arena, &letter, &err) &&
+          err_is(&err, &ERR_NOT_FOUND));
     CHECK(test_db_number(p.numbers, "SELECT count(*) FROM skipped") == 3); /* the number stays given away */
 }
 
