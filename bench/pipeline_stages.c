@@ -233,7 +233,7 @@ static bool add_worker(Pipeline *p, unsigned number, Err *err) {
     Db *db = NULL;
     QueueReceiver *receiver = NULL;
     if (!db_open(p->write_url, (DbOptions){0}, &db, err)) return false;
-    if (queue_receiver_open_worker(p->queue_url, p->options.home, number, &receiver, err))
+    if (queue_receiver_open_worker(p->queue_url, p->options.home, number, 1, &receiver, err))
         return command_workers_add(p->workers, db, receiver, err);
     db_free(db);
     return false;

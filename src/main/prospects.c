@@ -74,35 +74,28 @@ static bool stopping(void *service) {
 }
 
 /* queue.db is made by the gateway, which may start later. */
-static bool open_receiver(Prospects *p, unsigned worker, QueueReceiver **ret, Err *err) {
+static bool open_receiver(Prospects *p, unsigned worker, unsigned workers, QueueReceiver **ret, Err *err) {
     const char *url = config_text(service_config(p->service), "EVENTS_QUEUE");
     for (int64_t end = clock_mono_us() + START_MS * 1000;; clock_sleep_ms(START_STEP_MS)) {
         err_clear(err);
-        if (queue_receiver_open_worker(url, service_home(p->service), worker, ret, err)) return true;
+        if (queue_receiver_open_worker(url, service_home(p->service), worker, workers, ret, err)) return true;
         if (!err->kind->retry || clock_mono_us() > end || service_stopping(p->service)) return false;
     }
 }
 
-/* A broker brings messages by itself. */
-static void arrived(void *workers) {
-    command_workers_ring(workers);
-}
-
-/* *server: many may write there. A broker gives each lane to whoever came first, so that one has them all. */
-static bool add_worker(Prospects *p, unsigned worker, bool *server, Err *err) {
+/* *workers becomes one where the write model is a file: it has one writer. */
+static bool add_worker(Prospects *p, unsigned worker, unsigned *workers, Err *err) {
     AUTO(Db) db = NULL;
-    AUTO(QueueReceiver) receiver = NULL;
+    QueueReceiver *receiver = NULL;
     if (!db_open_patiently(config_text(service_config(p->service), "EVENTS_WRITE_DB"), (DbOptions){0},
                            START_MS, stopping, p->service, &db, err) ||
-        (!worker && !write_migrate(db, err)) || !open_receiver(p, worker, &receiver, err))
+        (!worker && !write_migrate(db, err)))
         return false;
-    *server = db_dialect(db) != DB_SQLITE &&
-              queue_is_searched(config_text(service_config(p->service), "EVENTS_QUEUE"));
-    queue_on_arrival(receiver, arrived, p->workers);
+    if (db_dialect(db) == DB_SQLITE) *workers = 1;
+    if (!open_receiver(p, worker, *workers, &receiver, err)) return false;
     Db *its_db = db;
-    QueueReceiver *its_receiver = receiver;
-    db = NULL, receiver = NULL;
-    return command_workers_add(p->workers, its_db, its_receiver, err);
+    db = NULL;
+    return command_workers_add(p->workers, its_db, receiver, err);
 }
 
 /* Two can use the time in which one waits for its commit; more than four only wait for each other. */
@@ -115,15 +108,15 @@ static bool wanted_workers(const Config *config, int64_t *ret, Err *err) {
 
 static bool open_workers(Prospects *p, Err *err) {
     int64_t wanted;
-    bool server = true;
     if (!wanted_workers(service_config(p->service), &wanted, err)) return false;
     p->workers = command_workers_new(&(CommandWorkersOptions){.poll_ms = (size_t)p->poll_ms,
                                                               .events_written = events_written,
                                                               .handled = handled,
                                                               .idle = clean,
                                                               .user = p});
-    for (unsigned i = 0; i < wanted && server; i++)
-        if (!add_worker(p, i, &server, err)) return false;
+    unsigned workers = (unsigned)wanted;
+    for (unsigned i = 0; i < workers; i++)
+        if (!add_worker(p, i, &workers, err)) return false;
     return true;
 }
 

@@ -29,7 +29,7 @@ typedef struct Accepted {
 struct AmqpInbox {
     AmqpUrl url;
     AmqpPeer *peer;
-    unsigned first_lane;
+    unsigned worker, workers;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* under the lock */
@@ -54,8 +54,7 @@ struct AmqpInbox {
 static void opened(void *user, pn_session_t *session) {
     AmqpInbox *in = user;
     in->linked = 0;
-    for (unsigned i = 0; i < QUEUE_LANES; i++) {
-        unsigned lane = (in->first_lane + i) % QUEUE_LANES;
+    for (unsigned lane = in->worker; lane < QUEUE_LANES; lane += in->workers) {
         char name[32], address[160];
         snprintf(name, sizeof name, "receive-%02u", lane);
         snprintf(address, sizeof address, "/amq/queue/%s.%02u", in->url.queue, lane);
@@ -75,7 +74,7 @@ static void opened(void *user, pn_session_t *session) {
 static void linked(void *user, pn_link_t *link) {
     AmqpInbox *in = user;
     if (!pn_terminus_get_address(pn_link_remote_source(link))) return; /* refused: its end follows */
-    if (++in->linked < QUEUE_LANES) return;
+    if (++in->linked < (QUEUE_LANES - in->worker + in->workers - 1) / in->workers) return;
     pthread_mutex_lock(&in->lock);
     in->ready = true;
     pthread_cond_broadcast(&in->changed);
@@ -210,12 +209,13 @@ void amqp_inbox_on_arrival(AmqpInbox *in, void (*arrived)(void *user), void *use
     pthread_mutex_unlock(&in->lock);
 }
 
-bool amqp_inbox_open(const AmqpUrl *url, unsigned first_lane, AmqpInbox **ret, Err *err) {
+bool amqp_inbox_open(const AmqpUrl *url, unsigned worker, unsigned workers, AmqpInbox **ret, Err *err) {
     AUTO(AmqpInbox) in = must(calloc(1, sizeof *in));
     clock_cond_init(&in->changed);
     pthread_mutex_init(&in->lock, NULL);
     in->url = *url;
-    in->first_lane = first_lane;
+    in->worker = worker;
+    in->workers = workers;
     in->coder = amqp_coder_new();
     AmqpPeerOptions options = {.name = "queue-receive",
                                .opened = opened,

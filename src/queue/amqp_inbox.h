@@ -1,9 +1,9 @@
-/* What a broker has given us and has not been told about: links to all lanes, each with a window of credit,
+/* What a broker has given us and has not been told about: links to its lanes, each with a window of credit,
  * and messages that are read ahead until it is used up. Inside queue/ only; every function on the one thread
  * that handles. */
 #pragma once
-#include "queue/amqp_message.h"
 #include "amqp/amqp_url.h"
+#include "queue/amqp_message.h"
 
 typedef struct AmqpInbox AmqpInbox;
 
@@ -18,9 +18,9 @@ typedef struct AmqpArrival {
     char bytes[];
 } AmqpArrival;
 
-/* Waits for the broker, a few seconds; ERR_UNAVAILABLE. first_lane: where this one begins to attach, so that
- * several that start together share the lanes. */
-bool amqp_inbox_open(const AmqpUrl *url, unsigned first_lane, AmqpInbox **ret, Err *err);
+/* Waits for the broker, a few seconds; ERR_UNAVAILABLE. Its lanes are each `workers`th one, from `worker` on: those of a
+ * process have all of them together. */
+bool amqp_inbox_open(const AmqpUrl *url, unsigned worker, unsigned workers, AmqpInbox **ret, Err *err);
 AmqpInbox *amqp_inbox_free(AmqpInbox *inbox); /* what is not accepted goes back */
 AUTO_FREE(AmqpInbox, amqp_inbox_free)
 void amqp_inbox_on_arrival(AmqpInbox *inbox, void (*arrived)(void *user), void *user); /* on another thread */

@@ -57,9 +57,10 @@ typedef struct QueueMessage {
 enum { QUEUE_TRIES = 5, QUEUE_LANES = 64 };
 
 bool queue_receiver_open(const char *url, const char *home, QueueReceiver **ret, Err *err);
-/* One of several of this home, on a server; each has a number of its own, the same after a restart. */
-bool queue_receiver_open_worker(const char *url, const char *home, unsigned worker, QueueReceiver **ret,
-                                Err *err);
+/* One of `workers` of this home, where the engine is no file; each has a number of its own, the same after a restart.
+ * A broker's lanes are shared out among them, tables are worked off by whoever looks first. */
+bool queue_receiver_open_worker(const char *url, const char *home, unsigned worker, unsigned workers,
+                                QueueReceiver **ret, Err *err);
 QueueReceiver *queue_receiver_free(QueueReceiver *receiver);
 AUTO_FREE(QueueReceiver, queue_receiver_free)
 /* Locks up to `most` messages for lease_ms, in order within each ordering key (a key with a message waiting,
@@ -71,8 +72,6 @@ bool queue_complete(QueueReceiver *receiver, const int64_t *queue_ids, size_t co
 /* Back to the queue, visible again after delay_ms. counts: was this a try? (an engine's outage is none) */
 bool queue_release(QueueReceiver *receiver, int64_t queue_id, int64_t delay_ms, bool counts, Err *err);
 bool queue_dead_letter(QueueReceiver *receiver, int64_t queue_id, const char *reason, Err *err);
-/* Do receivers look for work (tables)? Else it is brought to them (a broker), and each has lanes of its own. */
-bool queue_is_searched(const char *url);
 /* Called (on any thread) when messages have come by themselves; where somebody must ask for them, never. */
 void queue_on_arrival(QueueReceiver *receiver, void (*arrived)(void *user), void *user);
 /* When the next released message becomes visible, in milliseconds; -1 where none waits. */

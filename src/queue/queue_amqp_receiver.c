@@ -267,14 +267,8 @@ static const QueueDriver AMQP = {.free = free_amqp,
                                  .depth = depth,
                                  .on_arrival = on_arrival};
 
-/* The lanes' first consumers get them: those of one home begin at different ends, far from each other. */
-static unsigned first_lane(unsigned worker) {
-    unsigned turned = 0;
-    for (unsigned bit = 1; bit < QUEUE_LANES; bit *= 2) turned = turned * 2 + (worker / bit) % 2;
-    return turned;
-}
-
-bool queue_amqp_receiver_open(const QueuePlace *place, unsigned worker, QueueReceiver **ret, Err *err) {
+bool queue_amqp_receiver_open(const QueuePlace *place, unsigned worker, unsigned workers, QueueReceiver **ret,
+                              Err *err) {
     AmqpReceiver *r = must(calloc(1, sizeof *r));
     char path[640];
     r->base.driver = &AMQP;
@@ -285,5 +279,5 @@ bool queue_amqp_receiver_open(const QueuePlace *place, unsigned worker, QueueRec
     if (!db_open(place->dead, (DbOptions){0}, &r->dead, err) || !queue_dead_migrate(r->dead, err))
         return false;
     r->tries = amqp_tries_open(path);
-    return amqp_inbox_open(&place->amqp, first_lane(worker), &r->inbox, err);
+    return amqp_inbox_open(&place->amqp, worker, workers, &r->inbox, err);
 }

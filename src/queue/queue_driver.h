@@ -41,4 +41,5 @@ struct QueueReceiver {
 /* False: *ret is half made (or NULL) and is to be freed. */
 bool queue_files_receiver_open(const QueuePlace *place, QueueReceiver **ret, Err *err);
 bool queue_tables_receiver_open(const QueuePlace *place, const char *owner, QueueReceiver **ret, Err *err);
-bool queue_amqp_receiver_open(const QueuePlace *place, unsigned worker, QueueReceiver **ret, Err *err);
+bool queue_amqp_receiver_open(const QueuePlace *place, unsigned worker, unsigned workers, QueueReceiver **ret,
+                              Err *err);

@@ -4,15 +4,15 @@
 #include "base/place.h"
 #include <stdio.h>
 
-bool queue_receiver_open_worker(const char *url, const char *home, unsigned worker, QueueReceiver **ret,
-                                Err *err) {
+bool queue_receiver_open_worker(const char *url, const char *home, unsigned worker, unsigned workers,
+                                QueueReceiver **ret, Err *err) {
     QueuePlace place;
     char owner[PLACE_NAME + 12];
     AUTO(QueueReceiver) r = NULL;
     if (!queue_place(url, home, &place, err)) return false;
     size_t len = place_name(home, owner);
     snprintf(owner + len, sizeof owner - len, "-%u", worker);
-    bool opened = place.broker   ? queue_amqp_receiver_open(&place, worker, &r, err)
+    bool opened = place.broker   ? queue_amqp_receiver_open(&place, worker, workers, &r, err)
                   : place.server ? queue_tables_receiver_open(&place, owner, &r, err)
                                  : queue_files_receiver_open(&place, &r, err);
     if (!opened) return false;
@@ -22,11 +22,7 @@ bool queue_receiver_open_worker(const char *url, const char *home, unsigned work
 }
 
 bool queue_receiver_open(const char *url, const char *home, QueueReceiver **ret, Err *err) {
-    return queue_receiver_open_worker(url, home, 0, ret, err);
-}
-
-bool queue_is_searched(const char *url) {
-    return !amqp_url_is(url);
+    return queue_receiver_open_worker(url, home, 0, 1, ret, err);
 }
 
 QueueReceiver *queue_receiver_free(QueueReceiver *r) {

@@ -11,6 +11,7 @@ typedef struct Worker {
     QueueReceiver *receiver;
     CommandLoop *loop;
     bool first;
+    bool rung; /* it alone: something has come to its receiver */
     pthread_t thread;
 } Worker;
 
@@ -60,17 +61,28 @@ void command_workers_insist(CommandWorkers *w) {
     pthread_mutex_unlock(&w->lock);
 }
 
+/* A broker brings each receiver its own messages. */
+static void arrived(void *user) {
+    Worker *me = user;
+    CommandWorkers *w = me->all;
+    pthread_mutex_lock(&w->lock);
+    me->rung = true;
+    pthread_cond_broadcast(&w->called); /* whom it does not concern rests on */
+    pthread_mutex_unlock(&w->lock);
+}
+
 /* Until somebody calls, or the time is over; deaf: a call shall not shorten it. */
-static void rest(CommandWorkers *w, int64_t wait_ms, bool deaf) {
+static void rest(Worker *me, int64_t wait_ms, bool deaf) {
+    CommandWorkers *w = me->all;
     struct timespec until = clock_deadline(wait_ms);
     int late = 0;
     size_t *resting = deaf ? &w->deaf : &w->idle;
     pthread_mutex_lock(&w->lock);
     ++*resting;
-    while (!w->stop && (deaf || !w->rung) && !late)
+    while (!w->stop && (deaf || !(w->rung || me->rung)) && !late)
         late = pthread_cond_timedwait(deaf ? &w->ended : &w->called, &w->lock, &until);
     --*resting;
-    if (!deaf) w->rung = false;
+    if (!deaf) w->rung = me->rung = false;
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -95,7 +107,7 @@ static void *work(void *user) {
         if (handled) w->options.handled(w->options.user, handled);
         if (handled == COMMANDS_AT_ONCE) call_one(w);
         wait_ms = pause_of(me, wait_ms, deaf);
-        if (wait_ms) rest(w, wait_ms, deaf);
+        if (wait_ms) rest(me, wait_ms, deaf);
     }
     return NULL;
 }
@@ -115,6 +127,7 @@ bool command_workers_add(CommandWorkers *w, Db *db, QueueReceiver *receiver, Err
                                                       .db = db,
                                                       .events_written = w->options.events_written,
                                                       .user = w->options.user});
+    queue_on_arrival(receiver, arrived, me);
     pthread_mutex_lock(&w->lock);
     bool room = w->count < COMMAND_WORKERS_MAX;
     me->first = !w->count;

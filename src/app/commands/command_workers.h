@@ -1,6 +1,6 @@
 /* Command loops side by side, each on a thread and connections of its own. A server's queue keeps them apart:
- * each leases lanes of keys, so that commands of one key keep their order (queue/queue_tables_receiver.c). A
- * file has one writer, so that one worker is all that it can use.
+ * each leases lanes of keys, so that commands of one key keep their order (queue/queue_tables_receiver.c); of a broker
+ * each has lanes of its own (queue/amqp_inbox.c). A file has one writer, so that one worker is all that it can use.
  *
  * One that handles small batches is worth more than several that share them: a second one is called only
  * while the claims of those at work are full, or where they have heard nothing for a while (a lock, a slow

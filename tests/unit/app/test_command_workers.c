@@ -207,7 +207,7 @@ static void add_worker(CommandWorkers *workers, const char *queue_url, const cha
     Err err = {0};
     QueueReceiver *receiver = NULL;
     Db *db = test_db_open(url, (DbOptions){0});
-    REQUIRE(CHECK_OK(queue_receiver_open_worker(queue_url, home, number, &receiver, &err), &err));
+    REQUIRE(CHECK_OK(queue_receiver_open_worker(queue_url, home, number, 3, &receiver, &err), &err));
     REQUIRE(CHECK_OK(command_workers_add(workers, db, receiver, &err), &err));
 }
 

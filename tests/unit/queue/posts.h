@@ -55,15 +55,15 @@ static QueueSender *open_sender(const char *home) {
     return sender;
 }
 
-static QueueReceiver *open_worker(const char *home, unsigned worker) {
+static QueueReceiver *open_worker(const char *home, unsigned worker, unsigned workers) {
     QueueReceiver *receiver = NULL;
     Err err = {0};
-    REQUIRE(CHECK_OK(queue_receiver_open_worker(url, home, worker, &receiver, &err), &err));
+    REQUIRE(CHECK_OK(queue_receiver_open_worker(url, home, worker, workers, &receiver, &err), &err));
     return receiver;
 }
 
 static QueueReceiver *open_receiver(const char *home) {
-    return open_worker(home, 0);
+    return open_worker(home, 0, 1);
 }
 
 /* "id:key" per word */

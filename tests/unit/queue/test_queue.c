@@ -520,7 +520,7 @@ static void two_receivers(void) {
         fill(&posts[i], id, key, id);
     }
     send_all(sender, posts, COUNT_OF);
-    QueueReceiver *r[2] = {open_worker(home, 0), open_worker(home, 1)};
+    QueueReceiver *r[2] = {open_worker(home, 0, 2), open_worker(home, 1, 2)};
     int next[KEYS] = {0}, seen = 0, by[2] = {0};
     for (int round = 0; round < 200 && seen < COUNT_OF; round++) {
         QueueMessage *m[2];

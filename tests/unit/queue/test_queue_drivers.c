@@ -424,14 +424,53 @@ static int64_t now_ms(void) {
 /* Whoever came first has the lanes; when he is gone, the other one gets what he had. */
 static void the_second_takes_over(void) {
     const char *home = new_queue();
-    QueueReceiver *first = open_worker(home, 0);
-    AUTO(QueueReceiver) second = open_worker(home, 1);
+    QueueReceiver *first = open_receiver(home);
+    AUTO(QueueReceiver) second = open_receiver(test_folder());
     fill_queue(home, "1:a 2:a 3:b 4:c 5:d 6:e 7:f 8:a");
     gather(first, 8);
     expect_nothing(second);
     queue_receiver_free(first);
     gather_and_complete(second, 8);
     CHECK(find("1") < find("2") && find("2") < find("8"));
+}
+
+/* The workers of one process have all lanes between them, and each key comes to one of them; another process gets
+ * nothing until they have gone. */
+static void workers_share_the_lanes(void) {
+    enum { WORKERS = 3, KEYS = 40, EACH = 5 };
+    static Post posts[KEYS * EACH];
+    const char *home = new_queue();
+    QueueReceiver *r[WORKERS];
+    for (unsigned k = 0; k < WORKERS; k++) r[k] = open_worker(home, k, WORKERS);
+    AUTO(QueueReceiver) other = open_receiver(test_folder());
+    AUTO(QueueSender) sender = open_sender(home);
+    for (int i = 0; i < KEYS * EACH; i++) {
+        char id[16], key[16];
+        snprintf(id, sizeof id, "%d", i), snprintf(key, sizeof key, "k%d", i % KEYS);
+        fill(&posts[i], id, key, id);
+    }
+    send_all(sender, posts, KEYS * EACH);
+    int next[KEYS] = {0}, whose[KEYS] = {0}, done = 0;
+    size_t by[WORKERS] = {0};
+    for (int64_t end = now_ms() + PATIENCE_MS; done < KEYS * EACH && now_ms() < end; clock_sleep_ms(2))
+        for (int k = 0; k < WORKERS; k++) {
+            got_count = 0;
+            claim_once(r[k], 7);
+            drop_late_ones(r[k]);
+            for (size_t i = 0; i < got_count; i++, done++, by[k]++) {
+                int number = atoi(got[i].body), key = number % KEYS;
+                CHECK(number == key + KEYS * next[key]++);
+                CHECK(!whose[key] || whose[key] == k + 1);
+                whose[key] = k + 1;
+            }
+            complete_all(r[k]);
+        }
+    CHECK(done == KEYS * EACH);
+    for (int k = 0; k < WORKERS; k++) CHECK(by[k] > 0);
+    expect_nothing(other);
+    for (int k = 0; k < WORKERS; k++) queue_receiver_free(r[k]);
+    fill_queue(home, "a:a b:b c:c");
+    gather_and_complete(other, 3);
 }
 
 static void send_during_outage(QueueSender *sender) {
@@ -609,9 +648,10 @@ static int leave_rabbitmq(void) {
     return 0;
 }
 
-static CU_TestInfo on_rabbitmq[] = {ON_ALL,          TEST(message_ids_differ), TEST(the_second_takes_over),
-                                    TEST(refusals),  TEST(over_tls),           TEST(a_broker_that_hangs),
-                                    TEST(an_outage), CU_TEST_INFO_NULL};
+static CU_TestInfo on_rabbitmq[] = {
+    ON_ALL,           TEST(message_ids_differ), TEST(the_second_takes_over), TEST(workers_share_the_lanes),
+    TEST(refusals),   TEST(over_tls),           TEST(a_broker_that_hangs),   TEST(an_outage),
+    CU_TEST_INFO_NULL};
 /* proton is not instrumented, and there is little that the thread sanitizer would see of it. */
 __attribute__((constructor)) static void register_rabbitmq(void) {
 #ifdef __SANITIZE_THREAD__
