@@ -41,6 +41,7 @@ typedef struct Gateway {
     Proxies *proxies;
     int64_t access_us, refresh_us; /* lives of tokens */
     int64_t stream_us;             /* life of a stream; 0: it may stay */
+    int64_t drain_us;              /* within which the streams are closed at the end */
     bool test_endpoints, ws_deflate;
     atomic_bool ready;
     _Atomic int64_t held; /* the projection's prefix, as last heard by doorbell */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { DRAIN_MOST_S = 14 }; /* of the 15 that server_drain() takes at most */
 enum { START_MS = 30000, READERS = 4, READS_WAITING = 1024, LOGIN_THREADS = 2, LOGINS_WAITING = 64, USERS_WAITING = 1024 };
 /* How long each may wait for a thread: a read is answered within that and what the database waits for a lock. */
 enum { READS_MS = 1000, LOGINS_MS = 10000, USERS_MS = 3000 };
@@ -34,18 +35,20 @@ static bool is_loopback(const char *address) {
 static bool read_settings(Program *p, Err *err) {
     const Config *c = p->config;
     Gateway *g = &p->gateway;
-    int64_t access, refresh, stream;
+    int64_t access, refresh, stream, drain;
     if (!config_number(c, "EVENTS_THREADS", 0, 64, &p->threads, err) ||
         !config_number(c, "EVENTS_POLL_SECONDS", 1, 3600, &p->poll_seconds, err) ||
         !config_number(c, "EVENTS_MEMORY_LIMIT", 0, 1 << 24, &p->memory_mib, err) ||
         !config_number(c, "EVENTS_COMMAND_RETENTION_SECONDS", 1, RETENTION_MAX_S, &p->command_seconds, err) ||
         !config_number(c, "EVENTS_ACCESS_TOKEN_SECONDS", 1, 86400, &access, err) ||
         !config_number(c, "EVENTS_REFRESH_TOKEN_SECONDS", 1, 366 * 86400, &refresh, err) ||
-        !config_number(c, "EVENTS_STREAM_MAX_SECONDS", 0, 86400, &stream, err))
+        !config_number(c, "EVENTS_STREAM_MAX_SECONDS", 0, 86400, &stream, err) ||
+        !config_number(c, "EVENTS_DRAIN_SECONDS", 0, DRAIN_MOST_S, &drain, err))
         return false;
     g->access_us = access * 1000000;
     g->refresh_us = refresh * 1000000;
     g->stream_us = stream * 1000000;
+    g->drain_us = drain * 1000000;
     g->allowed_origins = config_text(c, "EVENTS_ALLOWED_ORIGINS");
     if (!proxies_read(config_text(c, "EVENTS_TRUSTED_PROXIES"), &g->proxies, err)) return false;
     g->test_endpoints = config_flag(c, "EVENTS_TEST_ENDPOINTS");

@@ -52,6 +52,7 @@ static void news_on_loop(Task *task) {
 static void look_at_drain(Timer *timer) {
     WorkerThread *t = CONTAINER(timer, WorkerThread, drain_look);
     Worker *w = &t->worker;
+    sessions_drain_on(w->sessions);
     size_t left = http_server_connections(w->tls) + http_server_connections(w->plain) + w->in_flight;
     if (left && loop_now_us(w->loop) < t->drain_until_us) {
         loop_timer_set(w->loop, timer, DRAIN_LOOK_MS);
@@ -66,7 +67,7 @@ static void drain_on_loop(Task *task) {
     Worker *w = &t->worker;
     http_server_drain(w->tls);
     http_server_drain(w->plain);
-    sessions_drain(w->sessions);
+    sessions_drain(w->sessions, w->gateway->drain_us);
     rpc_drain(w);
     t->drain_until_us = loop_now_us(w->loop) + (int64_t)DRAIN_MS * 1000;
     t->drain_look.expired = look_at_drain;

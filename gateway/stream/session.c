@@ -211,10 +211,19 @@ Sessions *sessions_free(Sessions *all) {
     return NULL;
 }
 
-/* Spread over two seconds, so that the next gateway is not met by all of them at once. */
-void sessions_drain(Sessions *all) {
-    for (Session *s = all->first, *next; s; s = next) {
+void sessions_drain(Sessions *all, int64_t window_us) {
+    all->drain = drain_begin(all->count, window_us, loop_now_us(all->worker->loop));
+    all->drained = 0;
+    sessions_drain_on(all);
+}
+
+/* They come back spread over another two seconds, so that also the few of a short window do not meet. */
+void sessions_drain_on(Sessions *all) {
+    size_t due = drain_due(&all->drain, loop_now_us(all->worker->loop));
+    for (Session *s = all->first, *next; s && all->drained < due; s = next) {
         next = s->next;
+        if (s->closing) continue; /* the good-bye of some takes its time */
         send_away(s, RECONNECT_MIN_MS + random_below(RECONNECT_SPREAD_MS), "shutdown");
+        all->drained++;
     }
 }

@@ -4,6 +4,7 @@
 #include "gateway/gateway.h"
 #include "gateway/stream/ahead.h"
 #include "gateway/stream/cursor.h"
+#include "gateway/stream/drain.h"
 #include "gateway/stream/filter.h"
 #include "gateway/stream/interest.h"
 #include "gateway/stream/session_frames.h"
@@ -97,6 +98,8 @@ struct Sessions {
     struct Touched *touched; /* live.c's */
     size_t touched_size;
     Timer tidy; /* tells quiet sessions their position */
+    Drain drain;
+    size_t drained; /* sent away since it began */
 };
 
 Session *session_new(Worker *worker, const Claims *claims);
@@ -135,4 +138,6 @@ const char *session_subscribe(Session *session, const Events__V1__Subscribe *sub
 
 Sessions *sessions_new(Worker *worker);
 Sessions *sessions_free(Sessions *sessions); /* after live_stop() and loop_free() */
-void sessions_drain(Sessions *sessions);     /* Reconnect, then SESSION_SHUTDOWN, for all */
+/* Reconnect, then SESSION_SHUTDOWN, one after the other within the window; then again and again. */
+void sessions_drain(Sessions *sessions, int64_t window_us);
+void sessions_drain_on(Sessions *sessions);

@@ -42,6 +42,7 @@ static const Setting SETTINGS[] = {
     {"EVENTS_ALLOWED_ORIGINS", "", "browsers' origins besides the gateway's own, comma between", false},
     {"EVENTS_TRUSTED_PROXIES", "", "networks whose X-Forwarded-* is believed: 10.0.0.0/8, comma between", false},
     {"EVENTS_STREAM_MAX_SECONDS", "0", "streams are rolled over before a proxy cuts them; 0: never", false},
+    {"EVENTS_DRAIN_SECONDS", "10", "within which a stopping gateway closes its streams, one by one; few take less", false},
     {"EVENTS_TLS_CLIENT_CA", "", "PEM file: the gateway asks clients for a certificate that one of these has signed", false},
     {"EVENTS_TLS_CLIENT_VERIFY", "required", "required: nobody connects without one; optional: none will do", false},
     {"EVENTS_WS_DEFLATE", "off", "on: WebSockets may be compressed (permessage-deflate), where the client offers it", false},
