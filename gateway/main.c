@@ -10,7 +10,14 @@
 #include <unistd.h>
 
 enum { DRAIN_MOST_S = 14 }; /* of the 15 that server_drain() takes at most */
-enum { START_MS = 30000, READERS = 4, READS_WAITING = 1024, LOGIN_THREADS = 2, LOGINS_WAITING = 64, USERS_WAITING = 1024 };
+enum {
+    START_MS = 30000,
+    READERS = 4,
+    READS_WAITING = 1024,
+    LOGIN_THREADS = 2,
+    LOGINS_WAITING = 64,
+    USERS_WAITING = 1024
+};
 /* How long each may wait for a thread: a read is answered within that and what the database waits for a lock. */
 enum { READS_MS = 1000, LOGINS_MS = 10000, USERS_MS = 3000 };
 
@@ -24,12 +31,22 @@ typedef struct Program {
     Keeper *keeper;
     QueriesOptions queries;
     int64_t threads, poll_seconds, memory_mib, command_seconds;
+    bool broker; /* fans the events out */
+    AmqpUrl fanout;
 } Program;
 
 static bool is_loopback(const char *address) {
     Span a = span_of(address);
     return span_starts(a, SPAN("127.")) || span_starts(a, SPAN("[::1]:")) ||
            span_starts(a, SPAN("localhost:"));
+}
+
+static bool read_fanout(Program *p, Err *err) {
+    const char *url = config_text(p->config, "EVENTS_FANOUT");
+    p->broker = strcmp(url, "webhook:");
+    if (!p->broker || amqp_url_parse(url, &p->fanout, err)) return true;
+    return err_set(err, &ERR_CONFIG,
+                   "EVENTS_FANOUT is webhook: or amqp[s]://user:password@host:port/exchange");
 }
 
 static bool read_settings(Program *p, Err *err) {
@@ -59,9 +76,7 @@ static bool read_settings(Program *p, Err *err) {
         is_loopback(config_text(c, "EVENTS_LISTEN")) && is_loopback(config_text(c, "EVENTS_LISTEN_PLAIN"));
     if (g->test_endpoints && !loopback)
         return err_set(err, &ERR_CONFIG, "EVENTS_TEST_ENDPOINTS needs loopback addresses to listen on");
-    if (strcmp(config_text(c, "EVENTS_FANOUT"), "webhook:"))
-        return err_set(err, &ERR_CONFIG, "EVENTS_FANOUT can only be webhook:");
-    return true;
+    return read_fanout(p, err);
 }
 
 static void *reader_open(void *user) {
@@ -83,8 +98,10 @@ static bool open_threads(Program *p, Err *err) {
         !users_open(users_url, &users, err)) /* makes the tables, once, before the threads */
         return false;
     users_free(users);
-    PoolOptions readers = {"reader", READERS, READS_WAITING, READS_MS, reader_open, reader_close, &p->queries};
-    PoolOptions logins = {.name = "logins", .threads = LOGIN_THREADS, .bound = LOGINS_WAITING, .patience_ms = LOGINS_MS};
+    PoolOptions readers = {"reader",    READERS,      READS_WAITING, READS_MS,
+                           reader_open, reader_close, &p->queries};
+    PoolOptions logins = {
+        .name = "logins", .threads = LOGIN_THREADS, .bound = LOGINS_WAITING, .patience_ms = LOGINS_MS};
     logins.context_open = users_context_open, logins.context_close = users_context_close;
     logins.user = (void *)users_url;
     PoolOptions user_threads = logins;
@@ -126,8 +143,8 @@ static bool open_parts(Program *p, Err *err) {
     if (!config_secret(c, "EVENTS_WEBHOOK_SECRET", "webhook", &secrets, err) ||
         !tokens_open(config_path(c, "keys"), &g->tokens, err) ||
         !static_files_read(config_text(c, "EVENTS_WEB_ROOT"), &g->files, err) || !open_tls(p, err) ||
-        !doorbell_open(service_home(p->service), "gateway", &p->bell, err) || !service_bell(p->service, p->bell, err) ||
-        !open_threads(p, err) ||
+        !doorbell_open(service_home(p->service), "gateway", &p->bell, err) ||
+        !service_bell(p->service, p->bell, err) || !open_threads(p, err) ||
         !queue_sender_open(config_text(c, "EVENTS_QUEUE"), service_home(p->service), &g->queue, err))
         return false;
     queue_on_commit(g->queue, committed, p);
@@ -143,7 +160,8 @@ static bool open_parts(Program *p, Err *err) {
 }
 
 static bool start(Program *p, Err *err) {
-    KeeperOptions keeper = {&p->gateway, p->service, p->bell, p->queries, p->poll_seconds * 1000};
+    KeeperOptions keeper = {
+        &p->gateway, p->service, p->bell, p->queries, p->poll_seconds * 1000, p->broker ? &p->fanout : NULL};
     if (server_run(p->gateway.server, err) && keeper_open(&keeper, &p->keeper, err)) return true;
     server_drain(p->gateway.server);
     server_join(p->gateway.server);

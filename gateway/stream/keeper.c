@@ -7,13 +7,18 @@
  *
  * Events can get lost on the way here (Event Grid gives up, this process was away). The projection says by
  * doorbell up to which number it holds everything; what is missing here for a second is read from its log, and
- * what has been trimmed there is stepped over. A
- * lost ring is caught by looking at the log's head every poll interval. */
+ * what has been trimmed there is stepped over. A lost ring is caught by looking at the log's head every poll
+ * interval.
+ *
+ * A broker as the source is attached to once the hub has begun, and each time it is, the head is looked at:
+ * what was published while nobody was attached stands in the log. So a broker that is out makes events late
+ * by a second, and loses none. */
 #include "gateway/stream/keeper.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/server.h"
+#include "gateway/stream/source.h"
 #include "observe/metric.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -28,6 +33,8 @@ struct Keeper {
     atomic_bool stop;
     int64_t begun_us, next_look_us; /* monotonic */
     bool ready;
+    Source *source;       /* NULL: not yet, or there is none */
+    atomic_bool attached; /* of the broker's thread: look at the head */
     Metric *repaired;
 };
 
@@ -73,6 +80,18 @@ static void start_hub(Keeper *k, const ReplayHead *head) {
                   "up gateway"); /* nobody there: then it will try us first thing when it starts */
 }
 
+static void source_attached(void *user) {
+    Keeper *k = user;
+    atomic_store(&k->attached, true);
+    doorbell_interrupt(k->o.bell);
+}
+
+static void open_source(Keeper *k) {
+    Err err = {0};
+    const SourceOptions options = {k->o.gateway, k->o.fanout, source_attached, k};
+    if (!source_open(&options, &k->source, &err)) log_error("no events from the broker", LOG_ERR(&err));
+}
+
 static void look_at_head(Keeper *k) {
     Err err = {0};
     Db *db;
@@ -87,6 +106,7 @@ static void look_at_head(Keeper *k) {
         start_hub(k, &head);
     else
         learn_head(k, span_of(head.epoch), head.head);
+    if (k->o.fanout && !k->source && hub_started(k->o.gateway->hub)) open_source(k);
 }
 
 static void hear(Keeper *k, Span ring) {
@@ -149,7 +169,8 @@ int64_t keeper_turn(Keeper *k) {
     char ring[RING_MAX];
     while (doorbell_take(k->o.bell, ring)) hear(k, span_of(ring));
     int64_t now = clock_mono_us();
-    if (!hub_started(k->o.gateway->hub) || now >= k->next_look_us) look_at_head(k);
+    bool attached = atomic_exchange(&k->attached, false);
+    if (attached || !hub_started(k->o.gateway->hub) || now >= k->next_look_us) look_at_head(k);
     if (now - k->begun_us > (int64_t)READY_ANYWAY_MS * 1000) say_ready(k);
     repair(k);
     return next_wait_ms(k);
@@ -190,6 +211,7 @@ Keeper *keeper_free(Keeper *k) {
         doorbell_interrupt(k->o.bell);
         pthread_join(k->thread, NULL);
     }
+    source_free(k->source);
     queries_free(k->queries);
     free(k);
     return NULL;

@@ -1,6 +1,7 @@
 /* The gateway's own thread beside the loops: it hears the doorbell, starts the hub at the log's position, and
  * fills the hub's holes from the log. */
 #pragma once
+#include "amqp/amqp_url.h"
 #include "gateway/gateway.h"
 #include "io/doorbell.h"
 #include "service/shell.h"
@@ -12,6 +13,7 @@ typedef struct KeeperOptions {
     Doorbell *bell; /* its only listener; others may ring from it */
     QueriesOptions queries;
     int64_t poll_ms;
+    const AmqpUrl *fanout; /* where events come from a broker (source.h); NULL: they come by webhook */
 } KeeperOptions;
 
 Keeper *keeper_new(const KeeperOptions *options); /* without a thread: for who calls keeper_turn() */

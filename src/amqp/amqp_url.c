@@ -62,14 +62,21 @@ static bool read_options(Span options, AmqpUrl *ret) {
 }
 
 /* A name that needs no quoting in an address, and no more room than a lane's number. */
-static bool queue_name(Span name, AmqpUrl *ret) {
+static bool copy_name(Span name, char *to, size_t size) {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.at[i];
         bool fine = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '-' || c == '_' ||
                     c == '.';
         if (!fine) return false;
     }
-    return name.len <= sizeof ret->queue - 8 && copy(name, ret->queue, sizeof ret->queue);
+    return name.len <= size - 8 && copy(name, to, size);
+}
+
+static bool read_path(Span path, AmqpUrl *ret) {
+    Span name, rest, queue = span_split(path, '/', &rest), word = span_split(rest, '/', &name);
+    if (!copy_name(queue, ret->queue, sizeof ret->queue)) return false;
+    return !rest.at || (span_equal_nocase(word, SPAN("subscriptions")) &&
+                        copy_name(name, ret->subscription, sizeof ret->subscription));
 }
 
 bool amqp_url_is(const char *url) {
@@ -85,7 +92,7 @@ bool amqp_url_parse(const char *url, AmqpUrl *ret, Err *err) {
     if (!split_user(authority, ret, &host) || !split_host(host, ret))
         return err_set(err, &ERR_CONFIG,
                        "amqp url: user:password@host:port is wanted before the queue's name");
-    if (!queue_name(path, ret))
+    if (!read_path(path, ret))
         return err_set(err, &ERR_CONFIG,
                        "amqp url: the queue's name is of letters, digits, - _ . and not too long");
     return read_options(options, ret) ||

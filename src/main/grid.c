@@ -4,6 +4,7 @@
  * Main thread: an event loop with the topic's two listeners, and the doorbell. One thread writes the database
  * (app/grid/grid_journal), one per subscription delivers (app/grid/grid_sender).
  * Stop: no new connections; what is in flight is answered; then senders, then the journal end. */
+#include "app/grid/grid_exchange.h"
 #include "app/grid/grid_journal.h"
 #include "app/grid/grid_sender.h"
 #include "base/log.h"
@@ -14,10 +15,14 @@
 #include <sys/epoll.h>
 
 enum { SUBSCRIPTIONS_MAX = 2, DRAIN_STEP_MS = 10, DRAIN_STEPS = 1000 };
-static const struct {
-    const char *name, *listen;
-} SUBSCRIPTIONS[SUBSCRIPTIONS_MAX] = {{"projection", "EVENTS_PROJECTION_LISTEN"},
-                                      {"gateway", "EVENTS_LISTEN_PLAIN"}};
+/* There is one or the other for the gateways, and one or none for the projection: it may be fed by the
+ * exchange, too. */
+typedef struct Subscription {
+    const char *name;
+    const char *listen; /* setting: the webhook's address; NULL: it is an exchange */
+} Subscription;
+static const Subscription PROJECTION = {"projection", "EVENTS_PROJECTION_LISTEN"},
+                          GATEWAY = {"gateway", "EVENTS_LISTEN_PLAIN"}, FANOUT = {"fanout", NULL};
 
 typedef struct Grid {
     Service *service;
@@ -26,8 +31,10 @@ typedef struct Grid {
     HttpServer *servers[2]; /* plain, TLS */
     GridTopic *topic;
     GridJournal *journal;
-    GridSender *senders[SUBSCRIPTIONS_MAX];
+    const Subscription *subscriptions[SUBSCRIPTIONS_MAX];
     const char *names[SUBSCRIPTIONS_MAX];
+    GridSender *senders[SUBSCRIPTIONS_MAX]; /* NULL: it is an exchange */
+    GridExchange *exchange;
     size_t count;
     Doorbell *bell;
     Watch bell_watch;
@@ -52,7 +59,8 @@ static void on_publication(void *user, GridPublication *p) {
 static void take_ring(Grid *g, const char *ring) {
     if (!strcmp(ring, "letters")) grid_journal_save(g->journal);
     for (size_t i = 0; i < g->count; i++)
-        if (!strncmp(ring, "up ", 3) && !strcmp(ring + 3, g->names[i])) grid_sender_up(g->senders[i]);
+        if (g->senders[i] && !strncmp(ring, "up ", 3) && !strcmp(ring + 3, g->names[i]))
+            grid_sender_up(g->senders[i]);
 }
 
 static void on_bell(Watch *watch, unsigned events) {
@@ -115,25 +123,52 @@ static bool first_secret(const Config *config, char *secret, size_t size, Err *e
     return true;
 }
 
+static bool open_exchange(Grid *g, size_t index, Err *err) {
+    const GridExchangeOptions options = {.journal = g->journal,
+                                         .index = index,
+                                         .name = g->names[index],
+                                         .url = config_text(service_config(g->service), "EVENTS_FANOUT")};
+    return grid_exchange_open(&options, &g->exchange, err);
+}
+
+static bool open_webhook(Grid *g, size_t index, const char *secret, Err *err) {
+    char url[300];
+    webhook_url(config_text(service_config(g->service), g->subscriptions[index]->listen), url, sizeof url);
+    const GridSenderOptions options = {
+        .journal = g->journal, .index = index, .name = g->names[index], .url = url, .secret = secret};
+    return grid_sender_open(&options, &g->senders[index], err);
+}
+
 static bool open_senders(Grid *g, Err *err) {
-    const Config *config = service_config(g->service);
-    char secret[1024], url[300];
-    if (!first_secret(config, secret, sizeof secret, err)) return false;
+    char secret[1024];
+    if (!first_secret(service_config(g->service), secret, sizeof secret, err)) return false;
     for (size_t i = 0; i < g->count; i++) {
-        webhook_url(config_text(config, SUBSCRIPTIONS[i].listen), url, sizeof url);
-        const GridSenderOptions options = {
-            .journal = g->journal, .index = i, .name = g->names[i], .url = url, .secret = secret};
-        if (!grid_sender_open(&options, &g->senders[i], err)) return false;
+        bool webhook = g->subscriptions[i]->listen;
+        if (!(webhook ? open_webhook(g, i, secret, err) : open_exchange(g, i, err))) return false;
     }
     return true;
+}
+
+static void subscribe(Grid *g, const Subscription *subscription) {
+    g->subscriptions[g->count] = subscription;
+    g->names[g->count++] = subscription->name;
+}
+
+static bool choose_subscriptions(Grid *g, Err *err) {
+    const Config *config = service_config(g->service);
+    bool exchange = strcmp(config_text(config, "EVENTS_FANOUT"), "webhook:");
+    bool webhook = !strcmp(config_text(config, "EVENTS_PROJECTION_SOURCE"), "webhook:");
+    if (webhook) subscribe(g, &PROJECTION);
+    subscribe(g, exchange ? &FANOUT : &GATEWAY);
+    return webhook || exchange ||
+           err_set(err, &ERR_CONFIG,
+                   "EVENTS_PROJECTION_SOURCE: only with EVENTS_FANOUT=amqp://... is the broker fed");
 }
 
 static bool open_journal(Grid *g, Err *err) {
     const Config *config = service_config(g->service);
     char url[600];
-    bool fan_out = !strcmp(config_text(config, "EVENTS_FANOUT"), "webhook:");
-    for (size_t i = 0; i < SUBSCRIPTIONS_MAX; i++)
-        if (fan_out || strcmp(SUBSCRIPTIONS[i].name, "gateway")) g->names[g->count++] = SUBSCRIPTIONS[i].name;
+    if (!choose_subscriptions(g, err)) return false;
     snprintf(url, sizeof url, "sqlite:%s", config_path(config, "db/grid.db"));
     const GridJournalOptions options = {
         .url = url, .home = g->loop, .subscriptions = g->names, .count = g->count};
@@ -177,6 +212,7 @@ static void close_grid(Grid *g) {
     service_on_stop(g->service, NULL, NULL);
     service_on_reload(g->service, NULL, NULL);
     for (size_t i = 0; i < g->count; i++) grid_sender_free(g->senders[i]);
+    grid_exchange_free(g->exchange);
     if (g->bell && g->bell_watch.events) loop_unwatch(g->loop, &g->bell_watch);
     doorbell_free(g->bell);
     grid_journal_stop(g->journal);

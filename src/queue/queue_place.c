@@ -89,6 +89,7 @@ static bool on_server(const char *db, QueuePlace *ret, Err *err) {
 static bool on_broker(const char *url, const char *home, QueuePlace *ret, Err *err) {
     char folder[512];
     if (!amqp_url_parse(url, &ret->amqp, err) || !make_folder(home, folder, err)) return false;
+    if (*ret->amqp.subscription) return err_set(err, &ERR_CONFIG, "EVENTS_QUEUE: commands are no topic's");
     snprintf(ret->tries, sizeof ret->tries, "%.480s/queue-tries", folder);
     if (*ret->amqp.dead)
         snprintf(ret->dead, sizeof ret->dead, "%s", ret->amqp.dead);

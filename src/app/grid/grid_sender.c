@@ -13,12 +13,11 @@
 #include "app/grid/grid_sender.h"
 
 #include "app/event_trace.h"
+#include "app/grid/grid_backlog.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/uuid.h"
 #include "grid/grid_endpoint.h"
-#include "observe/metric.h"
-#include "store/grid/grid_log.h"
 #include <pthread.h>
 #include <stdio.h>
 
@@ -27,7 +26,6 @@ enum {
     BATCH_BYTES = 512 << 10, /* preferred: a larger event goes alone */
     ATTEMPTS_MAX = 30,
     ATTEMPTS_TOGETHER = 15, /* then one by one, so that a good event is not blamed for its neighbour */
-    SAVE_AFTER_MS = 1000,   /* of quiet */
 };
 static const int64_t DAY_US = 24LL * 3600 * 1000000;
 
@@ -35,7 +33,7 @@ struct GridSender {
     GridSenderOptions options;
     GridTail *tail;
     GridEndpoint *endpoint;
-    GridLog *reader; /* opened when events have left the tail */
+    GridBacklog *backlog;
     pthread_t thread;
     bool started;
     atomic_bool alarm, ending;
@@ -47,7 +45,7 @@ struct GridSender {
     int64_t first_failure_us;
     Buf batch; /* a JSON array of `count` events */
     size_t count;
-    Metric *delivered, *failed, *buried, *lag;
+    GridCounts counts;
 };
 
 /* --- gathering --- */
@@ -58,37 +56,16 @@ static void add_event(GridSender *s, Span event) {
     s->count++;
 }
 
-static bool on_stored_event(void *user, int64_t position, Span body) {
-    GridSender *s = user;
-    if (!s->count) s->position = position - 1;
-    bool next = position == s->position + (int64_t)s->count + 1;
-    if (!next || (s->count && s->batch.len + body.len > BATCH_BYTES)) return false;
-    add_event(s, body);
-    return true;
-}
-
-static bool gather_stored(GridSender *s) {
-    Err err = {0};
-    if (!s->reader && !grid_log_open_reader(grid_journal_url(s->options.journal), &s->reader, &err))
-        s->reader = NULL;
-    if (s->reader && grid_log_read(s->reader, s->position, s->most, on_stored_event, s, &err)) return true;
-    log_warn("backlog not read", LOG_TEXT("subscription", s->options.name), LOG_ERR(&err));
-    s->reader = grid_log_free(s->reader);
-    return false;
-}
-
 /* False where the database did not give what it holds. */
 static bool gather(GridSender *s) {
     Blob *events[BATCH_EVENTS];
-    bool older = false;
+    GridTake take = {.events = events, .most = s->most, .bytes = BATCH_BYTES, .position = s->position};
     buf_clear(&s->batch);
     s->count = 0;
-    size_t count = grid_tail_take(s->tail, s->position, events, s->most, BATCH_BYTES, &older);
-    for (size_t i = 0; i < count; i++) {
-        add_event(s, blob_view(events[i]));
-        blob_unref(events[i]);
-    }
-    if (older && (!gather_stored(s) || !s->count)) return false;
+    if (!grid_backlog_take(s->backlog, &take)) return false;
+    s->position = take.position;
+    for (size_t i = 0; i < take.count; i++) add_event(s, blob_view(events[i]));
+    grid_take_drop(&take);
     if (s->count) buf_byte(&s->batch, ']');
     return true;
 }
@@ -100,13 +77,9 @@ static void pause_for(GridSender *s, int64_t ms) {
     if (atomic_exchange(&s->alarm, false)) s->silent = 0;
 }
 
-/* Until the next event; what has been passed is saved after a second without one. No timer runs beyond that.
- */
 static void wait_for_events(GridSender *s) {
-    bool saved = grid_journal_saved(s->options.journal, s->options.index);
-    grid_tail_wait(s->tail, s->position, saved ? -1 : SAVE_AFTER_MS, &s->alarm);
+    grid_backlog_wait(s->backlog, s->position, &s->alarm);
     atomic_store(&s->alarm, atomic_load(&s->ending));
-    if (!saved && grid_tail_last(s->tail) == s->position) grid_journal_save(s->options.journal);
 }
 
 static int64_t wait_ms(unsigned attempt, int status) {
@@ -118,7 +91,7 @@ static int64_t wait_ms(unsigned attempt, int status) {
 static void pause_after(GridSender *s, const char *what, unsigned attempt, int status) {
     int64_t ms = wait_ms(attempt, status);
     if (atomic_load(&s->ending)) return;
-    metric_add(s->failed, 1);
+    metric_add(s->counts.failed, 1);
     bool telling = !(attempt & (attempt - 1)); /* 1st, 2nd, 4th, 8th ...: a day's outage is no flood */
     log_at(telling ? LOG_WARN : LOG_DEBUG, what, LOG_TEXT("subscription", s->options.name),
            LOG_INT("status", status), LOG_INT("attempt", attempt), LOG_INT("again_ms", ms));
@@ -151,8 +124,8 @@ static void passed(GridSender *s) {
     forget_failures(s);
     s->most = s->most * 2 > BATCH_EVENTS ? BATCH_EVENTS : s->most * 2;
     grid_journal_passed(s->options.journal, s->options.index, s->position);
-    metric_add(s->delivered, (int64_t)s->count);
-    metric_set(s->lag, grid_tail_last(s->tail) - s->position);
+    metric_add(s->counts.delivered, (int64_t)s->count);
+    metric_set(s->counts.lag, grid_tail_last(s->tail) - s->position);
 }
 
 static void bury(GridSender *s, const char *reason, int status) {
@@ -168,7 +141,7 @@ static void bury(GridSender *s, const char *reason, int status) {
     }
     log_warn("event dead-lettered", LOG_TEXT("subscription", s->options.name), LOG_TEXT("reason", reason),
              LOG_INT("status", status), LOG_INT("attempts", s->attempts));
-    metric_add(s->buried, 1);
+    metric_add(s->counts.buried, 1);
     s->position++;
     forget_failures(s);
 }
@@ -243,31 +216,15 @@ static void *sender_thread(void *user) {
     return NULL;
 }
 
-static Metric *labelled(Metric *(*make)(const char *name, const char *help), const char *name,
-                        const char *help, const char *subscription) {
-    char whole[128];
-    snprintf(whole, sizeof whole, "%s{subscription=\"%s\"}", name, subscription);
-    return make(whole, help);
-}
-
-static void make_metrics(GridSender *s) {
-    const char *name = s->options.name;
-    s->delivered =
-        labelled(metric_counter, "events_grid_delivered_total", "Events a webhook has taken.", name);
-    s->failed =
-        labelled(metric_counter, "events_grid_delivery_failures_total", "Deliveries to be repeated.", name);
-    s->buried = labelled(metric_counter, "events_grid_dead_letters_total", "Events given up.", name);
-    s->lag = labelled(metric_gauge, "events_grid_delivery_lag", "Accepted events not yet taken.", name);
-}
-
 bool grid_sender_open(const GridSenderOptions *options, GridSender **ret, Err *err) {
     AUTO(GridSender) s = must(calloc(1, sizeof *s));
     s->options = *options;
     s->tail = grid_journal_tail(options->journal);
     s->position = grid_journal_cursor(options->journal, options->index);
     s->most = BATCH_EVENTS;
+    s->backlog = grid_backlog_new(options->journal, options->index, options->name);
     s->batch.limit = 8 << 20;
-    make_metrics(s);
+    s->counts = grid_counts(options->name);
     const GridEndpointOptions endpoint = {
         .name = options->name, .url = options->url, .secret = options->secret};
     if (!grid_endpoint_open(&endpoint, &s->endpoint, err)) return false;
@@ -289,7 +246,7 @@ GridSender *grid_sender_free(GridSender *s) {
         pthread_join(s->thread, NULL);
     }
     grid_endpoint_free(s->endpoint);
-    grid_log_free(s->reader);
+    grid_backlog_free(s->backlog);
     buf_free(&s->batch);
     free(s);
     return NULL;

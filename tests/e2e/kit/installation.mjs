@@ -94,10 +94,10 @@ export class Installation {
     };
   }
 
-  /** Starts one program and waits until it is ready. */
+  /** Starts one program and waits until it is ready. `gateway-2` is another gateway, with settings of its own. */
   async run(program) {
     const log = openSync(path.join(this.home, 'logs', `${program}.log`), 'a');
-    const child = spawn(path.join(BUILD, `events-${program}`), [], {
+    const child = spawn(path.join(BUILD, `events-${program.replace(/-\d+$/, '')}`), [], {
       env: { ...this.env, ...this.programs[program], EVENTS_ADMIN_LISTEN: this.admin[program] },
       stdio: ['ignore', log, log],
     });
@@ -145,7 +145,7 @@ export class Installation {
   }
 
   #sanitizerReports() {
-    return PROGRAMS.flatMap((program) => {
+    return [...this.children.keys()].flatMap((program) => {
       const file = path.join(this.home, 'logs', `${program}.log`);
       const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
       const at = text.search(FAULTS);

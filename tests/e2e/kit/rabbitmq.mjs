@@ -1,8 +1,8 @@
-// A RabbitMQ of its own: data folder, node name, cookie, epmd and free ports of loopback; the queues are those of
-// infra/rabbitmq/definitions.json. Debian's package rabbitmq-server has the programs. It takes some seconds to start.
+// A RabbitMQ of its own: data folder, node name, cookie, epmd and free ports of loopback; queues and exchange are those
+// of infra/rabbitmq/definitions.json. Debian's package rabbitmq-server has the programs. It takes some seconds to start.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -20,16 +20,20 @@ const isOpen = (port) => new Promise((done) => {
 export class Rabbitmq {
   folder = mkdtempSync(path.join(tmpdir(), 'events-rabbitmq-'));
 
-  static async start() {
+  /** queues: false where no command waits in it; to make 64 of them takes a while. */
+  static async start({ queues = true } = {}) {
     const it = new Rabbitmq();
     const at = (name) => path.join(it.folder, name);
     for (const name of ['db', 'log', 'home', 'generated', 'definitions']) mkdirSync(at(name));
     const [port, distPort, epmdPort] = await freePorts(3);
     it.port = port;
-    copyFileSync(path.join(ROOT, 'infra/rabbitmq/definitions.json'), at('definitions/queues.json'));
+    const definitions = JSON.parse(readFileSync(path.join(ROOT, 'infra/rabbitmq/definitions.json')));
+    if (!queues) definitions.queues = [];
+    writeFileSync(at('definitions/queues.json'), JSON.stringify(definitions));
     writeFileSync(at('definitions/users.json'), JSON.stringify({
       users: [{ name: 'events', password: 'secret', tags: '' }],
-      permissions: [{ user: 'events', vhost: '/', configure: '', write: '^amq\\.default$|^identity-commands\\.', read: '^identity-commands\\.' }],
+      permissions: [{ user: 'events', vhost: '/', configure: '^amq\\.gen',
+        write: '^amq\\.(default$|gen)|^identity-commands\\.|^prospect-events', read: '^amq\\.gen|^identity-commands\\.|^prospect-events' }],
     }));
     writeFileSync(at('plugins'), '[rabbitmq_amqp1_0].\n');
     writeFileSync(at('rabbitmq.conf'), `load_definitions = ${at('definitions')}\namqp1_0.default_user = none\n`);
@@ -74,8 +78,8 @@ export class Rabbitmq {
     await this.server.gone;
   }
 
-  url() {
-    return `amqp://events:secret@127.0.0.1:${this.port}/identity-commands`;
+  url(name = 'identity-commands') {
+    return `amqp://events:secret@127.0.0.1:${this.port}/${name}`;
   }
 
   async stop() {

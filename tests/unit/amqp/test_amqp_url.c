@@ -1,20 +1,29 @@
-#include "kit/test.h"
 #include "amqp/amqp_url.h"
+#include "kit/test.h"
 
 #include "base/auto.h"
 #include <stdio.h>
 
 static const struct {
-    const char *url, *user, *password, *host, *port, *queue, *dead, *ca; /* user NULL: refused */
+    const char *url, *user, *password, *host, *port, *queue, *dead, *ca,
+        *subscription; /* user NULL: refused */
 } CASES[] = {
     {"amqp://u:p@h/q", "u", "p", "h", "5672", "q", "", ""},
     {"amqps://u:p@h/q", "u", "p", "h", "5671", "q", "", ""},
-    {"amqps://u:p@h.example:443/identity-commands", "u", "p", "h.example", "443", "identity-commands", "", ""},
+    {"amqps://u:p@h.example:443/identity-commands", "u", "p", "h.example", "443", "identity-commands", "",
+     ""},
     {"amqp://u:p%40%3a@[::1]:99/a.b_c", "u", "p@:", "::1", "99", "a.b_c", "", ""},
     {"amqp://u:p@p@h/q", "u", "p@p", "h", "5672", "q", "", ""},
     {"amqp://u:p@[::1]/q", "u", "p", "::1", "5672", "q", "", ""},
     {"amqp://u:p@h/q?ca=/a/b.pem&dead=postgresql://x:y%2540@h/n?a%3Db", "u", "p", "h", "5672", "q",
      "postgresql://x:y%40@h/n?a=b", "/a/b.pem"},
+    {"amqps://u:p@h/prospect-events/subscriptions/gateway-1", "u", "p", "h", "5671", "prospect-events", "",
+     "", "gateway-1"},
+    {"amqps://u:p@h/t/Subscriptions/s?ca=/c", "u", "p", "h", "5671", "t", "", "/c", "s"},
+    {"amqp://u:p@h/t/subscriptions", NULL},
+    {"amqp://u:p@h/t/subscriptions/", NULL},
+    {"amqp://u:p@h/t/subscriptions/a/b", NULL},
+    {"amqp://u:p@h/q/", NULL},
     {"amqp://h/q", NULL},
     {"amqp://u@h/q", NULL},
     {"amqp://:p@h/q", NULL},
@@ -54,14 +63,15 @@ static void parsing(void) {
         CHECK_SPAN(span_of(got.queue), CASES[i].queue);
         CHECK_SPAN(span_of(got.dead), CASES[i].dead);
         CHECK_SPAN(span_of(got.ca), CASES[i].ca);
+        CHECK_SPAN(span_of(got.subscription), CASES[i].subscription ? CASES[i].subscription : "");
         CHECK(got.tls == !strncmp(CASES[i].url, "amqps", 5));
     }
 }
 
 /* Whatever is too long is refused, never cut. */
 static void too_long(void) {
-    static const char *const FORMS[] = {"amqp://%s:p@h/q", "amqp://u:%s@h/q", "amqp://u:p@%s/q", "amqp://u:p@h/%s",
-                                        "amqp://u:p@h/q?dead=%s", "amqp://u:p@h/q?ca=%s"};
+    static const char *const FORMS[] = {"amqp://%s:p@h/q", "amqp://u:%s@h/q",        "amqp://u:p@%s/q",
+                                        "amqp://u:p@h/%s", "amqp://u:p@h/q?dead=%s", "amqp://u:p@h/q?ca=%s"};
     char text[1000], url[1100];
     memset(text, 'a', sizeof text - 1);
     text[sizeof text - 1] = 0;
