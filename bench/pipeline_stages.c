@@ -46,7 +46,7 @@ static Delivery *delivery_new(const Span *packed, size_t count) {
 }
 
 /* In the place of Event Grid. */
-static GridAnswer publish(void *user, const Span *packed, size_t count) {
+static GridAnswer take_request(void *user, const Span *packed, size_t count) {
     Pipeline *p = user;
     int64_t now = clock_mono_us();
     Delivery *d = delivery_new(packed, count);
@@ -64,6 +64,11 @@ static GridAnswer publish(void *user, const Span *packed, size_t count) {
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
     return (GridAnswer){.outcome = GRID_PUBLISHED, .taken = count, .status = 200};
+}
+
+static void publish(void *user, GridRequest *requests, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        requests[i].answer = take_request(user, requests[i].packed, requests[i].count);
 }
 
 static void no_ring(void *user, const char *ring) {

@@ -1,4 +1,4 @@
-/* grid_publish.c - one request per call, made of the first events that fit.
+/* grid_publish.c - each request is made of the first events that fit.
  *
  * What an answer means is a table, so that the relay needs to know nothing of HTTP. 400 and 413 are about the
  * events: halving finds the guilty one in a few steps. 401, 403, 404 and redirections are about our settings:
@@ -18,9 +18,10 @@ static const char PATH[] = "/api/events", VERSION[] = "?api-version=2018-01-01";
 struct GridPublisher {
     HttpClient *client;
     Arena *arena;
-    Buf body;
+    Buf bodies[GRID_REQUESTS];
     char url[URL_MAX], key_line[KEY_MAX];
 };
+_Static_assert(GRID_REQUESTS <= (int)HTTP_CALLS, "all of them are made at once");
 
 static const struct {
     int status;
@@ -58,8 +59,9 @@ bool grid_publisher_open(const GridPublisherOptions *o, GridPublisher **ret, Err
         strpbrk(o->key, "\r\n"))
         return err_set(err, &ERR_CONFIG, "EVENTS_GRID_KEY is too long or has a line break");
     p->arena = must(arena_new(0));
-    p->body.limit = 8 << 20;
-    if (!http_client_open(&(HttpClientOptions){.ca_file = o->ca_file}, &p->client, err)) return false;
+    for (size_t i = 0; i < GRID_REQUESTS; i++) p->bodies[i].limit = 8 << 20;
+    const HttpClientOptions client = {.ca_file = o->ca_file, .multiplex = true};
+    if (!http_client_open(&client, &p->client, err)) return false;
     *ret = p;
     p = NULL;
     return true;
@@ -81,7 +83,7 @@ GridPublisher *grid_publisher_free(GridPublisher *p) {
     if (!p) return NULL;
     http_client_free(p->client);
     arena_free(p->arena);
-    buf_free(&p->body);
+    for (size_t i = 0; i < GRID_REQUESTS; i++) buf_free(&p->bodies[i]);
     free(p);
     return NULL;
 }
@@ -91,53 +93,66 @@ void grid_publisher_interrupt(GridPublisher *p) {
 }
 
 /* Appends one event, in 1 MB at most; false (and nothing appended) where it can never be published. */
-static bool append_event(GridPublisher *p, Span packed, Err *err) {
-    size_t before = p->body.len;
-    arena_reset(p->arena);
-    const Events__V1__Envelope *envelope = envelope_unpack(packed, p->arena);
-    bool ok = envelope ? cloudevent_write(envelope, &p->body, err)
+static bool append_event(Arena *arena, Buf *body, Span packed, Err *err) {
+    size_t before = body->len;
+    arena_reset(arena);
+    const Events__V1__Envelope *envelope = envelope_unpack(packed, arena);
+    bool ok = envelope ? cloudevent_write(envelope, body, err)
                        : err_set(err, &ERR_INVALID, "the stored event cannot be read");
-    if (ok && (p->body.failed || p->body.len - before > GRID_EVENT_BYTES - 2))
+    if (ok && (body->failed || body->len - before > GRID_EVENT_BYTES - 2))
         ok = err_set(err, &ERR_TOO_LARGE, "the event is larger than 1 MB");
-    if (!ok) p->body.len = before, p->body.failed = false;
+    if (!ok) body->len = before, body->failed = false;
     return ok;
 }
 
 /* Fills the body with the events that fit, and tells how many; 0 (and why) where the very first is hopeless.
  * A hopeless one further behind ends the batch before it, so that it comes first next time. */
-static size_t fill_body(GridPublisher *p, const Span *packed, size_t count, Err *why) {
-    buf_clear(&p->body);
-    buf_byte(&p->body, '[');
+static size_t fill_body(Arena *arena, Buf *body, const GridRequest *request, Err *why) {
+    buf_clear(body);
+    buf_byte(body, '[');
     size_t taken = 0;
-    while (taken < count && taken < GRID_BATCH_EVENTS) {
-        size_t before = p->body.len;
-        if (taken) buf_byte(&p->body, ',');
-        bool ok = append_event(p, packed[taken], why);
-        if (!ok || (taken && p->body.len >= GRID_BATCH_BYTES)) {
-            p->body.len = before;
+    while (taken < request->count && taken < GRID_BATCH_EVENTS) {
+        size_t before = body->len;
+        if (taken) buf_byte(body, ',');
+        bool ok = append_event(arena, body, request->packed[taken], why);
+        if (!ok || (taken && body->len >= GRID_BATCH_BYTES)) {
+            body->len = before;
             break;
         }
         taken++;
     }
     if (taken) err_clear(why);
-    buf_byte(&p->body, ']');
+    buf_byte(body, ']');
     return taken;
 }
 
-GridAnswer grid_publish(GridPublisher *p, const Span *packed, size_t count) {
-    GridAnswer answer = {.taken = 1, .outcome = GRID_BAD};
-    size_t taken = fill_body(p, packed, count, &answer.why);
-    if (!taken) return answer;
-    answer.taken = taken;
+static void take_reply(const HttpCall *call, GridAnswer *answer) {
+    const HttpReply *reply = call->reply;
+    answer->status = reply ? reply->status : 0;
+    answer->outcome = grid_publish_outcome(answer->status, answer->taken);
+    answer->why = call->why;
+    if (!reply) return;
+    answer->retry_after_ms = reply->retry_after_ms;
+    if (answer->outcome != GRID_PUBLISHED)
+        err_set(&answer->why, &ERR_UNAVAILABLE, "the topic answered %d", answer->status);
+}
+
+void grid_publish(GridPublisher *p, GridRequest *requests, size_t count) {
     const char *const headers[] = {"Content-Type: application/cloudevents-batch+json; charset=utf-8",
                                    p->key_line, NULL};
-    const HttpReply *reply = NULL;
-    bool answered =
-        http_client_call(p->client, "POST", p->url, headers, buf_view(&p->body), &reply, &answer.why);
-    answer.status = answered ? reply->status : 0;
-    answer.outcome = grid_publish_outcome(answer.status, taken);
-    if (answered) answer.retry_after_ms = reply->retry_after_ms;
-    if (answered && answer.outcome != GRID_PUBLISHED)
-        err_set(&answer.why, &ERR_UNAVAILABLE, "the topic answered %d", answer.status);
-    return answer;
+    HttpCall calls[GRID_REQUESTS];
+    GridRequest *asked[GRID_REQUESTS];
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        Buf *body = &p->bodies[n];
+        GridAnswer *answer = &requests[i].answer;
+        *answer = (GridAnswer){.taken = 1, .outcome = GRID_BAD};
+        size_t taken = fill_body(p->arena, body, &requests[i], &answer->why);
+        if (!taken) continue;
+        answer->taken = taken;
+        asked[n] = &requests[i];
+        calls[n++] = (HttpCall){.method = "POST", .url = p->url, .headers = headers, .body = buf_view(body)};
+    }
+    http_client_calls(p->client, calls, n);
+    for (size_t i = 0; i < n; i++) take_reply(&calls[i], &asked[i]->answer);
 }

@@ -1,8 +1,8 @@
-/* The way of events to the topic (Event Grid, or events-grid): packed envelopes in, one CloudEvents batch
- * out.
+/* The way of events to the topic (Event Grid, or events-grid): packed envelopes in, CloudEvents batches out,
+ * several at the same time over one connection of HTTP/2.
  *
  * A publisher belongs to one thread and keeps one connection alive. It never retries by itself: it says what
- * the answer means, and the caller (the relay) decides. */
+ * the answers mean, and the caller (the relay) decides. */
 #pragma once
 #include "base/auto.h"
 #include "base/config.h"
@@ -32,16 +32,27 @@ typedef struct GridAnswer {
     Err why;                /* set unless GRID_PUBLISHED */
 } GridAnswer;
 
-enum { GRID_BATCH_EVENTS = 5000, GRID_BATCH_BYTES = 1000000, GRID_EVENT_BYTES = 1048576 };
+typedef struct GridRequest {
+    const Span *packed; /* envelopes, numbers appended; at least one */
+    size_t count;
+    GridAnswer answer;
+} GridRequest;
+
+enum {
+    GRID_REQUESTS = 4, /* at the same time */
+    GRID_BATCH_EVENTS = 5000,
+    GRID_BATCH_BYTES = 1000000,
+    GRID_EVENT_BYTES = 1048576
+};
 
 bool grid_publisher_open(const GridPublisherOptions *options, GridPublisher **ret, Err *err);
 /* As the settings say: the topic's endpoint, or events-grid on loopback. */
 bool grid_publisher_open_by(const Config *config, GridPublisher **ret, Err *err);
 GridPublisher *grid_publisher_free(GridPublisher *publisher);
 AUTO_FREE(GridPublisher, grid_publisher_free)
-/* Publishes as many of the packed envelopes (numbers appended), from the first, as fit into one request;
- * blocks up to 30 s. count is at least 1. */
-GridAnswer grid_publish(GridPublisher *publisher, const Span *packed, size_t count);
+/* Sends up to GRID_REQUESTS requests at the same time, each with as many of its envelopes, from the first, as
+ * fit; returns when all are answered, or after 30 s. The topic may take them in any order. */
+void grid_publish(GridPublisher *publisher, GridRequest *requests, size_t count);
 /* Any thread: ends a call in flight and all later ones with GRID_RETRY. For shutting down. */
 void grid_publisher_interrupt(GridPublisher *publisher);
 

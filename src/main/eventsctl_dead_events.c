@@ -221,7 +221,9 @@ static bool delivery_again(Ctl *ctl, Place *place, const DeadLetter *letter, Err
     packed.len = events__v1__envelope__pack(envelope, (uint8_t *)at);
     if (!grid_publisher_open_by(ctl->config, &publisher, err)) return false;
     Span event = buf_view(&packed);
-    GridAnswer answer = grid_publish(publisher, &event, 1);
+    GridRequest request = {.packed = &event, .count = 1};
+    grid_publish(publisher, &request, 1);
+    GridAnswer answer = request.answer;
     if (answer.outcome != GRID_PUBLISHED) return err_set(err, &ERR_UNAVAILABLE, "%s", answer.why.why);
     return dead_letter_remove(place->letters, &DELIVERY_LETTERS, letter->number, err);
 }

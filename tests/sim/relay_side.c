@@ -305,7 +305,7 @@ static void take(const Span *packed, size_t count) {
     }
 }
 
-static GridAnswer publish(void *user, const Span *packed, size_t count) {
+static GridAnswer take_request(void *user, const Span *packed, size_t count) {
     SimRelay *relay = user;
     size_t taken = 1 + below((unsigned)count), bad;
     if (trouble(2)) relay->dead = true;
@@ -316,6 +316,11 @@ static GridAnswer publish(void *user, const Span *packed, size_t count) {
     take(packed, taken);
     if (trouble(4)) return (GridAnswer){.outcome = GRID_RETRY, .taken = count}; /* the answer got lost */
     return (GridAnswer){.outcome = GRID_PUBLISHED, .taken = taken, .status = 200};
+}
+
+static void publish(void *user, GridRequest *requests, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        requests[i].answer = take_request(user, requests[i].packed, requests[i].count);
 }
 
 static void rings(void *user, const char *text) {
@@ -332,6 +337,7 @@ void relay_starts(int who) {
                             .outbox = (Db *)(void *)r,
                             .owner = r->owner,
                             .publish = publish,
+                            .part_events = 3,
                             .ring = rings,
                             .user = r};
     r->up = relay_open(&options, w->now, &r->relay, &err);

@@ -7,22 +7,17 @@
  * Latency:   ring -> read the new rows -> one commit that numbers them -> publish, from memory, in the same
  *            turn.
  * Source:    two files, or tables of a server that other relays use too: relay_files.c, relay_lanes.c.
- * Failures:  a topic that is down costs one request per back-off (full jitter, 100 ms to 30 s, at least
- *            Retry-After), of one event when it has failed five times (grid/grid_breaker.h). A refused event
- *            (400, or 413 alone) is isolated by halving and gives its number to an EventSkipped.
+ * Sending:   relay_send.c, several requests at a time.
  * Repairs:   asked-for ranges are merged, clipped to what has been published (the rest is on its way anyway),
  *            and sent in turns with new events, so that neither starves the other. */
 #include "app/relay/relay.h"
 
-#include "base/cleaner.h"
-#include "app/event_trace.h"
+#include "app/relay/relay_send.h"
 #include "app/relay/relay_source.h"
+#include "base/cleaner.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/uuid.h"
 #include "domain/numbering.h"
-#include "grid/grid_breaker.h"
-#include "observe/metric.h"
 #include <stdio.h>
 
 enum {
@@ -46,21 +41,17 @@ struct Relay {
     int64_t
         unjudged; /* held by the projection, as was heard before the numbers were read again; 0: nothing */
     bool unnamed; /* it did not know the epoch */
-    int64_t quiet_us;    /* when to store what has been published; NEVER */
-    GridBreaker breaker; /* between us and the topic */
-    int64_t sure_us;     /* a turn is due when the start has waited long enough; NEVER after that */
-    size_t limit;        /* events per request while an answer has to be narrowed down; 0: no limit */
+    int64_t quiet_us; /* when to store what has been published; NEVER */
+    int64_t sure_us;  /* a turn is due when the start has waited long enough; NEVER after that */
+    RelaySender sender;
     Cleaner cleaner;
-    Metric *published, *skipped, *repaired, *failed, *backlog, *last, *open;
+    Metric *published, *repaired, *backlog, *last;
 };
 
 static void make_metrics(Relay *r) {
     r->published = metric_counter("events_relay_published_total", "Events taken by the topic");
-    r->skipped = metric_counter("events_relay_skipped_total", "Events that the topic refuses for good");
     r->repaired = metric_counter("events_relay_repaired_total", "Events published again for the projection");
-    r->failed = metric_counter("events_relay_failures_total", "Requests that the topic did not answer well");
     r->backlog = metric_gauge("events_relay_backlog", "Events numbered but not published");
-    r->open = metric_gauge("events_relay_topic_given_up", "1 while the topic fails again and again");
     r->last = metric_gauge("events_relay_last_sequence", "Highest number given");
 }
 
@@ -68,6 +59,7 @@ bool relay_open(const RelayOptions *options, int64_t now_us, Relay **ret, Err *e
     AUTO(Relay) r = must(calloc(1, sizeof *r));
     r->options = *options;
     r->batch = relay_batch_new();
+    relay_sender_start(&r->sender, options);
     r->quiet_us = NEVER;
     if (!relay_source_open(options->numbers, options->outbox, options->owner, &r->source, err)) return false;
     r->numbering = numbering_start(span_of(r->source.state.epoch), r->source.state.last, now_us);
@@ -168,112 +160,11 @@ static void ring_last(Relay *r, int64_t now_us) {
 
 /* ---- publishing ---- */
 
-static void back_off(Relay *r, const GridAnswer *answer, int64_t now_us) {
-    uint32_t random;
-    random_bytes(&random, sizeof random);
-    bool opens = grid_breaker_failed(&r->breaker, answer, random, now_us);
-    metric_add(r->failed, 1);
-    log_warn("publishing failed", LOG_INT("status", answer->status), LOG_INT("failures", r->breaker.failures),
-             LOG_INT("retryMs", (r->breaker.retry_us - now_us) / 1000), LOG_ERR(&answer->why));
-    if (!opens) return;
-    metric_set(r->open, 1);
-    log_error("the topic is given up for now; one event at a time finds out when it is back",
-              LOG_INT("failures", r->breaker.failures));
-}
-
-static void answered_well(Relay *r) {
-    if (!grid_breaker_passed(&r->breaker)) return;
-    metric_set(r->open, 0);
-    log_info("the topic is back");
-}
-
-static bool skip_event(Relay *r, const GridAnswer *answer, Err *err) {
-    int64_t number = r->batch->numbers[r->batch->done];
-    char reason[sizeof answer->why.why];
-    if (answer->status)
-        snprintf(reason, sizeof reason, "the topic answered %d", answer->status);
-    else
-        snprintf(reason, sizeof reason, "%s", answer->why.why);
-    if (!numbers_skip(r->options.numbers, number, reason, r->batch->packed[r->batch->done], clock_now_us(),
-                      err))
-        return false;
-    if (!relay_batch_skip(r->batch, r->batch->done, r->source.state.last, err)) return false;
-    metric_add(r->skipped, 1);
-    log_error("event refused, its number is skipped", LOG_INT("sequence", number),
-              LOG_INT("status", answer->status));
-    return true;
-}
-
-/* One request's answer. *goes_on: the next request may be sent at once. */
-static bool take_answer(Relay *r, const GridAnswer *answer, bool *goes_on, Err *err) {
-    *goes_on = true;
-    switch (answer->outcome) {
-    case GRID_PUBLISHED:
-        r->batch->done += answer->taken;
-        answered_well(r);
-        return true;
-    case GRID_SPLIT:
-        if (answer->taken > 1) {
-            r->limit = answer->taken / 2;
-            return true;
-        }
-        __attribute__((fallthrough));
-    case GRID_BAD: r->limit = 0; return skip_event(r, answer, err);
-    case GRID_RETRY:
-    case GRID_REFUSED: break;
-    }
-    *goes_on = false;
-    return true;
-}
-
-static GridAnswer publish_traced(Relay *r, const Span *packed, size_t count) {
-    int64_t began_us = trace_on() ? clock_now_us() : 0;
-    GridAnswer answer = r->options.publish(r->options.user, packed, count);
-    if (!trace_on()) return answer;
-    bool published = answer.outcome == GRID_PUBLISHED;
-    const EventStep step = {.kind = TRACE_PRODUCER,
-                            .verb = "publish",
-                            .type = "send",
-                            .system = "eventgrid",
-                            .destination = TRACE_TOPIC,
-                            .fault = published ? NULL : status_fault(answer.status, 300),
-                            .began_us = began_us,
-                            .ended_us = clock_now_us(),
-                            .together = answer.taken,
-                            .status = answer.status};
-    for (size_t i = 0; i < answer.taken && i < count; i++) event_step_packed(&step, packed[i]);
-    return answer;
-}
-
-/* Sends the batch from `done` on, in order, until all is taken or the topic wants a pause. A skipped event
- * that is refused as well would end here for ever, so it waits like an unreachable topic. */
-static bool send_batch(Relay *r, int64_t now_us, Err *err) {
-    RelayBatch *batch = r->batch;
-    size_t bad_at = SIZE_MAX;
-    int64_t began = clock_mono_us();
-    r->limit = 0;
-    while (batch->done < batch->count) {
-        size_t count = batch->count - batch->done;
-        if (r->limit && count > r->limit) count = r->limit;
-        count = grid_breaker_most(&r->breaker, count);
-        GridAnswer answer = publish_traced(r, batch->packed + batch->done, count);
-        bool bad = answer.outcome == GRID_BAD || (answer.outcome == GRID_SPLIT && answer.taken == 1);
-        if (bad && bad_at == batch->done) answer.outcome = GRID_REFUSED;
-        if (bad) bad_at = batch->done;
-        bool goes_on;
-        if (!take_answer(r, &answer, &goes_on, err)) return false;
-        if (!goes_on) {
-            back_off(r, &answer, now_us + clock_mono_us() - began);
-            break;
-        }
-    }
-    return true;
-}
-
 static bool publish_batch(Relay *r, int64_t now_us, Err *err) {
-    bool sent = send_batch(r, now_us, err);
-    log_debug("events published", LOG_INT("first", r->batch->numbers[0]), LOG_INT("events", r->batch->done));
-    metric_add(r->published, (int64_t)r->batch->done);
+    bool sent = relay_send(&r->sender, r->batch, r->source.state.last, now_us, err);
+    size_t done = relay_batch_done(r->batch);
+    log_debug("events published", LOG_INT("first", r->batch->numbers[0]), LOG_INT("events", done));
+    metric_add(r->published, (int64_t)done);
     r->quiet_us = now_us + QUIET_US;
     if (r->options.retention_s) cleaner_worked(&r->cleaner, now_us);
     return relay_source_published(&r->source, r->batch, now_us, err) && sent;
@@ -321,9 +212,10 @@ static bool publish_repair(Relay *r, int64_t now_us, Err *err) {
         r->repair_count--;
         return true;
     }
-    bool sent = send_batch(r, now_us, err);
-    metric_add(r->repaired, (int64_t)r->batch->done);
-    if (r->batch->done) range->from = relay_batch_done(r->batch) + 1;
+    bool sent = relay_send(&r->sender, r->batch, r->source.state.last, now_us, err);
+    size_t done = relay_batch_done(r->batch);
+    metric_add(r->repaired, (int64_t)done);
+    if (done) range->from = r->batch->numbers[done - 1] + 1;
     if (range->from > range->to) r->repair_count--;
     return sent;
 }
@@ -348,7 +240,7 @@ static bool clean(Relay *r, int64_t now_us, Err *err) {
 
 static bool work(Relay *r, int64_t now_us, bool *more, Err *err) {
     if (!publish_next(r, now_us, more, err)) return false;
-    if (r->repair_count && now_us >= r->breaker.retry_us) {
+    if (r->repair_count && now_us >= r->sender.breaker.retry_us) {
         if (!publish_repair(r, now_us, err)) return false;
         *more = *more || r->repair_count;
     }
@@ -375,12 +267,12 @@ bool relay_turn(Relay *r, int64_t now_us, bool *more, Err *err) {
     bool done = read_again(r, err);
     if (done) judge_again(r, now_us);
     ring_last(r, now_us);
-    if (done && numbering_may_publish(&r->numbering, now_us) && now_us >= r->breaker.retry_us)
+    if (done && numbering_may_publish(&r->numbering, now_us) && now_us >= r->sender.breaker.retry_us)
         done = work(r, now_us, more, err);
     if (done && now_us >= r->quiet_us) done = store_published(r, err);
     if (done && !*more && now_us >= r->cleaner.due_us && may_clean(r)) done = clean(r, now_us, err);
     metric_set(r->backlog, r->source.state.last - r->source.state.published);
-    if (now_us < r->breaker.retry_us) *more = false;
+    if (now_us < r->sender.breaker.retry_us) *more = false;
     if (now_us >= r->sure_us) r->sure_us = NEVER;
     r->source.reload = !done;
     return done;
@@ -399,8 +291,8 @@ int64_t relay_due_us(const Relay *r) {
     if (may_clean(r)) due = earlier(due, r->cleaner.due_us);
     bool waited = r->sure_us == NEVER && r->numbering.sure_us != NUMBERING_NEVER;
     bool may = r->numbering.state == NUMBERING_AGREED || (r->numbering.state == NUMBERING_UNSURE && waited);
-    if (may && r->repair_count) due = earlier(due, r->breaker.retry_us);
-    if (may) due = earlier(due, later(r->source.look_us, r->breaker.retry_us));
+    if (may && r->repair_count) due = earlier(due, r->sender.breaker.retry_us);
+    if (may) due = earlier(due, later(r->source.look_us, r->sender.breaker.retry_us));
     return due;
 }
 

@@ -19,7 +19,8 @@ typedef struct RelayOptions {
     int64_t retention_s; /* how long a published event is kept; 0: for ever */
     const char *owner;   /* a server: tells relays of one database apart, the same after a restart */
     /* As grid_publish(). */
-    GridAnswer (*publish)(void *user, const Span *packed, size_t count);
+    void (*publish)(void *user, GridRequest *requests, size_t count);
+    size_t part_events; /* of a batch, that are worth a request of their own; 0: 250 */
     /* Rings the projection's bell. A ring may be lost. */
     void (*ring)(void *user, const char *ring);
     void *user;

@@ -21,9 +21,15 @@ RelayBatch *relay_batch_free(RelayBatch *batch) {
 }
 
 void relay_batch_clear(RelayBatch *batch) {
-    batch->count = batch->done = 0;
+    batch->count = 0;
     buf_clear(&batch->bytes);
     arena_reset(batch->arena);
+}
+
+size_t relay_batch_done(const RelayBatch *batch) {
+    size_t done = 0;
+    while (done < batch->count && batch->sent[done]) done++;
+    return done;
 }
 
 static bool too_large(Err *err) {
@@ -104,6 +110,7 @@ bool relay_batch_add(RelayBatch *batch, const LaneRow *row, int64_t watermark, E
     envelope_append_numbers(&batch->bytes, row->sequence, watermark);
     batch->numbers[at] = row->sequence;
     batch->lanes[at] = row->lane;
+    batch->sent[at] = false;
     batch->packed[at] = (Span){NULL, batch->bytes.len - before};
     return true;
 }

@@ -10,9 +10,10 @@
 enum { RELAY_BATCH = 1000 };
 
 typedef struct RelayBatch {
-    size_t count, done;
+    size_t count;
     int64_t numbers[RELAY_BATCH];
     int lanes[RELAY_BATCH];   /* where lanes keep relays apart */
+    bool sent[RELAY_BATCH];   /* the topic has it */
     Span packed[RELAY_BATCH]; /* with numbers */
     Arena *arena;
     Buf bytes; /* the envelopes one behind the other */
@@ -28,7 +29,5 @@ bool relay_batch_place(RelayBatch *batch, Err *err);
 /* Puts an EventSkipped in the place of one event. It keeps tenant, subject and version, and always has the
  * same id. */
 bool relay_batch_skip(RelayBatch *batch, size_t index, int64_t watermark, Err *err);
-/* Up to here it is done; 0 where nothing is. */
-static inline int64_t relay_batch_done(const RelayBatch *batch) {
-    return batch->done ? batch->numbers[batch->done - 1] : 0;
-}
+/* How many, from the first, the topic has; those behind may be there or not. */
+size_t relay_batch_done(const RelayBatch *batch);

@@ -97,7 +97,8 @@ static bool next(RelaySource *s, RelayBatch *batch, int64_t now_us, bool *more, 
 
 static bool published(RelaySource *s, const RelayBatch *batch, int64_t now_us, Err *err) {
     (void)err;
-    if (relay_batch_done(batch) > s->state.published) s->state.published = relay_batch_done(batch);
+    size_t done = relay_batch_done(batch);
+    if (done && batch->numbers[done - 1] > s->state.published) s->state.published = batch->numbers[done - 1];
     if (s->state.published < s->state.last) s->look_us = now_us;
     return true;
 }

@@ -54,9 +54,13 @@ static bool read_again(RelaySource *s, RelayBatch *batch, int64_t from, int64_t 
 
 static bool published(RelaySource *s, const RelayBatch *batch, int64_t now_us, Err *err) {
     int64_t upto[OUTBOX_LANES] = {0};
+    bool waits[OUTBOX_LANES] = {false}; /* from the first that the topic does not have */
     if (!batch->count) return true;
-    if (batch->done < batch->count) s->look_us = now_us;
-    for (size_t i = 0; i < batch->done; i++) upto[batch->lanes[i]] = batch->numbers[i];
+    for (size_t i = 0; i < batch->count; i++) {
+        int lane = batch->lanes[i];
+        if (!batch->sent[i]) waits[lane] = true, s->look_us = now_us;
+        if (!waits[lane]) upto[lane] = batch->numbers[i];
+    }
     return lanes_published(s->outbox, s->owner, upto, err);
 }
 

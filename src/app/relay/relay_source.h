@@ -38,7 +38,7 @@ static inline bool relay_source_next(RelaySource *s, RelayBatch *batch, int64_t 
 static inline bool relay_source_read(RelaySource *s, RelayBatch *batch, int64_t from, int64_t to, Err *err) {
     return s->kind->read(s, batch, from, to, err);
 }
-/* batch->done of them have been taken by the topic. */
+/* Those that are marked as sent have been taken by the topic. */
 static inline bool relay_source_published(RelaySource *s, const RelayBatch *batch, int64_t now_us, Err *err) {
     return s->kind->published(s, batch, now_us, err);
 }

@@ -22,12 +22,17 @@ typedef struct World {
     char ring[128];
 } World;
 
-static GridAnswer publish(void *user, const Span *packed, size_t count) {
+static GridAnswer take_request(void *user, const Span *packed, size_t count) {
     World *w = user;
     (void)packed;
     if (w->down) return (GridAnswer){.outcome = GRID_RETRY, .taken = count, .status = 503};
     w->published += count;
     return (GridAnswer){.outcome = GRID_PUBLISHED, .taken = count, .status = 200};
+}
+
+static void publish(void *user, GridRequest *requests, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        requests[i].answer = take_request(user, requests[i].packed, requests[i].count);
 }
 
 static void ring(void *user, const char *text) {

@@ -112,7 +112,7 @@ static void *writer(void *user) {
 
 /* ---- relays ---- */
 
-static GridAnswer publish(void *user, const Span *packed, size_t count) {
+static GridAnswer take_request(void *user, const Span *packed, size_t count) {
     int64_t now = clock_mono_us();
     (void)user;
     AUTO(Arena) arena = arena_new(64 << 20);
@@ -128,6 +128,11 @@ static GridAnswer publish(void *user, const Span *packed, size_t count) {
     pthread_mutex_unlock(&lock);
     published += count;
     return (GridAnswer){.outcome = GRID_PUBLISHED, .taken = count, .status = 200};
+}
+
+static void publish(void *user, GridRequest *requests, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        requests[i].answer = take_request(user, requests[i].packed, requests[i].count);
 }
 
 static void ring(void *user, const char *text) {

@@ -24,6 +24,10 @@ typedef struct World {
     size_t asked; /* events of the last request */
     int64_t seen[SEEN_MAX];
     size_t seen_count, skipped;
+    int subjects;    /* that events are of in turn */
+    size_t together; /* requests at the same time, the last time */
+    size_t failing;  /* one of those, from 1, that gets the answer below, once; 0: none */
+    GridAnswer bad_answer;
     char ring[128];
     unsigned rings;
 } World;
@@ -52,7 +56,7 @@ static bool is_bad(World *w, Span packed) {
     return e->sequence == w->bad && strcmp(e->event_type, "EventSkipped") != 0;
 }
 
-static GridAnswer publish(void *user, const Span *packed, size_t count) {
+static GridAnswer take_request(void *user, const Span *packed, size_t count) {
     World *w = user;
     GridAnswer answer = {.outcome = GRID_PUBLISHED, .taken = count, .status = 200};
     w->requests++;
@@ -68,6 +72,18 @@ static GridAnswer publish(void *user, const Span *packed, size_t count) {
         for (size_t i = 0; i < count; i++) see(w, packed[i]);
     }
     return answer;
+}
+
+static void publish(void *user, GridRequest *requests, size_t count) {
+    World *w = user;
+    w->together = count;
+    for (size_t i = 0; i < count; i++) {
+        bool fails = w->failing == i + 1;
+        if (fails) w->failing = 0, w->requests++;
+        requests[i].answer =
+            fails ? w->bad_answer : take_request(user, requests[i].packed, requests[i].count);
+        if (fails) requests[i].answer.taken = requests[i].count;
+    }
 }
 
 static void ring(void *user, const char *text) {
@@ -94,6 +110,7 @@ static World *world_new(void) {
     World *w = must(calloc(1, sizeof *w));
     Err err = {0};
     w->now = 1000 * S;
+    w->subjects = 37;
     const char *url = test_database();
     w->outbox = test_db_open(url, (DbOptions){0});
     w->numbers = test_db_open(test_engine() == DB_SQLITE ? test_database() : url, (DbOptions){0});
@@ -121,7 +138,7 @@ static void commit(World *w, int count) {
         e.event_id = id;
         e.event_type = (char *)"ProspectCreated";
         e.tenant_id = (char *)"t";
-        snprintf(subject, sizeof subject, "prospect/%d", i % 37);
+        snprintf(subject, sizeof subject, "prospect/%d", i % w->subjects);
         e.subject = subject;
         e.subject_version = 3;
         REQUIRE(CHECK_OK(outbox_append(w->outbox, &e, 1, &err), &err));
@@ -277,6 +294,85 @@ static void big_batches_are_split(void) {
     CHECK(w->skipped == 0);
 }
 
+static int ascending(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* In any order, some perhaps twice. Forgets them. */
+static void check_all_seen(World *w, int64_t last) {
+    int64_t next = 1;
+    qsort(w->seen, w->seen_count, sizeof *w->seen, ascending);
+    for (size_t i = 0; i < w->seen_count; i++)
+        if (w->seen[i] == next) next++;
+    CHECK(next == last + 1);
+    w->seen_count = 0;
+}
+
+/* Four requests at the same time, of which one is answered otherwise. */
+static const struct {
+    size_t failing;
+    GridAnswer answer;
+    int64_t waits_us; /* at least, before anything else is sent */
+    unsigned requests;
+} ALONE[] = {
+    {2, {.outcome = GRID_RETRY, .status = 503, .retry_after_ms = 7000}, 7 * S, 4},
+    {1, {.outcome = GRID_RETRY, .status = 0}, S / 100, 4},
+    {4, {.outcome = GRID_REFUSED, .status = 401}, 60 * S, 4},
+    {3, {.outcome = GRID_SPLIT, .status = 413}, 0, 6},
+};
+
+static void a_request_fails_alone(void) {
+    for (size_t i = 0; i < COUNT(ALONE); i++) {
+        AUTO(World) w = world_new();
+        w->subjects = 1000;
+        w->failing = ALONE[i].failing;
+        w->bad_answer = ALONE[i].answer;
+        commit(w, 1000);
+        turn(w);
+        bool waits = ALONE[i].waits_us > 0;
+        CHECK(w->requests == ALONE[i].requests && w->seen_count == (waits ? 750 : 1000));
+        int64_t begun = w->now;
+        while (w->seen_count == 750 && w->now < begun + 100 * S) w->now += S / 100, turn(w);
+        CHECK(w->now - begun >= ALONE[i].waits_us);
+        CHECK(w->seen_count <= 1750);
+        check_all_seen(w, 1000);
+    }
+}
+
+/* One that is refused is found in its own request; the others go on. */
+static void a_refused_event_is_found_among_requests(void) {
+    static const int64_t BAD[] = {1, 600, 1000};
+    for (size_t i = 0; i < COUNT(BAD); i++) {
+        AUTO(World) w = world_new();
+        w->subjects = 1000;
+        w->bad = BAD[i];
+        commit(w, 1000);
+        turn(w);
+        CHECK(w->seen_count == 1000 && w->skipped == 1 && w->requests < 30);
+        check_all_seen(w, 1000);
+    }
+}
+
+/* Requests that fail together are one failure; a topic that is given up gets one event in one request. */
+static void requests_that_fail_together_are_one_failure(void) {
+    AUTO(World) w = world_new();
+    w->subjects = 1000;
+    w->down = 21;
+    commit(w, 1000);
+    turn(w);
+    for (unsigned rounds = 1; w->down; rounds++) {
+        CHECK(w->requests == 4 * rounds && w->together == 4 && rounds <= 5);
+        unsigned before = w->requests;
+        while (w->requests == before) w->now += S, turn(w);
+        if (rounds == 5) CHECK(w->together == 1 && w->asked == 1);
+    }
+    unsigned before = w->requests;
+    while (w->requests == before) w->now += S, turn(w);
+    CHECK(w->requests == before + 5); /* the one, then all that is left */
+    check_all_seen(w, 1000);
+}
+
 /* rings, and the numbers that go out again */
 static const struct {
     const char *rings[3];
@@ -393,6 +489,8 @@ SUITE_ON_ENGINES("relay", TEST(publishes_in_order_and_announces), TEST(a_topic_t
                  TEST(unpublished_events_go_out_after_a_crash),
                  TEST(what_is_published_is_stored_when_it_gets_quiet),
                  TEST(a_refused_event_gives_its_number_away), TEST(big_batches_are_split),
-                 TEST(repairs_are_merged_and_clipped), TEST(a_contradiction_stops_publishing),
-                 TEST(a_start_waits_for_the_projection), TEST(a_lost_numbering_waits_for_the_projection),
+                 TEST(a_request_fails_alone), TEST(a_refused_event_is_found_among_requests),
+                 TEST(requests_that_fail_together_are_one_failure), TEST(repairs_are_merged_and_clipped),
+                 TEST(a_contradiction_stops_publishing), TEST(a_start_waits_for_the_projection),
+                 TEST(a_lost_numbering_waits_for_the_projection),
                  TEST(an_outbox_that_is_older_than_the_numbers_is_refused));

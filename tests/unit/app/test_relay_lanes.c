@@ -29,7 +29,7 @@ typedef struct World {
 
 static World *w;
 
-static GridAnswer publish(void *user, const Span *packed, size_t count) {
+static GridAnswer take_request(void *user, const Span *packed, size_t count) {
     struct One *one = user;
     if (one->down) return (GridAnswer){.outcome = GRID_RETRY, .taken = count, .status = 503};
     for (size_t i = 0; i < count; i++) {
@@ -43,6 +43,11 @@ static GridAnswer publish(void *user, const Span *packed, size_t count) {
         one->published++;
     }
     return (GridAnswer){.outcome = GRID_PUBLISHED, .taken = count, .status = 200};
+}
+
+static void publish(void *user, GridRequest *requests, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        requests[i].answer = take_request(user, requests[i].packed, requests[i].count);
 }
 
 static void ring(void *user, const char *text) {

@@ -183,6 +183,12 @@ static void on_topic(void *user, HttpExchange *x) {
     test_web_answer(x, atomic_load(&t->status), "");
 }
 
+static GridAnswer publish_one(GridPublisher *publisher, const Span *packed, size_t count) {
+    GridRequest request = {.packed = packed, .count = count};
+    grid_publish(publisher, &request, 1);
+    return request.answer;
+}
+
 static void publishes_what_fits(void) {
     static const struct {
         const char *endpoint;
@@ -210,7 +216,7 @@ static void publishes_what_fits(void) {
         REQUIRE(CHECK_OK(grid_publisher_open(&options, &publisher, &err), &err));
         pack_event(&packed, 1, CASES_OF_PUBLISH[i].large);
         for (size_t k = 0; k < COUNT(events); k++) events[k] = buf_view(&packed);
-        GridAnswer answer = grid_publish(publisher, events, CASES_OF_PUBLISH[i].count);
+        GridAnswer answer = publish_one(publisher, events, CASES_OF_PUBLISH[i].count);
         bool right =
             answer.outcome == CASES_OF_PUBLISH[i].outcome && answer.taken == CASES_OF_PUBLISH[i].taken;
         CHECK(right);
@@ -223,6 +229,49 @@ static void publishes_what_fits(void) {
     test_web_stop(web);
 }
 
+/* A topic that answers nobody until all are there. */
+typedef struct Crowd {
+    HttpExchange *waiting[GRID_REQUESTS];
+    size_t count;
+} Crowd;
+
+static void on_crowd(void *user, HttpExchange *x) {
+    Crowd *c = user;
+    c->waiting[c->count++] = x;
+    if (c->count < GRID_REQUESTS) return;
+    for (size_t i = GRID_REQUESTS; i-- > 0;) { /* in any order */
+        bool second = http_body(c->waiting[i]).len > 250000;
+        test_web_answer(c->waiting[i], second ? 429 : 200, "");
+    }
+    c->count = 0;
+}
+
+static void requests_are_in_flight_together(void) {
+    AUTO(GridPublisher) publisher = NULL;
+    Buf packed[GRID_REQUESTS] = {{0}};
+    Span events[GRID_REQUESTS];
+    GridRequest requests[GRID_REQUESTS];
+    Crowd crowd = {0};
+    Err err = {0};
+    TestWeb *web = test_web_start(on_crowd, &crowd);
+    const GridPublisherOptions options = {.endpoint = test_web_url(web, ""), .key = "k"};
+    REQUIRE(CHECK_OK(grid_publisher_open(&options, &publisher, &err), &err));
+    for (size_t i = 0; i < GRID_REQUESTS; i++) {
+        pack_event(&packed[i], (int64_t)i + 1, i == 1 ? 250000 : 200000); /* more than a window */
+        events[i] = buf_view(&packed[i]);
+        requests[i] = (GridRequest){.packed = &events[i], .count = 1};
+    }
+    for (int round = 0; round < 3; round++) {
+        grid_publish(publisher, requests, GRID_REQUESTS);
+        for (size_t i = 0; i < GRID_REQUESTS; i++) {
+            CHECK(requests[i].answer.outcome == (i == 1 ? GRID_RETRY : GRID_PUBLISHED));
+            CHECK(requests[i].answer.status == (i == 1 ? 429 : 200) && requests[i].answer.taken == 1);
+        }
+    }
+    for (size_t i = 0; i < GRID_REQUESTS; i++) buf_free(&packed[i]);
+    test_web_stop(web);
+}
+
 static void unreadable_events_are_bad(void) {
     AUTO(GridPublisher) publisher = NULL;
     AUTO_BUF packed = {0};
@@ -232,13 +281,14 @@ static void unreadable_events_are_bad(void) {
     pack_event(&packed, 1, 10);
     const Span bad_first[] = {SPAN("\xff\xff"), buf_view(&packed)},
                bad_later[] = {buf_view(&packed), SPAN("\xff\xff")};
-    GridAnswer answer = grid_publish(publisher, bad_first, 2);
+    GridAnswer answer = publish_one(publisher, bad_first, 2);
     CHECK(answer.outcome == GRID_BAD && answer.taken == 1);
-    answer = grid_publish(publisher, bad_later, 2);
+    answer = publish_one(publisher, bad_later, 2);
     CHECK(answer.outcome == GRID_RETRY && answer.taken == 1 && answer.status == 0);
     GridPublisher *other = NULL;
     CHECK(!grid_publisher_open(&(GridPublisherOptions){.endpoint = "nowhere", .key = "k"}, &other, &err));
     CHECK(err.kind == &ERR_CONFIG);
 }
 
-SUITE("grid_webhook", TEST(tells_requests_apart), TEST(publishes_what_fits), TEST(unreadable_events_are_bad));
+SUITE("grid_webhook", TEST(tells_requests_apart), TEST(publishes_what_fits),
+      TEST(requests_are_in_flight_together), TEST(unreadable_events_are_bad));

@@ -1,5 +1,6 @@
 #include "kit/test.h"
 #include "kit/web.h"
+#include "net_kit.h"
 
 #include "base/clock.h"
 #include "net/http_client.h"
@@ -203,5 +204,56 @@ static void reconnects_after_a_restart(void) {
     test_web_stop(web);
 }
 
+/* Answers nobody until all are there. */
+typedef struct Crowd {
+    HttpExchange *waiting[HTTP_CALLS];
+    size_t count;
+} Crowd;
+
+static void on_crowd(void *user, HttpExchange *x) {
+    Crowd *crowd = user;
+    crowd->waiting[crowd->count++] = x;
+    if (crowd->count < HTTP_CALLS) return;
+    while (crowd->count) {
+        HttpExchange *first = crowd->waiting[--crowd->count];
+        int length = (int)http_body(first).len;
+        test_web_answer(first, length == 1003 ? 503 : 200, length == 1003 ? "" : "taken");
+    }
+}
+
+static void check_crowd(TestWeb *web, HttpClient *client, int64_t connections) {
+    static const char BYTES[1000 + HTTP_CALLS];
+    char url[256];
+    HttpCall calls[HTTP_CALLS];
+    REQUIRE(span_copy(span_of(test_web_url(web, "/")), url, sizeof url));
+    for (size_t i = 0; i < HTTP_CALLS; i++)
+        calls[i] = (HttpCall){.method = "POST", .url = url, .body = {BYTES, 1000 + i}};
+    for (int round = 0; round < 3; round++) {
+        http_client_calls(client, calls, HTTP_CALLS);
+        for (size_t i = 0; i < HTTP_CALLS; i++) {
+            if (!CHECK_OK(calls[i].reply != NULL, &calls[i].why)) continue;
+            CHECK(calls[i].reply->status == (i == 3 ? 503 : 200));
+            CHECK_SPAN(buf_view(&calls[i].reply->body), i == 3 ? "" : "taken");
+        }
+        CHECK(test_web_connections(web) == connections);
+    }
+}
+
+static void calls_are_made_together(void) {
+    char certificate[256], key[256];
+    Err err = {0};
+    AUTO(HttpTls) tls = NULL;
+    test_certificate(test_folder(), "localhost", certificate, key);
+    REQUIRE(CHECK_OK(http_tls_open(&(HttpTlsOptions){certificate, key}, &tls, &err), &err));
+    for (int secure = 0; secure < 2; secure++) {
+        Crowd crowd = {0};
+        AUTO(HttpClient) client = open_client((HttpClientOptions){.ca_file = certificate, .multiplex = true});
+        TestWeb *web = test_web_start_tls(secure ? tls : NULL, on_crowd, &crowd);
+        check_crowd(web, client, secure ? 1 : HTTP_CALLS);
+        test_web_stop(web);
+    }
+}
+
 SUITE("http_client", TEST(carries_method_fields_body), TEST(large_bodies_pass), TEST(reads_fields),
-      TEST(failures_are_errors), TEST(an_interrupt_ends_the_wait), TEST(reconnects_after_a_restart));
+      TEST(failures_are_errors), TEST(an_interrupt_ends_the_wait), TEST(reconnects_after_a_restart),
+      TEST(calls_are_made_together));
