@@ -20,6 +20,7 @@ typedef struct Dialect {
     const char *migration_lock; /* statements that wait until no other runner is in its transaction; NULL:
                                    begin does it */
     bool remote;                /* a server: connecting to one that is down wants pauses */
+    bool blobs_are_hex;         /* the driver has a blob as text: X'0A1B' */
     bool spoils;                /* one failed statement makes its whole transaction fail */
     const ErrKind *(*classify)(const Diagnosis *d);
     const char *(*explain)(const Diagnosis *d); /* a few plain words; "" where the codes say enough */

@@ -92,6 +92,7 @@ const Dialect DIALECT_SQLITE = {.id = DB_SQLITE,
                                 .probe = "SELECT count(*) FROM sqlite_schema",
                                 .count_table =
                                     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?",
+                                .blobs_are_hex = true,
                                 .classify = classify,
                                 .explain = explain,
                                 .constraint = constraint,

@@ -195,7 +195,25 @@ static Span get_bytes(Stmt *s, int column, SQLSMALLINT type) {
 Span stmt_text(Stmt *s, int column) {
     return get_bytes(s, column, SQL_C_CHAR);
 }
+
+/* SQLite's driver keeps a blob as the text X'0A1B', and looks each digit up by strchr() where it is asked for the
+ * bytes. Making them here, where the text lies, halves what a row of the log costs. */
+static Span bytes_of_hex(Span text) {
+    static const uint8_t DIGITS[256] = {
+        ['0'] = 0, ['1'] = 1, ['2'] = 2,  ['3'] = 3,  ['4'] = 4,  ['5'] = 5,  ['6'] = 6,  ['7'] = 7,
+        ['8'] = 8, ['9'] = 9, ['A'] = 10, ['B'] = 11, ['C'] = 12, ['D'] = 13, ['E'] = 14, ['F'] = 15,
+    };
+    if (text.len < 3 || !span_starts(text, SPAN("X'")) || text.at[text.len - 1] != '\'')
+        return text; /* it was no blob */
+    const uint8_t *digits = (const uint8_t *)text.at + 2;
+    char *to = (char *)text.at;
+    size_t len = (text.len - 3) / 2;
+    for (size_t i = 0; i < len; i++) to[i] = (char)(DIGITS[digits[2 * i]] << 4 | DIGITS[digits[2 * i + 1]]);
+    return span_bytes(to, len);
+}
+
 Span stmt_blob(Stmt *s, int column) {
+    if (s->db->dialect->blobs_are_hex) return bytes_of_hex(get_bytes(s, column, SQL_C_CHAR));
     return get_bytes(s, column, SQL_C_BINARY);
 }
 
