@@ -6,7 +6,7 @@
  * wire=events|nats|mqtt|nchan|ws, at= and publish= HOST:PORT, n= subscribers, modes= such as
  * rate:100,window:64:32,window:64:1, pids= of the server. Further: seconds=, warm= (ms), payload= (bytes), others=
  * (subscribers of something else), token=, masked_token=, masked_every=, secret= (of the webhook), filter=1, tls=1,
- * slow= (of n) with slow_rate= (bytes a second) and receive_buffer=.
+ * after= (a number: they subscribe from there, all at once, until they have caught up; no modes), slow= (of n) with slow_rate= (bytes a second) and receive_buffer=.
  *
  * One JSON line for each mode. Where there are slow ones, one more when they too have everything. */
 #include "bench/fanout_load.h"
@@ -30,7 +30,7 @@ static bool parse_address(Span text, struct sockaddr_in *to) {
 }
 
 static bool set_number(Plan *p, Span name, Span value) {
-    uint64_t filter = 0, tls = 0, found = 0;
+    uint64_t filter = 0, tls = 0, found = 0, after = UINT64_MAX;
     const struct {
         const char *name;
         uint64_t *to;
@@ -44,10 +44,12 @@ static bool set_number(Plan *p, Span name, Span value) {
                    {"warm", &p->warm_ms},
                    {"masked_every", &p->masked_every},
                    {"filter", &filter},
-                   {"tls", &tls}};
+                   {"tls", &tls},
+                   {"after", &after}};
     for (size_t i = 0; i < COUNT(NUMBERS) && !found; i++)
         if (span_is(name, NUMBERS[i].name)) found = span_to_u64(value, 10000000, NUMBERS[i].to);
     if (filter) p->filter = true;
+    if (after != UINT64_MAX) p->after = after, p->resumes = true;
     if (tls) p->tls = must(SSL_CTX_new(TLS_client_method())); /* nobody's certificate is checked */
     return found;
 }
@@ -84,7 +86,7 @@ static bool parse_mode(Span text, Mode *mode) {
            span_to_u64(chunk, mode->window, &mode->chunk) && mode->chunk;
 }
 
-static bool open_all(Load *load, Plan *plan, Err *err) {
+static bool open_subscribers(Load *load, Plan *plan, Err *err) {
     for (size_t i = 0; i < load->count; i++) {
         Subscriber *s = &load->subscribers[i];
         *s = (Subscriber){.fd = -1, .index = i, .load = load};
@@ -98,8 +100,12 @@ static bool open_all(Load *load, Plan *plan, Err *err) {
         if (!s->slow && epoll_ctl(load->epoll, EPOLL_CTL_ADD, s->fd, &event))
             return err_set(err, &ERR_INTERNAL, "epoll");
     }
+    return true;
+}
+
+static bool begin(Load *load, Plan *plan, Err *err) {
     struct epoll_event event = {.events = EPOLLIN};
-    if (!load_ready(load, err)) return false;
+    if (!load_subscribe(load, err)) return false;
     for (size_t i = 0; i < load->count; i++)
         if (load->subscribers[i].last > plan->base) plan->base = load->subscribers[i].last;
     if (!publisher_open(plan, &load->publisher, err)) return false;
@@ -109,7 +115,12 @@ static bool open_all(Load *load, Plan *plan, Err *err) {
 }
 
 static bool run(Load *load, Plan *plan, Err *err) {
-    if (!open_all(load, plan, err)) return false;
+    if (!open_subscribers(load, plan, err)) return false;
+    if (plan->resumes) {
+        load->mode.text = "resume";
+        return load_resume(load, err);
+    }
+    if (!begin(load, plan, err)) return false;
     for (Span rest = span_of(plan->modes), text; rest.at;) {
         text = span_split(rest, ',', &rest);
         if (!parse_mode(text, &load->mode))
@@ -119,7 +130,10 @@ static bool run(Load *load, Plan *plan, Err *err) {
         free((char *)load->mode.text);
         if (!ok) return false;
     }
-    if (plan->slow) printf("{\"consistent\":%zu}\n", load->count);
+    uint64_t lagged = 0;
+    for (size_t i = 0; i < load->count; i++) lagged += load->subscribers[i].lagged;
+    if (plan->slow)
+        printf("{\"consistent\":%zu,\"lagged\":%llu}\n", load->count, (unsigned long long)lagged);
     return true;
 }
 

@@ -19,6 +19,8 @@ typedef struct Plan {
     uint64_t masked_every; /* 0: nobody; 1: all; 2: every second one has the masked token */
     bool filter;           /* their subscriptions name types and subjects, which match */
     SSL_CTX *tls;
+    uint64_t after; /* what every subscription has already, if `resumes` */
+    bool resumes;
     int64_t base; /* numbers begin behind it: the server's position (events only) */
 } Plan;
 
@@ -28,9 +30,10 @@ struct Subscriber {
     Buf rest;  /* of a frame that has not come whole */
     Buf inner; /* of a message within frames, for wires whose messages cross them */
     uint64_t index;
-    int64_t last; /* number that it saw last */
-    bool ready;   /* the server has confirmed the subscription */
-    bool other;   /* has subscribed to something else: nothing may come */
+    int64_t last;   /* number that it saw last */
+    bool ready;     /* the server has confirmed the subscription */
+    bool caught_up; /* resuming: has everything that was there before */
+    bool other;     /* has subscribed to something else: nothing may come */
     bool slow;
     uint64_t lagged; /* ResyncRequired "lagging" */
     int64_t budget;  /* slow: bytes it may read now */
@@ -56,8 +59,9 @@ extern const Wire WIRE_EVENTS, WIRE_NATS, WIRE_MQTT, WIRE_NCHAN, WIRE_WS;
 bool load_seen(Subscriber *s, int64_t number);
 
 /* fanout_sockets.c */
-bool subscriber_open(const Plan *plan, Subscriber *s,
-                     Err *err); /* upgraded and subscribed, then non-blocking */
+/* Upgraded; from here on it does not block. */
+bool subscriber_open(const Plan *plan, Subscriber *s, Err *err);
+bool subscriber_hello(const Plan *plan, Subscriber *s, Err *err); /* its subscription is on its way */
 void subscriber_close(Subscriber *s);
 /* Reads once; most: bytes. False: the connection has ended or broke the protocol (err). *more: there may be more. */
 bool subscriber_read(const Plan *plan, Subscriber *s, size_t most, size_t *got, Err *err);

@@ -27,6 +27,10 @@ static void hello(const Plan *plan, const Subscriber *s, Buf *out) {
         subscription.event_types = types;
         subscription.n_event_types = COUNT(types);
     }
+    if (plan->resumes) {
+        subscription.resume_case = EVENTS__V1__SUBSCRIBE__RESUME_AFTER;
+        subscription.after = (int64_t)plan->after;
+    }
     frame.frame_case = EVENTS__V1__CLIENT_FRAME__FRAME_SUBSCRIBE;
     frame.subscribe = &subscription;
     message_pack(&frame.base, out);
@@ -118,6 +122,7 @@ static size_t take(Subscriber *s, Span payload) {
     case SUBSCRIBED:
         if (!s->ready) s->last = number_in(bytes, 2) < 0 ? 0 : number_in(bytes, 2);
         s->ready = true;
+        s->caught_up = number_in(bytes, 3) == 1;
         break;
     case RESYNC: s->lagged++; break;
     default: break;

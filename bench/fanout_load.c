@@ -238,8 +238,16 @@ bool load_run(Load *load, Err *err) {
     return true;
 }
 
-bool load_ready(Load *load, Err *err) {
+static bool say_hello(Load *load, Err *err) {
+    for (size_t i = 0; i < load->count; i++)
+        if (!subscriber_hello(load->plan, &load->subscribers[i], err)) return false;
+    return true;
+}
+
+bool load_subscribe(Load *load, Err *err) {
     int64_t end = clock_mono_us() + DRAIN_MS * INT64_C(1000);
+    load->measured_from = INT64_MAX;
+    if (!say_hello(load, err)) return false;
     for (size_t i = 0; i < load->count; i++) {
         Subscriber *s = &load->subscribers[i];
         while (!s->ready) {
@@ -249,6 +257,21 @@ bool load_ready(Load *load, Err *err) {
                 return false;
         }
     }
+    return true;
+}
+
+bool load_resume(Load *load, Err *err) {
+    Cpu from = cpu_now(load->plan->pids), to;
+    int64_t start = clock_mono_us(), end = start + DRAIN_MS * INT64_C(1000);
+    load->measured_from = INT64_MAX;
+    if (!say_hello(load, err)) return false;
+    for (size_t i = 0; i < load->count; i++)
+        while (!load->subscribers[i].caught_up) {
+            if (clock_mono_us() > end) return err_set(err, &ERR_UNAVAILABLE, "not everybody has caught up");
+            if (!read_ready(load, TURN_US, err)) return false;
+        }
+    to = cpu_now(load->plan->pids);
+    print(load, &from, &to, (double)(clock_mono_us() - start) / 1e6);
     return true;
 }
 

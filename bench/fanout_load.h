@@ -34,9 +34,11 @@ typedef struct Load {
     uint32_t latencies[LATENCIES];
 } Load;
 
-/* Until all subscriptions are confirmed. */
-bool load_ready(Load *load, Err *err);
+/* Subscribes them all, until all are confirmed. */
+bool load_subscribe(Load *load, Err *err);
 /* Runs one mode and writes its JSON line. */
 bool load_run(Load *load, Err *err);
+/* Subscribes them all at once and runs until each has caught up; writes its JSON line. */
+bool load_resume(Load *load, Err *err);
 /* Until all that was published has been seen, by the slow ones too. */
 bool load_drain(Load *load, bool slow_ones, Err *err);

@@ -147,7 +147,7 @@ bool subscriber_read(const Plan *plan, Subscriber *s, size_t most, size_t *got, 
 }
 
 bool subscriber_open(const Plan *plan, Subscriber *s, Err *err) {
-    AUTO_BUF hello = {0}, frame = {0}, early = {0};
+    AUTO_BUF early = {0};
     bool masked = plan->masked_every && s->index % plan->masked_every == 0;
     if (!open_to(&plan->at, s->slow ? plan->receive_buffer : 0, &s->fd, err)) return false;
     if (plan->tls) {
@@ -159,13 +159,16 @@ bool subscriber_open(const Plan *plan, Subscriber *s, Err *err) {
     early = s->rest;
     s->rest = (Buf){0};
     if (early.len && !feed(plan, s, buf_view(&early), err)) return false;
-    if (plan->wire->hello) {
-        plan->wire->hello(plan, s, &hello);
-        ws_client_frame(&frame, 2, buf_view(&hello));
-        if (!put(s, buf_view(&frame), err)) return false;
-    }
-    if (!plan->wire->answers) s->ready = true;
     return fcntl(s->fd, F_SETFL, O_NONBLOCK) == 0 || err_set_errno(err, &ERR_INTERNAL, errno, "fcntl");
+}
+
+bool subscriber_hello(const Plan *plan, Subscriber *s, Err *err) {
+    AUTO_BUF hello = {0}, frame = {0};
+    s->ready = !plan->wire->answers;
+    if (!plan->wire->hello) return true;
+    plan->wire->hello(plan, s, &hello);
+    ws_client_frame(&frame, 2, buf_view(&hello));
+    return put(s, buf_view(&frame), err);
 }
 
 void subscriber_close(Subscriber *s) {
