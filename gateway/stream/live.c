@@ -214,6 +214,7 @@ static void restart(Sessions *all) {
     all->ahead_seen = 0;
     ahead_forget(all->ahead, INT64_MAX);
     memcpy(all->epoch, head.epoch, sizeof all->epoch);
+    resume_forget(all);
     for (Session *s = all->first, *next; s; s = next) {
         next = s->next;
         if (s->closing || !s->subscription_count) continue;
@@ -253,6 +254,7 @@ static void wake(HubListener *listener) {
  */
 static void tidy(Timer *timer) {
     Sessions *all = CONTAINER(timer, Sessions, tidy);
+    resume_forget(all);
     for (Session *s = all->first, *next; s; s = next) {
         next = s->next;
         int64_t position = session_position(s);

@@ -29,29 +29,11 @@
  * subscriptions that still catch up: it passes nothing that has not been written to this connection.
  *
  * One page of one subscription is on its way at a time, the one that is furthest behind first, and only while
- * little waits in the socket's queue: a slow reader slows its own history and nothing else. */
+ * little waits in the socket's queue: a slow reader slows its own history and nothing else. A page of the log is
+ * read once for all of the loop that stand within it (log_pages.h). */
 #include "gateway/stream/resume.h"
 
-#include "base/log.h"
-#include <stdlib.h>
-
 enum { LOW_WATER = 256 << 10, READER_MS = 20, WAIT_MS = 250, WAIT_TRIES = 40 };
-
-typedef enum PageOutcome { PAGE_FAILED, PAGE_READ, PAGE_TOO_OLD, PAGE_OTHER_EPOCH } PageOutcome;
-
-struct ResumeJob {
-    Job job;
-    Session *session;
-    uint32_t serial; /* of the subscription */
-    char epoch[64], tenant_id[TENANT_ID];
-    int64_t after, upto;
-    PageOutcome outcome;
-    Event *events[RUN_EVENTS];
-    size_t count, bytes;
-    bool whole;  /* of the cursor */
-    bool broken; /* no memory for a row */
-    Err err;
-};
 
 static Subscription *furthest_behind(Session *s) {
     Subscription *found = NULL;
@@ -73,6 +55,7 @@ static void wait_ms(Session *s, int64_t ms) {
 
 void resume_stop(Session *s) {
     loop_timer_stop(s->worker->loop, &s->patience);
+    log_waiter_stop(&s->page);
 }
 
 static void take_turn(Task *task) {
@@ -91,6 +74,41 @@ static void post_turn(Session *s) {
     loop_post(s->worker->loop, &s->turn);
 }
 
+static bool same_run(const ResumeFrame *a, const ResumeFrame *b) {
+    return a->first == b->first && a->last == b->last && a->position == b->position && a->id == b->id &&
+           a->personal == b->personal && a->make == b->make && !strcmp(a->tenant_id, b->tenant_id);
+}
+
+/* Who comes back together is given the same runs of events: the frame of one is kept for the others. Of a run that
+ * was given whole its bounds say which events are in it. */
+static Blob *whole_run(Session *s, const BatchParts *parts) {
+    Sessions *all = s->worker->sessions;
+    ResumeFrame key = {.first = event_sequence(parts->events[0]),
+                       .last = event_sequence(parts->events[parts->count - 1]),
+                       .position = parts->position,
+                       .id = *parts->id,
+                       .personal = parts->personal,
+                       .make = s->wire->form};
+    memcpy(key.tenant_id, s->claims.tenant_id, sizeof key.tenant_id);
+    for (size_t i = 0; i < RESUME_FRAMES; i++)
+        if (all->resume_frames[i].frame && same_run(&all->resume_frames[i], &key))
+            return blob_ref(all->resume_frames[i].frame);
+    key.frame = frame_batch(session_form(s), parts);
+    if (!key.frame) return NULL;
+    ResumeFrame *oldest = &all->resume_frames[all->resume_next++ % RESUME_FRAMES];
+    blob_unref(oldest->frame);
+    *oldest = key;
+    return blob_ref(key.frame);
+}
+
+void resume_forget(Sessions *all) {
+    log_pages_forget(all->pages);
+    for (size_t i = 0; i < RESUME_FRAMES; i++) {
+        blob_unref(all->resume_frames[i].frame);
+        all->resume_frames[i] = (ResumeFrame){0};
+    }
+}
+
 /* Offers a page to its subscription and moves the cursor; at the seam it becomes live. */
 static void give_page(Session *s, Subscription *sub, Event *const *events, size_t count, int64_t upto) {
     Event *chosen[RUN_EVENTS];
@@ -105,7 +123,8 @@ static void give_page(Session *s, Subscription *sub, Event *const *events, size_
     if (wanted) {
         s->told = session_position(s);
         BatchParts parts = {chosen, wanted, s->claims.scope_bits & SCOPE_PII, s->told, &id};
-        if (!session_send(s, frame_batch(session_form(s), &parts))) return;
+        if (!session_send(s, wanted == count ? whole_run(s, &parts) : frame_batch(session_form(s), &parts)))
+            return;
     }
     if (!live) return;
     cursor_join(&sub->cursor);
@@ -113,58 +132,6 @@ static void give_page(Session *s, Subscription *sub, Event *const *events, size_
 }
 
 /* --- pages of the log --- */
-
-static bool keep_row(void *user, const ReplayRow *row) {
-    ResumeJob *j = user;
-    Event *event = event_of_row(row);
-    if (!event) return !(j->broken = true);
-    j->events[j->count++] = event;
-    j->bytes += event_size(event);
-    j->upto = row->sequence;
-    return j->count < RUN_EVENTS && j->bytes < RUN_BYTES;
-}
-
-static bool read_rows(ResumeJob *j, Db *db, int64_t head, Err *err) {
-    j->upto = j->after;
-    if (!tenant_log_read(db, span_of(j->tenant_id), j->after, head, RUN_EVENTS, &(ReplayVisitor){keep_row, j},
-                         err))
-        return false;
-    if (j->broken) return err_set(err, &ERR_UNAVAILABLE, "no memory for a page of the log");
-    bool full = j->count == RUN_EVENTS || j->bytes >= RUN_BYTES;
-    j->upto = cursor_page_end(full, j->upto, head);
-    j->outcome = PAGE_READ;
-    return true;
-}
-
-static bool read_page(ResumeJob *j, Db *db, Err *err) {
-    ReplayHead head;
-    int64_t oldest;
-    if (!replay_log_head(db, &head, err) || !replay_log_oldest(db, &oldest, err)) return false;
-    switch (cursor_ask_log(&head, oldest, j->epoch, j->whole ? 0 : j->after)) {
-    case LOG_PAGE: return read_rows(j, db, head.head, err);
-    case LOG_TOO_OLD: j->outcome = PAGE_TOO_OLD; break;
-    case LOG_OTHER_EPOCH: j->outcome = PAGE_OTHER_EPOCH; break;
-    }
-    return true;
-}
-
-static void run(Job *job, void *context) {
-    ResumeJob *j = CONTAINER(job, ResumeJob, job);
-    Queries *queries = context;
-    Db *db;
-    if (!queries_db(queries, &db, &j->err) || !read_begin(db, &j->err)) {
-        queries_failed(queries, &j->err);
-        return;
-    }
-    if (!read_page(j, db, &j->err)) queries_failed(queries, &j->err);
-    read_end(db);
-}
-
-static Subscription *by_serial(Session *s, uint32_t serial) {
-    for (size_t i = 0; i < s->subscription_count; i++)
-        if (s->subscriptions[i].serial == serial) return &s->subscriptions[i];
-    return NULL;
-}
 
 static void end_with(Session *s, Subscription *sub, const char *reason) {
     s->tries = 0;
@@ -181,56 +148,48 @@ static void wait_for_log(Session *s, Subscription *sub) {
     end_with(s, sub, "log_unavailable");
 }
 
-static void apply(Session *s, Subscription *sub, ResumeJob *j) {
-    switch (j->outcome) {
-    case PAGE_TOO_OLD: end_with(s, sub, "too_old"); break;
-    case PAGE_OTHER_EPOCH: end_with(s, sub, "epoch"); break;
-    case PAGE_FAILED:
-        log_warn("replay log not readable", LOG_ERR(&j->err));
-        wait_for_log(s, sub);
-        break;
-    case PAGE_READ:
-        if (j->upto > sub->cursor.at)
-            give_page(s, sub, j->events, j->count, j->upto);
-        else
-            wait_for_log(s, sub);
-        break;
-    }
+static LogPlace place_of(const Session *s, const Subscription *sub) {
+    return (LogPlace){s->claims.tenant_id, s->worker->sessions->epoch, sub->cursor.at, sub->cursor.whole};
 }
 
-static void back(Job *job) {
-    ResumeJob *j = CONTAINER(job, ResumeJob, job);
-    Session *s = j->session;
-    s->worker->in_flight--;
-    if (job->late) err_set(&j->err, &ERR_UNAVAILABLE, "the readers are busy");
-    Subscription *sub = s->to && !s->closing ? by_serial(s, j->serial) : NULL;
-    bool applies = sub && !s->lagging && !sub->cursor.live && sub->cursor.at == j->after;
-    if (applies) apply(s, sub, j);
-    for (size_t i = 0; i < j->count; i++) event_unref(j->events[i]);
-    free(j);
-    s->resume = NULL; /* only now: until here it kept the session in memory */
-    if (!s->to)
-        session_release(s);
-    else if (!applies)
-        resume_kick(s);
+/* As much of it behind the cursor as goes out in one turn, and ends where it does for the others. */
+static void give_log(Session *s, Subscription *sub, const LogPage *page) {
+    size_t from = 0, count = 0, bytes = 0;
+    while (from < page->count && event_sequence(page->events[from]) <= sub->cursor.at) from++;
+    size_t most = RUN_EVENTS - from % RUN_EVENTS;
+    while (from + count < page->count && count < most && bytes < RUN_BYTES)
+        bytes += event_size(page->events[from + count++]);
+    bool all = from + count == page->count;
+    give_page(s, sub, page->events + from, count,
+              all ? page->upto : event_sequence(page->events[from + count - 1]));
+}
+
+/* It was read for somebody who stands at the same place, or a little before. */
+static void page_come(LogWaiter *waiter, const LogPage *page) {
+    Session *s = CONTAINER(waiter, Session, page);
+    Subscription *sub = s->closing || s->lagging ? NULL : furthest_behind(s);
+    if (!sub) return;
+    LogPlace place = place_of(s, sub);
+    bool ours = page->after == place.after && page->whole == place.whole;
+    if (log_page_covers(page, &place))
+        give_log(s, sub, page);
+    else if (page->outcome == PAGE_FAILED || (ours && page->outcome == PAGE_READ))
+        wait_for_log(s, sub);
+    else if (ours)
+        end_with(s, sub, page->outcome == PAGE_TOO_OLD ? "too_old" : "epoch");
+    else
+        post_turn(s);
 }
 
 static void read_log(Session *s, Subscription *sub) {
-    Worker *w = s->worker;
-    ResumeJob *j = must(calloc(1, sizeof *j));
     Err err = {0};
-    *j = (ResumeJob){
-        .job = {.run = run, .done = back}, .session = s, .serial = sub->serial, .after = sub->cursor.at};
-    j->whole = sub->cursor.whole;
-    memcpy(j->epoch, w->sessions->epoch, sizeof j->epoch);
-    memcpy(j->tenant_id, s->claims.tenant_id, sizeof j->tenant_id);
-    if (pool_submit(w->gateway->readers, w->loop, &j->job, &err)) {
-        s->resume = j;
-        w->in_flight++;
-        return;
-    }
-    free(j);
-    wait_for_log(s, sub);
+    LogPlace place = place_of(s, sub);
+    s->page.come = page_come;
+    const LogPage *page = log_pages_ask(s->worker->sessions->pages, &place, &s->page, &err);
+    if (page)
+        give_log(s, sub, page);
+    else if (err.kind)
+        wait_for_log(s, sub);
 }
 
 /* --- the next step --- */
@@ -251,11 +210,13 @@ static void step(Session *s, Subscription *sub) {
 }
 
 void resume_kick(Session *s) {
-    if (!s->to || s->closing || s->lagging || s->resume || s->turn_posted) return;
+    if (!s->to || s->closing || s->lagging || s->page.at || s->turn_posted) return;
     Subscription *sub = furthest_behind(s);
     if (!sub) return;
-    if (s->wire->queued(s->to) > LOW_WATER)
-        wait_ms(s, READER_MS);
-    else
+    if (s->wire->queued(s->to) <= LOW_WATER)
         step(s, sub);
+    else if (s->wire->tell_drained)
+        s->wire->tell_drained(s->to);
+    else
+        wait_ms(s, READER_MS);
 }

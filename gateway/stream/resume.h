@@ -5,3 +5,4 @@
 /* Goes on with the subscriptions that catch up; no effect where there are none or a page is on its way. */
 void resume_kick(Session *session);
 void resume_stop(Session *session); /* the session is gone: stops its timer */
+void resume_forget(Sessions *all); /* gives back what was kept of the log for those who catch up */

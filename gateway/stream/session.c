@@ -26,7 +26,7 @@ static void free_subscriptions(Session *s) {
 }
 
 void session_release(Session *s) {
-    if (!s->to && !s->resume && !s->turn_posted) free(s);
+    if (!s->to && !s->turn_posted) free(s);
 }
 
 void session_gone(Session *s) {
@@ -197,6 +197,7 @@ Sessions *sessions_new(Worker *worker) {
     Sessions *all = must(calloc(1, sizeof *all));
     all->worker = worker;
     all->interests = interests_new();
+    all->pages = log_pages_new(worker);
     all->ahead = ahead_new();
     live_start(all);
     return all;
@@ -205,6 +206,8 @@ Sessions *sessions_new(Worker *worker) {
 Sessions *sessions_free(Sessions *all) {
     if (!all) return NULL;
     interests_free(all->interests);
+    resume_forget(all);
+    log_pages_free(all->pages);
     ahead_free(all->ahead);
     free(all->touched);
     free(all);

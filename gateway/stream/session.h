@@ -7,6 +7,7 @@
 #include "gateway/stream/drain.h"
 #include "gateway/stream/filter.h"
 #include "gateway/stream/interest.h"
+#include "gateway/stream/log_pages.h"
 #include "gateway/stream/session_frames.h"
 
 enum {
@@ -18,7 +19,6 @@ enum {
 };
 
 typedef struct Session Session;
-typedef struct ResumeJob ResumeJob;
 
 /* Where a session's frames go, and how. */
 typedef struct SessionWire {
@@ -29,6 +29,8 @@ typedef struct SessionWire {
     /* Forgets what has not begun to leave, for a client that reads too slowly; session_drained() follows once
      * the rest has gone. NULL: there is no such way, who reads too slowly is closed. */
     void (*drop)(void *to);
+    /* session_drained() follows once nothing waits. NULL: there is no such word, who waits looks again. */
+    void (*tell_drained)(void *to);
     /* What is queued goes out first, unless it is SESSION_SLOW. session_gone() follows, but not from within.
      */
     void (*close)(void *to, int code, const char *reason);
@@ -77,12 +79,23 @@ struct Session {
     Timer expiry;          /* of the token, or of the stream */
     int64_t rolls_over_us; /* monotonic; 0: never */
     /* resume.c */
-    ResumeJob *resume; /* a page of the log on its way; NULL: none */
-    Task turn;         /* the next page of the ring, after others had their turn */
+    LogWaiter page;
+    Task turn; /* the next page of the ring, after others had their turn */
     bool turn_posted;
     Timer patience; /* until the client has read more, or the log has more */
     unsigned tries;
 };
+
+/* resume.c's: a run of events of one tenant, as it was sent to who came back. */
+typedef struct ResumeFrame {
+    char tenant_id[TENANT_ID];
+    int64_t first, last, position;
+    FrameMake *make;
+    uint32_t id;
+    bool personal;
+    Blob *frame; /* NULL: none */
+} ResumeFrame;
+enum { RESUME_FRAMES = 8 };
 
 struct Sessions {
     Worker *worker;
@@ -95,6 +108,9 @@ struct Sessions {
     Session *first;
     size_t count;
     Interests *interests;
+    LogPages *pages;
+    ResumeFrame resume_frames[RESUME_FRAMES];
+    unsigned resume_next;
     struct Touched *touched; /* live.c's */
     size_t touched_size;
     Timer tidy; /* tells quiet sessions their position */

@@ -5,7 +5,7 @@
 #include "wire/envelope.h"
 #include "wire/proto_scan.h"
 
-enum { TAG_EVENTS = 2 << 3 | 2, TAG_POSITION = 2 << 3, TAG_IDS = 3 << 3 | 2 };
+enum { HEAD_MAX = 11, TAG_EVENTS = 2 << 3 | 2, TAG_POSITION = 2 << 3, TAG_IDS = 3 << 3 | 2 };
 
 /* An EventBatch is a message of few fields: entries (made by event.c), position, ids. Its bytes are put
  * together here, because packing by protobuf-c would encode every event again for every reader. */
@@ -25,6 +25,7 @@ Blob *frame_batch(FrameForm form, const BatchParts *p) {
         proto_write_varint(&tail, ids.len);
         buf_span(&tail, buf_view(&ids));
     }
+    buf_reserve(&frame, HEAD_MAX + entries + tail.len); /* at once: it may be a quarter of a mebibyte */
     buf_byte(&frame, TAG_EVENTS);
     proto_write_varint(&frame, entries + tail.len);
     for (size_t i = 0; i < p->count; i++) buf_span(&frame, blob_view(event_entry(p->events[i], p->personal)));

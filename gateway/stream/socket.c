@@ -26,15 +26,27 @@ static void drop(void *to) {
     websocket_drop_queue(to);
 }
 
+static void tell_drained(void *to) {
+    websocket_tell_drained(to);
+}
+
 static void close_socket(void *to, int code, const char *reason) {
     if (code == SESSION_SLOW) websocket_drop_queue(to);
     websocket_close(to, code, reason);
 }
 
-static const SessionWire PLAIN = {
-    .form = socket_frame, .send = send_frame, .queued = queued, .drop = drop, .close = close_socket};
-static const SessionWire DEFLATED = {
-    .form = socket_frame_deflated, .send = send_frame, .queued = queued, .drop = drop, .close = close_socket};
+static const SessionWire PLAIN = {.form = socket_frame,
+                                  .send = send_frame,
+                                  .queued = queued,
+                                  .drop = drop,
+                                  .tell_drained = tell_drained,
+                                  .close = close_socket};
+static const SessionWire DEFLATED = {.form = socket_frame_deflated,
+                                     .send = send_frame,
+                                     .queued = queued,
+                                     .drop = drop,
+                                     .tell_drained = tell_drained,
+                                     .close = close_socket};
 
 const SessionWire *socket_wire(const WebSocket *ws) {
     return websocket_deflates(ws) ? &DEFLATED : &PLAIN;

@@ -142,6 +142,10 @@ void websocket_drop_queue(WebSocket *ws) {
     owe_drained(ws);
 }
 
+void websocket_tell_drained(WebSocket *ws) {
+    if (can_send(ws)) owe_drained(ws);
+}
+
 size_t websocket_queued(const WebSocket *ws) {
     return ws->out->bytes;
 }

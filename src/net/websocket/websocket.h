@@ -9,8 +9,8 @@ typedef struct WebSocketEvents {
     void (*message)(WebSocket *ws, void *user, bool text, Span bytes);
     /* The connection is gone, for whatever reason: last call, exactly once; ws is freed after it. */
     void (*closed)(WebSocket *ws, void *user);
-    /* The queue is empty, after websocket_send() had returned false or websocket_pause() was called. May be
-     * NULL. */
+    /* The queue is empty, after websocket_send() had returned false, websocket_pause() was called or
+     * websocket_tell_drained(). May be NULL. */
     void (*drained)(WebSocket *ws, void *user);
     void *user;
     size_t message_limit; /* bytes; above: close 1009 */
@@ -56,6 +56,8 @@ void websocket_close(WebSocket *ws, int code, const char *reason);
 /* Forgets the frames that have not begun to leave, for a reader that is too slow: what is sent stays whole
  * frames. drained() is called when the rest has gone, whether or not a send had been refused. */
 void websocket_drop_queue(WebSocket *ws);
+/* drained() follows once nothing waits. */
+void websocket_tell_drained(WebSocket *ws);
 /* At once, without a close frame. */
 void websocket_abort(WebSocket *ws);
 size_t websocket_queued(const WebSocket *ws);
