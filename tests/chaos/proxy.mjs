@@ -1,17 +1,18 @@
-// A webhook's way through a bad network: deliveries get lost (the grid is told 200, and nobody has them), come twice, and
-// come late, after others.
+// A webhook's way through a bad network: deliveries get lost (the grid is told 200, and nobody has them), come twice, come
+// late, and come after others (the grid is told 200, and sends the next).
 import { once } from 'node:events';
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { random } from './random.mjs';
 
-const CALM = { lose: 0, double: 0, delay: 0 };
+const CALM = { lose: 0, double: 0, delay: 0, overtaken: 0 };
 
 export class Proxy {
   mood = CALM;
   lost = 0;
   doubled = 0;
   delayed = 0;
+  overtaken = 0;
 
   /** target: () => 'http://host:port', known later than the proxy's own address. */
   static async start(name, seed, target) {
@@ -33,10 +34,17 @@ export class Proxy {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
-    const { lose, double, delay } = request.method === 'POST' ? this.mood : CALM;
+    const { lose, double, delay, overtaken = 0 } = request.method === 'POST' ? this.mood : CALM;
     if (this.dice.chance(lose)) {
       this.lost++;
       reply.writeHead(200).end();
+      return;
+    }
+    if (this.dice.chance(overtaken)) {
+      this.overtaken++;
+      reply.writeHead(200).end();
+      await sleep(this.dice.below(1000));
+      await this.#forward(request, body).catch(() => {});
       return;
     }
     if (this.dice.chance(delay)) {

@@ -10,6 +10,7 @@ export class Subscriber {
   position;
   resyncs = [];
   running = true;
+  awayMs = 0; // how long it stays away when its connection has ended
 
   constructor(client) {
     this.client = client;
@@ -20,6 +21,7 @@ export class Subscriber {
     while (this.running) {
       try {
         await this.#connect();
+        await sleep(this.awayMs);
       } catch {
         await sleep(50);
       }
