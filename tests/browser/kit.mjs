@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 const require = createRequire(new URL("../../web/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
 
-export const WITHIN = { timeout: 15_000 };
+export const WITHIN = { timeout: 30_000 };
 
 /** Certificates are not checked: an installation's own is not known to anybody, and a page's workers ask by themselves. */
 export function launch() {

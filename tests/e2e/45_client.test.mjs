@@ -146,12 +146,13 @@ test(`${JOINS} joins at random moments of writing all end equal to the server`, 
   const planted = eventsClient(it.demo);
   for (let left = JOINS; left > 0; left -= A_ROUND) {
     const stop = write(SHORT ? 100 : 250);
+    await sleep(300);
+    const wrong = new Follower(planted, await state(), 5n); // as if the position had been a little late
     const followers = await Promise.all(Array.from({ length: Math.min(left, A_ROUND) }, async (_, i) => {
       await sleep(Math.random() * 3000);
       const page = await (i % 3 === 2 ? stateByGrpc() : state());
       return new Follower(streams[i % STREAMS], page);
     }));
-    const wrong = new Follower(planted, await state(), 3n); // as if the position had been a little late
     await sleep(300);
     await stop();
     const end = await settled();

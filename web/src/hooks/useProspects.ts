@@ -11,7 +11,7 @@ export function useProspects(filter: ProspectFilter) {
     queryKey: keys.list(filter),
     initialPageParam: undefined as string | undefined,
     queryFn: async ({ pageParam, signal }) => {
-      const page = await api.listProspects(filter, pageParam, cache.minPosition, signal);
+      const page = await cache.load(filter, (minPosition) => api.listProspects(filter, pageParam, minPosition, signal));
       if (pageParam === undefined) live.listLoaded(page);
       cache.checkPosition(page.position);
       return page;

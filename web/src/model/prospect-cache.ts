@@ -4,7 +4,7 @@
 import { replaceEqualDeep, type QueryClient } from "@tanstack/query-core";
 import type { DomainEvent } from "../core/codec";
 import { applyChange, readChange, reconcile, type Change, type ProspectList } from "./prospect-list";
-import type { Prospect, ProspectFilter } from "./prospect";
+import type { Prospect, ProspectFilter, ProspectPage } from "./prospect";
 import { Store } from "../core/store";
 
 export const keys = {
@@ -25,6 +25,7 @@ export class ProspectCache {
   readonly #queries: QueryClient;
   #recent: Change[] = [];
   #minPosition = 0n;
+  #forgotten = 0n; // the latest change that is not in #recent any more
   #staleLists = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -40,11 +41,22 @@ export class ProspectCache {
   apply(event: DomainEvent): void {
     const change = readChange(event);
     if (change === undefined) return;
-    this.#recent = [...this.#recent.slice(1 - REMEMBERED), change];
+    this.#remember(change);
     if (change.sequence > this.#minPosition) this.#minPosition = change.sequence;
     this.#applyToLists(change);
     this.#applyToOne(change);
     if (!change.ended) this.#highlight(change.fields.prospectId, change.fields.version);
+  }
+
+  /** One page for a list. What is older than the changes that are remembered could not be brought up to date: a list
+   *  that is shown keeps what it has until the read model has come so far. */
+  async load(filter: ProspectFilter, load: (minPosition: bigint) => Promise<ProspectPage>): Promise<ProspectPage> {
+    for (;;) {
+      const page = await load(this.#minPosition);
+      const shown = this.#queries.getQueryData(keys.list(filter)) !== undefined;
+      if (!shown || BigInt(page.position) >= this.#forgotten) return page;
+      await new Promise((resolve) => setTimeout(resolve, REFETCH_AFTER_MS));
+    }
   }
 
   /** For the query's structuralSharing: runs wherever data is set, so that nothing older is ever shown in between. */
@@ -75,6 +87,14 @@ export class ProspectCache {
   #forget(): void {
     this.#recent = [];
     this.#minPosition = 0n;
+    this.#forgotten = 0n;
+  }
+
+  #remember(change: Change): void {
+    this.#recent = [...this.#recent, change];
+    if (this.#recent.length <= REMEMBERED) return;
+    const oldest = this.#recent.shift();
+    if (oldest !== undefined && oldest.sequence > this.#forgotten) this.#forgotten = oldest.sequence;
   }
 
   #applyToLists(change: Change): void {
