@@ -44,7 +44,7 @@ bool amqp_event_encode(AmqpEventCoder *coder, Span json, Span id, Buf *to, Err *
 bool amqp_event_decode(AmqpEventCoder *coder, Span bytes, AmqpEvent *ret) {
     pn_message_t *m = coder->message;
     pn_message_clear(m);
-    if (pn_message_decode(m, bytes.at, bytes.len)) return false;
+    if (!bytes.len || pn_message_decode(m, bytes.at, bytes.len)) return false; /* it aborts on nothing */
     pn_data_t *body = pn_message_body(m);
     pn_data_rewind(body);
     if (!pn_data_next(body)) return false;

@@ -1,10 +1,11 @@
 /* events-projection - applies deliveries of events to the read database.
  *
- * Main thread: an event loop with the webhook, the doorbell and a timer. Writer thread (a Batcher):
+ * Main thread: an event loop with the webhook (or a broker's queue), the doorbell and a timer. Writer thread (a Batcher):
  * everything that touches the projector, in the order of arrival; deliveries that wait together share one
  * transaction. What the loop wants of the projector (an announcement has come, a hole is due) is handed over
  * as work like a delivery is. After each commit: 200 to the topic, `held` to the relay and the gateway,
  * `repair` where a hole is due. */
+#include "app/projection/broker_feed.h"
 #include "app/projection/projector.h"
 #include "app/projection/read_cleaner.h"
 #include "base/clock.h"
@@ -40,6 +41,7 @@ typedef struct Program {
     Batcher *writer;
     HttpServer *server;
     GridWebhook *webhook;
+    BrokerFeed *feed; /* instead of both */
     Doorbell *bell;
     Watch bell_watch;
     Timer due;
@@ -66,6 +68,7 @@ typedef struct Work {
     Program *program;
     WorkKind kind;
     GridDelivery *delivery;
+    BrokerDelivery *broker; /* instead of delivery and events */
     ProjectorItem events;
     char epoch[64];
     int64_t last;
@@ -87,7 +90,8 @@ static void apply_deliveries(Program *p, BatchItem **items, size_t count) {
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
         Work *work = CONTAINER(items[i], Work, item);
-        if (work->kind == WORK_DELIVERY) deliveries[found++] = &work->events;
+        if (work->kind == WORK_DELIVERY)
+            deliveries[found++] = work->broker ? &work->broker->events : &work->events;
     }
     if (!found) return;
     cleaner_worked(&p->cleaner, clock_mono_us());
@@ -184,6 +188,7 @@ static void work_done(BatchItem *item) {
     Work *work = CONTAINER(item, Work, item);
     Program *p = work->program;
     if (work->delivery) grid_delivery_answer(work->delivery, work->events.status);
+    if (work->broker) broker_feed_answer(work->broker);
     free(work);
     p->in_flight--;
     if (p->ready != atomic_load(&p->healthy)) service_ready(p->service, p->ready = !p->ready);
@@ -200,6 +205,7 @@ static void submit(Program *p, Work *work) {
     }
     log_warn("too much work is waiting", LOG_ERR(&err));
     if (work->delivery) grid_delivery_answer(work->delivery, 503);
+    if (work->broker) broker_feed_answer(work->broker); /* its status says that it is to come again */
     free(work);
 }
 
@@ -218,6 +224,13 @@ static void on_delivery(void *user, GridDelivery *delivery) {
                                    .bad_count = delivery->bad_count,
                                    .unknown_members = delivery->unknown_members,
                                    .status = 503};
+    submit(user, work);
+}
+
+static void on_broker_delivery(void *user, BrokerDelivery *delivery) {
+    Work *work = work_new(WORK_DELIVERY);
+    work->broker = delivery;
+    delivery->events.status = 503;
     submit(user, work);
 }
 
@@ -259,7 +272,8 @@ static void on_bell(Watch *watch, unsigned events) {
 
 static void on_drain(Timer *timer) {
     Program *p = CONTAINER(timer, Program, drain);
-    bool quiet = !p->in_flight && (!http_server_connections(p->server) || p->drain_steps > DRAIN_PATIENCE);
+    bool open = p->server && http_server_connections(p->server);
+    bool quiet = !p->in_flight && (!open || p->drain_steps > DRAIN_PATIENCE);
     if (quiet || ++p->drain_steps > DRAIN_STEPS)
         loop_stop(p->loop);
     else
@@ -268,7 +282,8 @@ static void on_drain(Timer *timer) {
 
 static void begin_drain(Task *task) {
     Program *p = CONTAINER(task, Program, stop);
-    http_server_drain(p->server);
+    if (p->server) http_server_drain(p->server);
+    broker_feed_drain(p->feed);
     on_drain(&p->drain);
 }
 
@@ -313,6 +328,13 @@ static bool open_webhook(Program *p, Err *err) {
                             &p->server, err);
 }
 
+static bool open_source(Program *p, Err *err) {
+    const char *url = config_text(service_config(p->service), "EVENTS_PROJECTION_SOURCE");
+    if (!strcmp(url, "webhook:")) return open_webhook(p, err);
+    const BrokerFeedOptions options = {.url = url, .loop = p->loop, .deliver = on_broker_delivery, .user = p};
+    return broker_feed_open(&options, &p->feed, err);
+}
+
 static bool open_all(Program *p, Err *err) {
     const BatcherOptions writer = {
         .name = "writer", .most = BATCH, .bound = WAITING_MAX, .run = run, .user = p};
@@ -326,14 +348,16 @@ static bool open_all(Program *p, Err *err) {
         !service_bell(p->service, p->bell, err) || !batcher_open(&writer, &p->writer, err))
         return false;
     p->bell_watch.fd = doorbell_fd(p->bell);
-    return loop_watch(p->loop, &p->bell_watch, EPOLLIN, err) && open_webhook(p, err);
+    return loop_watch(p->loop, &p->bell_watch, EPOLLIN, err) && open_source(p, err);
 }
 
 static void close_all(Program *p) {
     service_on_stop(p->service, NULL, NULL);
+    broker_feed_drain(p->feed);
     batcher_free(p->writer);
     http_server_free(p->server);
     loop_free(p->loop);
+    broker_feed_free(p->feed);
     grid_webhook_free(p->webhook);
     doorbell_free(p->bell);
     projector_free(p->projector);

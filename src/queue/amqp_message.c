@@ -146,7 +146,7 @@ bool amqp_decode(AmqpCoder *coder, Span bytes, AmqpCommand *ret) {
     *ret = (AmqpCommand){0};
     pn_message_t *m = coder->message;
     pn_message_clear(m);
-    if (pn_message_decode(m, bytes.at, bytes.len)) return false;
+    if (!bytes.len || pn_message_decode(m, bytes.at, bytes.len)) return false; /* it aborts on nothing */
     ret->body = only_value(pn_message_body(m));
     ret->message_id = only_value(pn_message_id(m));
     ret->accepted_at = pn_message_get_creation_time(m) * 1000;

@@ -73,9 +73,9 @@ static void write_files(const TestRabbitmq *r) {
     copy_definitions(r);
     FILE *file = file_in(r, "definitions/users.json");
     fputs("{\"users\": [{\"name\": \"events\", \"password\": \"secret\", \"tags\": \"\"}], \"permissions\": ["
-          "{\"user\": \"events\", \"vhost\": \"/\", \"configure\": \"\","
-          " \"write\": \"^amq\\\\.default$|^identity-commands\\\\.\", \"read\": "
-          "\"^identity-commands\\\\.\"}]}\n",
+          "{\"user\": \"events\", \"vhost\": \"/\", \"configure\": \"^amq\\\\.gen\","
+          " \"write\": \"^amq\\\\.(default$|gen)|^identity-commands\\\\.|^prospect-events\", \"read\": "
+          "\"^amq\\\\.gen|^identity-commands\\\\.|^prospect-events\"}]}\n",
           file);
     fclose(file);
     file = file_in(r, "plugins");

@@ -23,7 +23,9 @@ export class Gateways {
       admin['gateway-2'] = `127.0.0.1:${ports[2]}`, admin['gateway-3'] = `127.0.0.1:${ports[3]}`;
       const own = (name, tls) => ({ EVENTS_HOME: path.join(it.home, name), EVENTS_LISTEN: `127.0.0.1:${tls}`, EVENTS_LISTEN_PLAIN: it.plain[name] });
       it.installation = await Installation.start({
-        env: { EVENTS_WRITE_DB: it.postgres.url('events'), EVENTS_READ_DB: it.postgres.url('events'), EVENTS_FANOUT: it.rabbitmq.url('prospect-events'), ...env },
+        env: { EVENTS_WRITE_DB: it.postgres.url('events'), EVENTS_READ_DB: it.postgres.url('events'), 
+          EVENTS_FANOUT: it.rabbitmq.url('prospect-events'), EVENTS_PROJECTION_SOURCE: it.rabbitmq.url('prospect-events.projection'), ...env,
+        },
         configured(installation) {
           it.home = installation.home;
           it.plain.gateway = installation.env.EVENTS_LISTEN_PLAIN;

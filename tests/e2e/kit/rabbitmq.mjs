@@ -20,7 +20,7 @@ const isOpen = (port) => new Promise((done) => {
 export class Rabbitmq {
   folder = mkdtempSync(path.join(tmpdir(), 'events-rabbitmq-'));
 
-  /** queues: false where no command waits in it; to make 64 of them takes a while. */
+  /** queues: false where no command waits in it, for to make 64 of them takes a while; then the projection has one. */
   static async start({ queues = true } = {}) {
     const it = new Rabbitmq();
     const at = (name) => path.join(it.folder, name);
@@ -28,7 +28,7 @@ export class Rabbitmq {
     const [port, distPort, epmdPort] = await freePorts(3);
     it.port = port;
     const definitions = JSON.parse(readFileSync(path.join(ROOT, 'infra/rabbitmq/definitions.json')));
-    if (!queues) definitions.queues = [];
+    if (!queues) Object.assign(definitions, JSON.parse(readFileSync(path.join(ROOT, 'infra/rabbitmq/projection.json'))));
     writeFileSync(at('definitions/queues.json'), JSON.stringify(definitions));
     writeFileSync(at('definitions/users.json'), JSON.stringify({
       users: [{ name: 'events', password: 'secret', tags: '' }],

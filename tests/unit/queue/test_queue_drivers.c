@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "events/v1/envelope.pb-c.h"
-#include "kit/rabbitmq.h"
+#include "broker.h"
 #include "queue/amqp_message.h"
 #include "queue/queue_letters.h"
 #include <poll.h>
@@ -634,12 +634,16 @@ static void many(void) {
     TEST(every_batch_arrives_once), TEST(a_message_is_whole), TEST(keys_stay_in_order),                      \
         TEST(tries_and_delays), TEST(dead_letters), TEST(letters), TEST(handler_killed), TEST(many)
 
-static int use_rabbitmq(void) {
+TestRabbitmq *queue_test_broker(void) {
     if (!the_broker) {
         make_certificate();
         the_broker = test_rabbitmq_start(&(TestRabbitmqTls){ca_file, certificate_file, key_file});
     }
-    broker = the_broker;
+    return the_broker;
+}
+
+static int use_rabbitmq(void) {
+    broker = queue_test_broker();
     return 0;
 }
 

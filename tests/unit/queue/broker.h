@@ -1,0 +1,5 @@
+/* The one RabbitMQ of this program's suites; started by the first that asks. */
+#pragma once
+#include "kit/rabbitmq.h"
+
+TestRabbitmq *queue_test_broker(void);
