@@ -4,6 +4,7 @@
 #include "app/queries.h"
 #include "gateway/auth/attempts.h"
 #include "gateway/auth/proxies.h"
+#include "gateway/auth/revocations.h"
 #include "gateway/auth/token.h"
 #include "gateway/auth/token_cache.h"
 #include "gateway/counts.h"
@@ -25,6 +26,7 @@ typedef struct Rpc Rpc;
 
 typedef struct Gateway {
     Tokens *tokens;
+    Revocations *revocations;
     Attempts *attempts;
     Pool *readers;      /* contexts: Queries */
     Pool *logins;       /* password hashes; contexts: UsersContext (rest/login.h) */

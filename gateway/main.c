@@ -57,7 +57,7 @@ static bool read_settings(Program *p, Err *err) {
         !config_number(c, "EVENTS_POLL_SECONDS", 1, 3600, &p->poll_seconds, err) ||
         !config_number(c, "EVENTS_MEMORY_LIMIT", 0, 1 << 24, &p->memory_mib, err) ||
         !config_number(c, "EVENTS_COMMAND_RETENTION_SECONDS", 1, RETENTION_MAX_S, &p->command_seconds, err) ||
-        !config_number(c, "EVENTS_ACCESS_TOKEN_SECONDS", 1, 86400, &access, err) ||
+        !config_number(c, "EVENTS_ACCESS_TOKEN_SECONDS", 1, ACCESS_TOKEN_MAX_S, &access, err) ||
         !config_number(c, "EVENTS_REFRESH_TOKEN_SECONDS", 1, 366 * 86400, &refresh, err) ||
         !config_number(c, "EVENTS_STREAM_MAX_SECONDS", 0, 86400, &stream, err) ||
         !config_number(c, "EVENTS_DRAIN_SECONDS", 0, DRAIN_MOST_S, &drain, err))
@@ -136,6 +136,26 @@ static bool open_tls(Program *p, Err *err) {
     return http_tls_open(&options, &p->tls, err);
 }
 
+/* The bell of all gateways: the own one's keeper hears it, too. */
+static void tell_revoked(void *user) {
+    Program *p = user;
+    doorbell_ring(p->bell, "gateway", "revoked");
+}
+
+static void revoked(void *user, Revoked *set) {
+    Program *p = user;
+    server_revoke(p->gateway.server, set);
+}
+
+static bool open_revocations(Program *p, Err *err) {
+    RevocationsOptions options = {.users_url = config_text(p->config, "EVENTS_USERS_DB"),
+                                  .poll_ms = p->poll_seconds * 1000,
+                                  .changed = revoked,
+                                  .tell_others = tell_revoked,
+                                  .user = p};
+    return revocations_open(&options, &p->gateway.revocations, err);
+}
+
 static bool open_parts(Program *p, Err *err) {
     const Config *c = p->config;
     Gateway *g = &p->gateway;
@@ -144,7 +164,7 @@ static bool open_parts(Program *p, Err *err) {
         !tokens_open(config_path(c, "keys"), &g->tokens, err) ||
         !static_files_read(config_text(c, "EVENTS_WEB_ROOT"), &g->files, err) || !open_tls(p, err) ||
         !doorbell_open(service_home(p->service), "gateway", &p->bell, err) ||
-        !service_bell(p->service, p->bell, err) || !open_threads(p, err) ||
+        !service_bell(p->service, p->bell, err) || !open_threads(p, err) || !open_revocations(p, err) ||
         !queue_sender_open(config_text(c, "EVENTS_QUEUE"), service_home(p->service), &g->queue, err))
         return false;
     queue_on_commit(g->queue, committed, p);
@@ -162,7 +182,9 @@ static bool open_parts(Program *p, Err *err) {
 static bool start(Program *p, Err *err) {
     KeeperOptions keeper = {
         &p->gateway, p->service, p->bell, p->queries, p->poll_seconds * 1000, p->broker ? &p->fanout : NULL};
-    if (server_run(p->gateway.server, err) && keeper_open(&keeper, &p->keeper, err)) return true;
+    if (server_run(p->gateway.server, err) && revocations_run(p->gateway.revocations, err) &&
+        keeper_open(&keeper, &p->keeper, err))
+        return true;
     server_drain(p->gateway.server);
     server_join(p->gateway.server);
     return false;
@@ -194,6 +216,7 @@ static void close_parts(Program *p) {
     g->logins = pool_free(g->logins);
     g->user_threads = pool_free(g->user_threads);
     g->peers = peers_free(g->peers);
+    g->revocations = revocations_free(g->revocations);
     if (!server_free(g->server)) return; /* something is still out: the process ends anyway */
     g->webhook = grid_webhook_free(g->webhook);
     g->hub = hub_free(g->hub);

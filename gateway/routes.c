@@ -18,6 +18,7 @@ static const char *const TYPES[] = {"application/json", NULL};
 static const Route ROUTES[] = {
     {"POST", "/api/auth/login", ACCESS_PUBLIC, BODY_MESSAGE, SMALL, rest_login, MESSAGE},
     {"POST", "/api/auth/refresh", ACCESS_PUBLIC, BODY_MESSAGE, SMALL, rest_refresh, MESSAGE},
+    {"POST", "/api/auth/logout", ACCESS_TOKEN, BODY_ANY, SMALL, rest_logout},
     {"POST", "/api/auth/ticket", ACCESS_TOKEN, BODY_ANY, SMALL, rest_ticket, MESSAGE},
     {"GET", "/.well-known/jwks.json", ACCESS_PUBLIC, BODY_NONE, 0, rest_jwks},
     {"GET", "/api/prospects", SCOPE_READ, BODY_NONE, 0, rest_prospects, MESSAGE, ROUTE_COMPRESSES},

@@ -26,8 +26,9 @@ typedef struct WorkerThread {
     Worker worker;
     pthread_t thread;
     bool runs;
-    Task drain, news;
+    Task drain, news, revoke;
     atomic_bool drain_posted, news_posted;
+    _Atomic(Revoked *) revoked; /* on its way to the loop; NULL: none */
     Timer drain_look;
     int64_t drain_until_us;
 } WorkerThread;
@@ -47,6 +48,13 @@ static void news_on_loop(Task *task) {
     parking_held(t->worker.parking, held);
     rpc_held(&t->worker, held);
     rpc_ready(&t->worker);
+}
+
+static void revoke_on_loop(Task *task) {
+    WorkerThread *t = CONTAINER(task, WorkerThread, revoke);
+    AUTO(Revoked) set = atomic_exchange(&t->revoked, NULL);
+    token_cache_revoke(t->worker.tokens, set);
+    sessions_revoke(t->worker.sessions, set);
 }
 
 static void look_at_drain(Timer *timer) {
@@ -130,10 +138,13 @@ static bool worker_open(const ServerOptions *o, Server *s, Err *err) {
     Worker *w = &t->worker;
     t->news.run = news_on_loop;
     t->drain.run = drain_on_loop;
+    t->revoke.run = revoke_on_loop;
     w->gateway = o->gateway;
     if (!loop_open(&w->loop, err)) return false;
     w->counts = loop_counts(s->count - 1);
     w->tokens = token_cache_new(o->gateway->tokens);
+    AUTO(Revoked) revoked = revocations_set(o->gateway->revocations);
+    token_cache_revoke(w->tokens, revoked);
     w->parking = parking_new();
     w->rpc = rpc_new();
     w->sessions = sessions_new(w);
@@ -191,6 +202,15 @@ void server_news(Server *s) {
     for (size_t i = 0; i < s->count; i++) {
         if (!atomic_exchange(&s->threads[i].news_posted, true))
             loop_post(s->threads[i].worker.loop, &s->threads[i].news);
+    }
+}
+
+/* The task is on its way for as long as a set is. */
+void server_revoke(Server *s, Revoked *set) {
+    for (size_t i = 0; i < s->count; i++) {
+        WorkerThread *t = &s->threads[i];
+        AUTO(Revoked) old = atomic_exchange(&t->revoked, revoked_ref(set));
+        if (!old) loop_post(t->worker.loop, &t->revoke);
     }
 }
 

@@ -16,6 +16,8 @@ bool server_run(Server *server, Err *err); /* starts the threads */
 void server_drain(Server *server);         /* any thread, more than once: all ends within 15 s */
 void server_join(Server *server);          /* until every loop has ended */
 void server_news(Server *server); /* any thread: gateway->held has risen, or gateway->ready has changed */
+/* Any thread: this is what is revoked from now on; ends the streams that are. Takes references of its own. */
+void server_revoke(Server *server, Revoked *set);
 /* Closes what is still open. False where jobs of the loops have not come back: then nothing was freed, and
  * the process must end without more ado. Pools and queue have been freed before. */
 bool server_free(Server *server);

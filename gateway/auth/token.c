@@ -12,6 +12,9 @@
  * are the claims read; all of exp, nbf, iss, aud, sub and tid are checked. A header with `crit` is refused
  * (RFC 7515, section 4.1.11).
  *
+ * Three claims are our own: `sid` and `gen`, by which a token can be revoked before it expires (revoked.h), and
+ * `name`, by which others see who is there (presence.h). A token without them is one of generation 0.
+ *
  * The clocks of minter and verifier may differ a little where several gateways share keys: nbf has 5 s of
  * grace, exp none. */
 #include "gateway/auth/token.h"
@@ -80,6 +83,8 @@ static bool fill(jwt_t *jwt, const Claims *claims, int64_t now_us) {
     return !jwt_add_grant(jwt, "iss", TOKEN_ISSUER) && !jwt_add_grant(jwt, "aud", TOKEN_AUDIENCE) &&
            !jwt_add_grant(jwt, "sub", claims->user_id) && !jwt_add_grant(jwt, "tid", claims->tenant_id) &&
            !jwt_add_grant(jwt, "scope", claims->scopes) && !jwt_add_grant(jwt, "jti", id) &&
+           !jwt_add_grant(jwt, "sid", claims->session_id) && !jwt_add_grant(jwt, "name", claims->username) &&
+           !jwt_add_grant_int(jwt, "gen", (long)claims->generation) &&
            !jwt_add_grant_int(jwt, "exp", (long)(claims->expires_at / 1000000)) &&
            !jwt_add_grant_int(jwt, "nbf", now) && !jwt_add_grant_int(jwt, "iat", now);
 }
@@ -197,6 +202,9 @@ static bool check_claims(const json_t *json, int64_t now_us, Claims *ret, Err *e
         !span_copy(text_member(json, "scope"), ret->scopes, sizeof ret->scopes))
         return refuse(err, "the token names no user, no tenant or no scope");
     ret->scope_bits = scopes_parse(span_of(ret->scopes), NULL);
+    span_copy(text_member(json, "sid"), ret->session_id, sizeof ret->session_id);
+    span_copy(text_member(json, "name"), ret->username, sizeof ret->username);
+    ret->generation = json_integer_value(json_object_get(json, "gen")); /* 0 where it is none */
     return true;
 }
 

@@ -14,7 +14,9 @@ enum { TOKEN_MAX = 4096, KEY_ID = 65, KEYS_MAX = 16 };
 /* Who asks, as the token says it. */
 typedef struct Claims {
     char user_id[USER_ID], tenant_id[TENANT_ID], scopes[USER_SCOPES];
+    char session_id[USER_ID], username[USER_NAME]; /* "" where the token does not say */
     unsigned scope_bits;
+    int64_t generation; /* of all that the user may do; see store/users/revocations.h */
     int64_t expires_at; /* microseconds since 1970 */
 } Claims;
 

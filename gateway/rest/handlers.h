@@ -6,6 +6,7 @@
 void rest_login(Request *r);
 void rest_refresh(Request *r);
 void rest_ticket(Request *r);
+void rest_logout(Request *r);
 /* commands.c */
 void rest_create_prospect(Request *r);
 void rest_update_prospect(Request *r);

@@ -41,13 +41,13 @@ void users_context_failed(UsersContext *c, const Err *err) {
     if (err->kind && err->kind->http >= 500) c->users = users_free(c->users);
 }
 
-/* A call of the three below, on its way. */
+/* A call of those below, on its way. */
 typedef struct AuthWork {
     Job job;
     Request *request;
     Arena *arena;
     bool (*work)(struct AuthWork *w, Users *users, Err *err);
-    ProtobufCMessage *message; /* the request's; NULL for a ticket */
+    ProtobufCMessage *message; /* the request's; NULL where it has none */
     char origin[ORIGIN_MAX];
     Answer answer;
     Err err;
@@ -110,13 +110,24 @@ static bool read_body(AuthWork *w, const char *type) {
 
 /* --- tokens --- */
 
-static bool answer_tokens(AuthWork *w, const User *user, const char *refresh, int64_t now, Err *err) {
-    Gateway *g = w->request->gateway;
-    AUTO_BUF access = {0};
-    Claims claims = {.expires_at = now + g->access_us};
+static SessionTimes times_now(const Gateway *g) {
+    return (SessionTimes){.now = clock_now_us(), .access_us = g->access_us, .refresh_us = g->refresh_us};
+}
+
+static Claims claims_of(const User *user, int64_t expires_at) {
+    Claims claims = {.generation = user->generation, .expires_at = expires_at};
     memcpy(claims.user_id, user->user_id, sizeof claims.user_id);
     memcpy(claims.tenant_id, user->tenant_id, sizeof claims.tenant_id);
     memcpy(claims.scopes, user->scopes, sizeof claims.scopes);
+    memcpy(claims.session_id, user->session_id, sizeof claims.session_id);
+    memcpy(claims.username, user->username, sizeof claims.username);
+    return claims;
+}
+
+static bool answer_tokens(AuthWork *w, const User *user, const char *refresh, int64_t now, Err *err) {
+    Gateway *g = w->request->gateway;
+    AUTO_BUF access = {0};
+    Claims claims = claims_of(user, now + g->access_us);
     if (!token_mint(g->tokens, &claims, now, &access, err)) return false;
     buf_byte(&access, 0);
     Events__V1__TokenReply reply = EVENTS__V1__TOKEN_REPLY__INIT;
@@ -130,23 +141,33 @@ static bool answer_tokens(AuthWork *w, const User *user, const char *refresh, in
 
 static bool login(AuthWork *w, Users *users, Err *err) {
     const Events__V1__LoginRequest *in = (const Events__V1__LoginRequest *)w->message;
-    Gateway *g = w->request->gateway;
+    SessionTimes times = times_now(w->request->gateway);
     User user;
     char refresh[SECRET_TEXT];
-    int64_t now = clock_now_us();
     return user_login(users, span_of(in->username), span_of(in->password), &user, err) &&
-           refresh_issue(users, &user, now, g->refresh_us, refresh, err) &&
-           answer_tokens(w, &user, refresh, now, err);
+           refresh_issue(users, &times, &user, refresh, err) &&
+           answer_tokens(w, &user, refresh, times.now, err);
 }
 
 static bool refresh(AuthWork *w, Users *users, Err *err) {
     const Events__V1__RefreshRequest *in = (const Events__V1__RefreshRequest *)w->message;
-    User user;
-    char next[SECRET_TEXT];
-    int64_t now = clock_now_us();
-    return refresh_rotate(users, span_of(in->refresh_token), now, w->request->gateway->refresh_us, &user,
-                          next, err) &&
-           answer_tokens(w, &user, next, now, err);
+    SessionTimes times = times_now(w->request->gateway);
+    Renewal renewal;
+    bool ok = refresh_rotate(users, &times, span_of(in->refresh_token), &renewal, err);
+    if (renewal.revoked) revocations_spread(w->request->gateway->revocations);
+    return ok && answer_tokens(w, &renewal.user, renewal.token, times.now, err);
+}
+
+/* Of the session that the token belongs to; the user's others stay. */
+static bool logout(AuthWork *w, Users *users, Err *err) {
+    Gateway *g = w->request->gateway;
+    SessionTimes times = times_now(g);
+    Span session = span_of(w->request->claims.session_id);
+    if (!session.len) return err_set(err, &ERR_INVALID, "the token belongs to no session");
+    if (!session_end(users, &times, session, err)) return false;
+    revocations_spread(g->revocations);
+    w->answer.status = 204;
+    return true;
 }
 
 static void answer_slow_down(AuthWork *w, int64_t seconds) {
@@ -185,15 +206,21 @@ void rest_refresh(Request *r) {
     if (read_body(w, "RefreshRequest")) work_start(w, r->gateway->user_threads);
 }
 
+void rest_logout(Request *r) {
+    work_start(work_new(r, logout), r->gateway->user_threads);
+}
+
 /* --- tickets --- */
 
 static bool ticket(AuthWork *w, Users *users, Err *err) {
     const Claims *claims = &w->request->claims;
-    TicketGrant grant = {.session_expires_at = claims->expires_at};
+    TicketGrant grant = {.generation = claims->generation, .session_expires_at = claims->expires_at};
     char text[SECRET_TEXT];
     memcpy(grant.user_id, claims->user_id, sizeof grant.user_id);
     memcpy(grant.tenant_id, claims->tenant_id, sizeof grant.tenant_id);
     memcpy(grant.scopes, claims->scopes, sizeof grant.scopes);
+    memcpy(grant.session_id, claims->session_id, sizeof grant.session_id);
+    memcpy(grant.username, claims->username, sizeof grant.username);
     memcpy(grant.origin, w->origin, sizeof grant.origin);
     if (!ticket_issue(users, &grant, clock_now_us(), text, err)) return false;
     Events__V1__TicketReply reply = EVENTS__V1__TICKET_REPLY__INIT;

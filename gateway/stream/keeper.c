@@ -111,6 +111,7 @@ static void look_at_head(Keeper *k) {
 
 static void hear(Keeper *k, Span ring) {
     HeldRing held;
+    if (span_is(ring, "revoked")) revocations_look(k->o.gateway->revocations);
     if (!held_ring_read(ring, &held)) return;
     ReplayHead known = hub_position(k->o.gateway->hub, NULL);
     if (span_is(held.epoch, known.epoch))

@@ -230,3 +230,10 @@ void sessions_drain_on(Sessions *all) {
         all->drained++;
     }
 }
+
+void sessions_revoke(Sessions *all, const Revoked *set) {
+    for (Session *s = all->first, *next; s; s = next) {
+        next = s->next;
+        if (revoked_has(set, &s->claims)) session_close(s, SESSION_EXPIRED, "the session is revoked");
+    }
+}

@@ -157,3 +157,5 @@ Sessions *sessions_free(Sessions *sessions); /* after live_stop() and loop_free(
 /* Reconnect, then SESSION_SHUTDOWN, one after the other within the window; then again and again. */
 void sessions_drain(Sessions *sessions, int64_t window_us);
 void sessions_drain_on(Sessions *sessions);
+/* SESSION_EXPIRED for those whose token would be refused now. */
+void sessions_revoke(Sessions *sessions, const Revoked *set);

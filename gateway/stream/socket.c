@@ -31,7 +31,8 @@ static void tell_drained(void *to) {
 }
 
 static void close_socket(void *to, int code, const char *reason) {
-    if (code == SESSION_SLOW) websocket_drop_queue(to);
+    /* who may read no longer is not kept waiting behind what he did not read */
+    if (code == SESSION_SLOW || code == SESSION_EXPIRED) websocket_drop_queue(to);
     websocket_close(to, code, reason);
 }
 

@@ -62,12 +62,21 @@ static void take_ticket(Job *job, void *context) {
         users_context_failed(context, &w->err);
 }
 
-static void finish_ticket(TicketWork *w) {
-    Claims claims = {.expires_at = w->grant.session_expires_at};
-    memcpy(claims.user_id, w->grant.user_id, sizeof claims.user_id);
-    memcpy(claims.tenant_id, w->grant.tenant_id, sizeof claims.tenant_id);
-    memcpy(claims.scopes, w->grant.scopes, sizeof claims.scopes);
+static Claims claims_of(const TicketGrant *grant) {
+    Claims claims = {.generation = grant->generation, .expires_at = grant->session_expires_at};
+    memcpy(claims.user_id, grant->user_id, sizeof claims.user_id);
+    memcpy(claims.tenant_id, grant->tenant_id, sizeof claims.tenant_id);
+    memcpy(claims.scopes, grant->scopes, sizeof claims.scopes);
+    memcpy(claims.session_id, grant->session_id, sizeof claims.session_id);
+    memcpy(claims.username, grant->username, sizeof claims.username);
     claims.scope_bits = scopes_parse(span_of(claims.scopes), NULL);
+    return claims;
+}
+
+static void finish_ticket(TicketWork *w) {
+    Claims claims = claims_of(&w->grant);
+    if (!w->err.kind && token_is_revoked(w->request->worker->tokens, &claims))
+        err_set(&w->err, &ERR_UNAUTHENTICATED, "the ticket's user or session is revoked");
     if (w->err.kind)
         answer_err(w->request, &w->err);
     else

@@ -1,6 +1,7 @@
 /* Wake-ups between the programs of one machine: a Unix datagram socket per program in <home>/run/<program>.bell.
  *
- * A ring is a line of text, one datagram: "work", "last EPOCH N", "held EPOCH N", "repair FROM TO", "up PROGRAM".
+ * A ring is a line of text, one datagram: "work", "last EPOCH N", "held EPOCH N", "repair FROM TO", "up PROGRAM",
+ * "revoked" (gateways: what is revoked has changed).
  * Rings may be lost (a full queue, a program that is down): they are hints, and what they announce must also be found
  * by looking. A program binds its bell, then looks. */
 #pragma once

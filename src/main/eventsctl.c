@@ -8,6 +8,11 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#define SESSIONS_END                                                                                         \
+    " Every session of the user ends: refresh tokens and\n"                                                  \
+    "access tokens are refused, his streams are closed within a second, on every gateway that hears it at\n" \
+    "once (this machine's, those of EVENTS_PEERS; the others look every EVENTS_POLL_SECONDS).\n"
+
 static const CtlVerb VERBS[] = {
     {"init", "", 0, "", "make or complete the data folder",
      "Makes what is missing and changes nothing that is there: folders, secrets, the signing key, a "
@@ -29,9 +34,16 @@ static const CtlVerb VERBS[] = {
      "  --password-stdin   the password is the first line of standard input\n",
      ctl_user_add},
     {"user passwd", "NAME", 1, "password-stdin", "give a user a new password",
-     "The password is the first line of standard input. The user's refresh tokens end.\n", ctl_user_passwd},
-    {"user disable", "NAME", 1, "", "let a user sign in no longer", "The user's refresh tokens end.\n",
+     "The password is the first line of standard input." SESSIONS_END, ctl_user_passwd},
+    {"user scopes", "NAME 'A B'", 2, "", "say what a user may do",
+     "Of prospects:read prospects:write prospects:pii operator. What is added stands in his next access token. Where\n"
+     "something is taken away the access tokens that he has end, and his streams are closed within a second; his\n"
+     "programs refresh and come back with less.\n",
+     ctl_user_scopes},
+    {"user revoke", "NAME", 1, "", "end all sessions of a user", "He may sign in again." SESSIONS_END, ctl_user_revoke},
+    {"user disable", "NAME", 1, "", "let a user sign in no longer", "He is not let in again." SESSIONS_END,
      ctl_user_disable},
+    {"user enable", "NAME", 1, "", "let a user sign in again", "With the password that he had.\n", ctl_user_enable},
     {"import", "FILE.csv", 1, "user= password-stdin rejected= ca= wait= json", "send prospects as commands",
      "The first row names the columns firstName, lastName, email, phone, notes, in any order. Each further "
      "row\n"

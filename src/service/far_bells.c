@@ -1,6 +1,7 @@
 /* far_bells.c - a mailbox and a thread for each peer.
  *
- * "work", "last" and "held" say how things stand, so the newest replaces the older one; repairs are kept, up
+ * "work", "last" and "held" say how things stand, so the newest replaces the older one; "revoked" says always the
+ * same; repairs are kept, up
  * to a bound, and what does not fit is asked for again by the projection itself. Names are resolved for each
  * delivery, so that a service that gets another address is found. */
 #include "service/far_bells.h"
@@ -28,6 +29,7 @@ enum {
 
 typedef struct Letter {
     char state[RING_TEXT]; /* "": none */
+    bool revoked;
     char repairs[REPAIRS_MAX][RING_TEXT];
     size_t repair_count;
 } Letter;
@@ -40,6 +42,7 @@ typedef struct Peer {
     pthread_mutex_t lock;
     pthread_cond_t news;
     Letter waiting; /* under the lock */
+    bool busy;      /* a letter is out; the same */
     bool started;
 } Peer;
 
@@ -69,6 +72,7 @@ static bool post(Peer *p, const char *address, const char *ring, Err *err) {
 
 static bool post_all(Peer *p, const char *address, const Letter *letter, Err *err) {
     if (*letter->state && !post(p, address, letter->state, err)) return false;
+    if (letter->revoked && !post(p, address, "revoked", err)) return false;
     for (size_t i = 0; i < letter->repair_count; i++)
         if (!post(p, address, letter->repairs[i], err)) return false;
     return true;
@@ -105,7 +109,7 @@ static bool deliver(Peer *p, const Letter *letter, bool *heard, Err *err) {
 /* ---- a peer's thread ---- */
 
 static bool is_empty(const Letter *letter) {
-    return !*letter->state && !letter->repair_count;
+    return !*letter->state && !letter->revoked && !letter->repair_count;
 }
 
 /* What is newer stays. */
@@ -113,6 +117,7 @@ static void put_back(Peer *p, const Letter *letter) {
     pthread_mutex_lock(&p->lock);
     Letter *w = &p->waiting;
     if (!*w->state) memcpy(w->state, letter->state, sizeof w->state);
+    w->revoked |= letter->revoked;
     for (size_t i = 0; i < letter->repair_count && w->repair_count < REPAIRS_MAX; i++)
         memcpy(w->repairs[w->repair_count++], letter->repairs[i], RING_TEXT);
     pthread_mutex_unlock(&p->lock);
@@ -121,9 +126,11 @@ static void put_back(Peer *p, const Letter *letter) {
 /* False at the end. */
 static bool take(Peer *p, Letter *letter) {
     pthread_mutex_lock(&p->lock);
+    p->busy = false;
     while (is_empty(&p->waiting) && !atomic_load(&p->bells->ending)) pthread_cond_wait(&p->news, &p->lock);
     *letter = p->waiting;
     p->waiting = (Letter){0};
+    p->busy = true;
     pthread_mutex_unlock(&p->lock);
     return !atomic_load(&p->bells->ending);
 }
@@ -242,6 +249,10 @@ static void drop_in(Peer *p, Span ring) {
     pthread_mutex_lock(&p->lock);
     Letter *w = &p->waiting;
     char *to = w->state;
+    if (span_is(ring, "revoked")) {
+        w->revoked = true;
+        to = NULL;
+    }
     if (span_starts(ring, SPAN("repair ")))
         to = w->repair_count < REPAIRS_MAX ? w->repairs[w->repair_count++] : NULL;
     if (to && !span_copy(ring, to, RING_TEXT)) *to = 0;
@@ -261,4 +272,23 @@ bool far_bells_ring(void *user, const char *program, const char *ring) {
         taken = true;
     }
     return taken;
+}
+
+static bool is_quiet(Peer *p) {
+    pthread_mutex_lock(&p->lock);
+    bool quiet = !p->busy && is_empty(&p->waiting);
+    pthread_mutex_unlock(&p->lock);
+    return quiet;
+}
+
+bool far_bells_settle(FarBells *bells, int64_t ms) {
+    const struct timespec pause = {.tv_nsec = 5000000};
+    int64_t end_us = clock_mono_us() + ms * 1000;
+    for (size_t i = 0; i < bells->count; i++) {
+        while (!is_quiet(&bells->peers[i])) {
+            if (clock_mono_us() >= end_us) return false;
+            nanosleep(&pause, NULL);
+        }
+    }
+    return true;
 }

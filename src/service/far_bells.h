@@ -16,3 +16,5 @@ FarBells *far_bells_free(FarBells *bells); /* ends calls in flight, joins the th
 AUTO_FREE(FarBells, far_bells_free)
 /* As doorbell_forward() wants it. Any thread; never waits for the network. */
 bool far_bells_ring(void *bells, const char *program, const char *ring);
+/* Waits until all that was rung has been heard; false where that takes longer. For who ends soon. */
+bool far_bells_settle(FarBells *bells, int64_t ms);

@@ -15,7 +15,8 @@ static void decimal(JsonWriter *w, const char *name, Span digits) {
 bool ring_to_request(Span ring, const char **path, Buf *body) {
     Span rest, second, verb = span_split(ring, ' ', &rest), first = span_split(rest, ' ', &second);
     bool repair = span_is(verb, "repair"), position = span_is(verb, "held") || span_is(verb, "last");
-    if (!repair && !position && !span_is(verb, "work")) return false;
+    bool revoked = span_is(verb, "revoked");
+    if (!repair && !position && !revoked && !span_is(verb, "work")) return false;
     JsonWriter w = json_writer(body);
     *path = repair ? "/repair" : "/doorbell";
     json_object(&w);
@@ -24,6 +25,7 @@ bool ring_to_request(Span ring, const char **path, Buf *body) {
         json_name(&w, "epoch"), json_string(&w, first);
         decimal(&w, "last", second);
     }
+    if (revoked) json_name(&w, "revoked"), json_bool(&w, true);
     json_object_end(&w);
     return true;
 }
@@ -33,6 +35,7 @@ bool ring_to_request(Span ring, const char **path, Buf *body) {
 typedef struct Members {
     char epoch[64];
     int64_t last, from, to; /* -1: absent */
+    bool revoked;
 } Members;
 
 /* Positions are decimal strings in JSON; a number will do. */
@@ -56,6 +59,11 @@ static bool read_member(JsonReader *r, Members *m) {
     if (span_is(r->text, "last")) return read_position(r, &m->last);
     if (span_is(r->text, "from")) return read_position(r, &m->from);
     if (span_is(r->text, "to")) return read_position(r, &m->to);
+    if (span_is(r->text, "revoked")) {
+        JsonToken t = json_next(r);
+        m->revoked = t == JSON_TRUE;
+        return t == JSON_TRUE || t == JSON_FALSE;
+    }
     if (!span_is(r->text, "epoch")) return json_skip(r, json_next(r)); /* of a newer version */
     return json_next(r) == JSON_STRING && !*m->epoch && is_epoch(r->text) &&
            span_copy(r->text, m->epoch, sizeof m->epoch);
@@ -77,9 +85,11 @@ static bool read_members(Span body, Members *m, Err *err) {
 static bool doorbell_ring_of(const char *program, const Members *m, char ring[RING_TEXT], Err *err) {
     if ((m->last >= 0) != (*m->epoch != 0))
         return err_set(err, &ERR_INVALID, "epoch and last come together, or neither does");
+    if (m->last >= 0 && m->revoked)
+        return err_set(err, &ERR_INVALID, "one ring says one thing: last, or revoked");
     const char *verb = !strcmp(program, "projection") ? "last" : "held";
     if (m->last < 0)
-        snprintf(ring, RING_TEXT, "work");
+        snprintf(ring, RING_TEXT, m->revoked ? "revoked" : "work");
     else
         snprintf(ring, RING_TEXT, "%s %s %lld", verb, m->epoch, (long long)m->last);
     return true;

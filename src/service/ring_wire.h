@@ -1,5 +1,5 @@
 /* A ring between machines: the line of text that a doorbell carries (io/doorbell.h), as a request to the
- * admin address: POST /doorbell {epoch?, last?} and POST /repair {from, to}, with the internal secret as the
+ * admin address: POST /doorbell {epoch?, last?, revoked?} and POST /repair {from, to}, with the internal secret as the
  * bearer token. Pure. */
 #pragma once
 #include "base/buf.h"

@@ -42,6 +42,18 @@ static const Migration STEPS[] = {
         "  expires_at bigint not null\n"
         ");\n"
         "create index ticket_expiry on ticket (expires_at);\n"},
+    /* generation: of all that a user may do; tokens of an older one than his revocation's are refused. A revoked
+     * session's row has the highest. */
+    {2, "alter table app_user add generation bigint not null default 0;\n"
+        "alter table ticket add session_id {name} not null default '';\n"
+        "alter table ticket add username {name} not null default '';\n"
+        "alter table ticket add generation bigint not null default 0;\n"
+        "create table revocation (\n"
+        "  revoked_id {name} not null primary key,\n" /* of a user, or a session: both are UUIDs */
+        "  generation bigint not null,\n"
+        "  expires_at bigint not null\n"
+        ");\n"
+        "create index revocation_expiry on revocation (expires_at);\n"},
 };
 
 bool users_migrate(Db *db, Err *err) {

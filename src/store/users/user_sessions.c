@@ -7,6 +7,7 @@
 #include "store/users/user_sessions.h"
 
 #include "base/uuid.h"
+#include "store/users/revocations.h"
 #include <openssl/evp.h>
 
 static void make_secret(char out[SECRET_TEXT]) {
@@ -68,16 +69,31 @@ static bool insert_family(Users *users, const User *user, Span family, int64_t e
     return stmt_run(s, NULL, err);
 }
 
-bool refresh_issue(Users *users, const User *user, int64_t now, int64_t life_us, char token[SECRET_TEXT],
-                   Err *err) {
-    char family[UUID_TEXT];
+/* What he may do may have been revoked between the log-in and now. */
+static bool check_generation(Users *users, const User *user, Err *err) {
+    Stmt *s =
+        db_statement(users_db(users), "select generation from app_user{locked} where user_id = ?{lock}");
+    stmt_bind_text(s, 1, span_of(user->user_id));
+    if (!stmt_run(s, NULL, err)) return false;
+    Err row = {0};
+    bool same = stmt_row(s, &row) && stmt_int(s, 0) == user->generation;
+    stmt_done(s);
+    if (row.kind) return err_set(err, row.kind, "%s", row.why);
+    return same || err_set(err, &ERR_UNAUTHENTICATED, "wrong user name or password");
+}
+
+bool refresh_issue(Users *users, const SessionTimes *times, User *user, char token[SECRET_TEXT], Err *err) {
+    int64_t now = times->now, expires = now + times->refresh_us;
     Uuid id = uuid_v4();
-    uuid_format(&id, family);
+    uuid_format(&id, user->session_id);
+    Span family = span_of(user->session_id);
     if (!db_begin(users_db(users), err)) return false;
-    bool ok = delete_expired(users, DELETE_EXPIRED("refresh_token", "token_hash"), now, err) &&
+    bool ok = check_generation(users, user, err) &&
+              delete_expired(users, DELETE_EXPIRED("refresh_token", "token_hash"), now, err) &&
               delete_expired(users, DELETE_EXPIRED("refresh_family", "family_id"), now, err) &&
-              insert_family(users, user, span_of(family), now + life_us, err) &&
-              insert_token(users, span_of(family), now + life_us, token, err);
+              delete_expired(users, DELETE_EXPIRED("revocation", "revoked_id"), now, err) &&
+              insert_family(users, user, family, expires, err) &&
+              insert_token(users, family, expires, token, err);
     return settle(users, ok, err);
 }
 
@@ -120,35 +136,55 @@ static bool trade(Users *users, const char *hash, const Held *held, int64_t expi
            insert_token(users, span_of(held->family), expires, next, err);
 }
 
+/* In a transaction. One that is over already has its row. */
+static bool end_family(Users *users, const SessionTimes *times, Span family, Err *err) {
+    int64_t changed = 0;
+    Stmt *s = db_statement(users_db(users),
+                           "update refresh_family set revoked = 1 where family_id = ? and revoked = 0");
+    stmt_bind_text(s, 1, family);
+    if (!stmt_run(s, &changed, err)) return false;
+    if (!changed) return true;
+    s = db_statement(users_db(users),
+                     "insert into revocation (revoked_id, generation, expires_at) values (?, ?, ?)");
+    stmt_bind_text(s, 1, family);
+    stmt_bind_int(s, 2, GENERATION_NONE);
+    stmt_bind_int(s, 3, times->now + times->access_us);
+    return stmt_run(s, NULL, err);
+}
+
+bool session_end(Users *users, const SessionTimes *times, Span session_id, Err *err) {
+    if (!db_begin(users_db(users), err)) return false;
+    return settle(users, end_family(users, times, session_id, err), err);
+}
+
 /* In a transaction. The revocation of a reused family must be committed though the answer is an error: *keep.
  */
-static bool rotate(Users *users, Span token, int64_t now, int64_t life_us, User *ret, char next[SECRET_TEXT],
-                   bool *keep, Err *err) {
+static bool rotate(Users *users, const SessionTimes *times, Span token, Renewal *ret, bool *keep, Err *err) {
     char hash[HASH_TEXT];
     Held held;
     hash_secret(token, hash);
     if (!find_token(users, hash, &held, err)) return false;
     if (held.used && !held.revoked) {
-        *keep = mark(users, "update refresh_family set revoked = 1 where family_id = ?", span_of(held.family),
-                     err);
+        *keep = ret->revoked = end_family(users, times, span_of(held.family), err);
         return err_set(err, &ERR_UNAUTHENTICATED, "the refresh token was used before; its family is revoked");
     }
-    if (held.revoked || held.expires_at <= now)
+    if (held.revoked || held.expires_at <= times->now)
         return err_set(err, &ERR_UNAUTHENTICATED, "the refresh token is revoked or has expired");
     Err found = {0};
-    if (!user_find(users, span_of(held.user_id), ret, &found) || ret->disabled)
+    if (!user_find(users, span_of(held.user_id), &ret->user, &found) || ret->user.disabled)
         return err_set(err, found.kind && found.kind->retry ? found.kind : &ERR_UNAUTHENTICATED,
                        "no such user any more");
-    return *keep = trade(users, hash, &held, now + life_us, next, err) &&
-                   delete_expired(users, DELETE_EXPIRED("refresh_token", "token_hash"), now, err);
+    memcpy(ret->user.session_id, held.family, sizeof ret->user.session_id);
+    return *keep = trade(users, hash, &held, times->now + times->refresh_us, ret->token, err) &&
+                   delete_expired(users, DELETE_EXPIRED("refresh_token", "token_hash"), times->now, err);
 }
 
-bool refresh_rotate(Users *users, Span token, int64_t now, int64_t life_us, User *ret, char next[SECRET_TEXT],
-                    Err *err) {
+bool refresh_rotate(Users *users, const SessionTimes *times, Span token, Renewal *ret, Err *err) {
     bool keep = false;
+    *ret = (Renewal){.revoked = false};
     if (token.len != SECRET_TEXT - 1) return err_set(err, &ERR_UNAUTHENTICATED, "unknown refresh token");
     if (!db_begin(users_db(users), err)) return false;
-    bool ok = rotate(users, token, now, life_us, ret, next, &keep, err);
+    bool ok = rotate(users, times, token, ret, &keep, err);
     return settle(users, keep, err) && ok;
 }
 
@@ -160,7 +196,8 @@ bool ticket_issue(Users *users, const TicketGrant *grant, int64_t now, char tick
     bool ok = delete_expired(users, DELETE_EXPIRED("ticket", "ticket_hash"), now, err);
     Stmt *s =
         db_statement(users_db(users), "insert into ticket (ticket_hash, user_id, tenant_id, scopes, origin,"
-                                      " session_expires_at, expires_at) values (?, ?, ?, ?, ?, ?, ?)");
+                                      " session_expires_at, expires_at, session_id, username, generation)"
+                                      " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     stmt_bind_text(s, 1, span_of(hash));
     stmt_bind_text(s, 2, span_of(grant->user_id));
     stmt_bind_text(s, 3, span_of(grant->tenant_id));
@@ -168,22 +205,28 @@ bool ticket_issue(Users *users, const TicketGrant *grant, int64_t now, char tick
     stmt_bind_text(s, 5, span_of(grant->origin));
     stmt_bind_int(s, 6, grant->session_expires_at);
     stmt_bind_int(s, 7, now + (int64_t)TICKET_SECONDS * 1000000);
+    stmt_bind_text(s, 8, span_of(grant->session_id));
+    stmt_bind_text(s, 9, span_of(grant->username));
+    stmt_bind_int(s, 10, grant->generation);
     return settle(users, ok && stmt_run(s, NULL, err), err);
 }
 
 static bool read_ticket(Users *users, Span hash, TicketGrant *ret, int64_t *expires_at, Err *err) {
     Stmt *s = db_statement(users_db(users),
-                           "select user_id, tenant_id, scopes, origin, session_expires_at, expires_at"
-                           " from ticket{locked} where ticket_hash = ?{lock}");
+                           "select user_id, tenant_id, scopes, origin, session_id, username, generation,"
+                           " session_expires_at, expires_at from ticket{locked} where ticket_hash = ?{lock}");
     stmt_bind_text(s, 1, hash);
     if (!stmt_run(s, NULL, err)) return false;
     if (!stmt_row(s, err)) return err_set(err, &ERR_UNAUTHENTICATED, "unknown ticket");
     bool fits = span_copy(stmt_text(s, 0), ret->user_id, sizeof ret->user_id) &&
                 span_copy(stmt_text(s, 1), ret->tenant_id, sizeof ret->tenant_id) &&
                 span_copy(stmt_text(s, 2), ret->scopes, sizeof ret->scopes) &&
-                span_copy(stmt_text(s, 3), ret->origin, sizeof ret->origin);
-    ret->session_expires_at = stmt_int(s, 4);
-    *expires_at = stmt_int(s, 5);
+                span_copy(stmt_text(s, 3), ret->origin, sizeof ret->origin) &&
+                span_copy(stmt_text(s, 4), ret->session_id, sizeof ret->session_id) &&
+                span_copy(stmt_text(s, 5), ret->username, sizeof ret->username);
+    ret->generation = stmt_int(s, 6);
+    ret->session_expires_at = stmt_int(s, 7);
+    *expires_at = stmt_int(s, 8);
     stmt_done(s);
     return fits || err_set(err, &ERR_INTERNAL, "a ticket's row does not fit");
 }

@@ -11,6 +11,8 @@ enum { USER_ID = 37, TENANT_ID = 65, USER_NAME = 129, USER_SCOPES = 257 };
 typedef struct User {
     char user_id[USER_ID], tenant_id[TENANT_ID], username[USER_NAME], scopes[USER_SCOPES];
     bool disabled;
+    int64_t generation;       /* what a revocation raises: his tokens of an older one count no longer */
+    char session_id[USER_ID]; /* of the sign-in; "" where the user was only looked up */
 } User;
 
 /* The scopes that exist, as bits. */
@@ -30,9 +32,16 @@ bool tenant_add(Users *users, Span tenant_id, Err *err);
 /* ERR_DUPLICATE where the name is taken (in any tenant: people sign in without naming one), ERR_NOT_FOUND
  * where the tenant does not exist, ERR_INVALID for a bad name, scope or password. */
 bool user_add(Users *users, Span username, Span tenant_id, Span scopes, Span password, Err *err);
-/* Both end every session that the user can still refresh. ERR_NOT_FOUND where there is no such user. */
+/* These end every session of the user: what he can still refresh, and the access tokens he has (the gateways
+ * refuse them as soon as they have read revocations.h). ERR_NOT_FOUND where there is no such user. */
 bool user_set_password(Users *users, Span username, Span password, Err *err);
 bool user_disable(Users *users, Span username, Err *err);
+bool user_revoke(Users *users, Span username, Err *err); /* he may sign in anew */
+/* He may sign in again, by the password he had. */
+bool user_enable(Users *users, Span username, Err *err);
+/* A wider grant stands in his next access token. Where something is taken away the access tokens that he has
+ * end at once (*narrowed), his sessions do not: he refreshes. */
+bool user_set_scopes(Users *users, Span username, Span scopes, bool *narrowed, Err *err);
 
 bool user_find(Users *users, Span user_id, User *ret, Err *err); /* ERR_NOT_FOUND */
 /* ERR_UNAUTHENTICATED for an unknown or disabled user and for a wrong password, after the same time. */

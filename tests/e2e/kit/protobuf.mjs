@@ -1,16 +1,20 @@
 // A small protobuf reader and writer for the frames of the WebSocket. It is written from the .proto files by hand and
 // shares nothing with the programs' own codecs, so it notices when the bytes on the wire change.
 const MESSAGES = {
-  ClientFrame: { 1: ['subscribe', 'Subscribe'], 2: ['unsubscribe', 'Unsubscribe'], 4: ['ping', 'Ping'] },
+  ClientFrame: { 1: ['subscribe', 'Subscribe'], 2: ['unsubscribe', 'Unsubscribe'], 3: ['refreshToken', 'RefreshToken'], 4: ['ping', 'Ping'] },
   Subscribe: {
     1: ['eventTypes', 'string', true], 2: ['subjects', 'string', true], 3: ['after', 'int'], 4: ['id', 'int'], 5: ['epoch', 'string'],
+    6: ['presence', 'int'],
   },
+  RefreshToken: { 1: ['token', 'string'] },
   Unsubscribe: { 1: ['id', 'int'] },
   Ping: { 1: ['nonce', 'int'] },
   ServerFrame: {
     1: ['welcome', 'Welcome'], 2: ['events', 'EventBatch'], 3: ['subscribed', 'Subscribed'],
     4: ['resyncRequired', 'ResyncRequired'], 5: ['pong', 'Ping'], 6: ['error', 'Error'], 7: ['reconnect', 'Reconnect'],
+    8: ['presenceChanged', 'PresenceChanged'],
   },
+  PresenceChanged: { 1: ['subject', 'string'], 2: ['users', 'string', true], 3: ['complete', 'int'] },
   Welcome: {
     1: ['connectionId', 'string'], 2: ['serverTime', 'Timestamp'], 3: ['position', 'int'], 4: ['heartbeatSeconds', 'int'], 5: ['epoch', 'string'],
   },

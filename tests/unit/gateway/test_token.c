@@ -140,6 +140,9 @@ static void minted(void) {
     Claims in = {.user_id = "user",
                  .tenant_id = "demo",
                  .scopes = "prospects:read operator",
+                 .session_id = "session",
+                 .username = "A \"d\" a\\",
+                 .generation = 7,
                  .expires_at = NOW_US + 900000000};
     Claims out;
     AUTO_BUF token = {0};
@@ -148,6 +151,9 @@ static void minted(void) {
         CHECK_OK(token_check(cache, buf_view(&token), NOW_US, &out, &err), &err);
         CHECK(out.scope_bits == (SCOPE_READ | SCOPE_OPERATOR) && out.expires_at == in.expires_at);
         CHECK_SPAN(span_of(out.tenant_id), "demo");
+        CHECK_SPAN(span_of(out.session_id), "session");
+        CHECK_SPAN(span_of(out.username), in.username);
+        CHECK(out.generation == 7);
     }
     Err late = {0};
     CHECK(!token_check(cache, buf_view(&token), in.expires_at, &out, &late) &&
@@ -167,6 +173,55 @@ static void minted(void) {
     buf_byte(&keys, 0);
     CHECK(strstr(keys.at, "\"kid\":\"a\"") && strstr(keys.at, "\"kid\":\"b\"") && !strstr(keys.at, "\"d\""));
     EVP_PKEY_free(second);
+}
+
+/* What is revoked, against a token of user u, session s, generation 3 that the cache knows already, and one that it
+ * does not know. */
+static void revoked_tokens(void) {
+    static const struct {
+        Revocation rows[3];
+        size_t count;
+        bool refused;
+    } SETS[] = {
+        {{{"", 0}}, 0, false},
+        {{{"v", 9}, {"a", 9}, {"t", 9}}, 3, false},
+        {{{"u", 3}}, 1, false}, /* minted after that */
+        {{{"u", 4}}, 1, true},
+        {{{"z", 9}, {"u", 4}, {"a", 9}}, 3, true},
+        {{{"s", GENERATION_NONE}, {"u", 2}}, 2, true},
+        {{{"", GENERATION_NONE}}, 1, false},
+        {{{"u", 3}, {"s0", GENERATION_NONE}}, 2, false}, /* a session beside it */
+    };
+    const char *folder = test_folder();
+    EVP_PKEY_free(make_key(folder, "a"));
+    AUTO(Tokens) tokens = NULL;
+    Err err = {0};
+    REQUIRE(CHECK_OK(tokens_open(folder, &tokens, &err), &err));
+    AUTO(TokenCache) warm = token_cache_new(tokens);
+    Claims out, in = {.user_id = "u", .tenant_id = "t", .session_id = "s", .generation = 3};
+    in.expires_at = NOW_US + 900000000;
+    AUTO_BUF token = {0};
+    REQUIRE(CHECK_OK(token_mint(tokens, &in, NOW_US, &token, &err), &err));
+    for (size_t i = 0; i < COUNT(SETS); i++) {
+        AUTO(TokenCache) cold = token_cache_new(tokens);
+        AUTO(Revoked) set = revoked_new(SETS[i].rows, SETS[i].count);
+        CHECK(revoked_has(set, &in) == SETS[i].refused);
+        token_cache_revoke(warm, set);
+        token_cache_revoke(cold, set);
+        CHECK(token_is_revoked(cold, &in) == SETS[i].refused);
+        for (int round = 0; round < 2; round++) {
+            Err first = {0}, second = {0};
+            CHECK(token_check(warm, buf_view(&token), NOW_US, &out, &first) == !SETS[i].refused);
+            CHECK(token_check(cold, buf_view(&token), NOW_US, &out, &second) == !SETS[i].refused);
+            CHECK(first.kind == second.kind && (!first.kind || err_is(&first, &ERR_UNAUTHENTICATED)));
+        }
+    }
+}
+
+/* One without the claims of ours is as old as a user's first. */
+static void foreign_tokens(void) {
+    AUTO(Revoked) set = revoked_new(&(Revocation){"u", 1}, 1);
+    CHECK(revoked_has(set, &(Claims){.user_id = "u"}) && !revoked_has(set, &(Claims){.user_id = "v"}));
 }
 
 static void broken_keys(void) {
@@ -194,4 +249,5 @@ static void base64url(void) {
     }
 }
 
-SUITE("token", TEST(verdicts), TEST(minted), TEST(broken_keys), TEST(base64url));
+SUITE("token", TEST(verdicts), TEST(minted), TEST(revoked_tokens), TEST(foreign_tokens), TEST(broken_keys),
+      TEST(base64url));

@@ -11,6 +11,7 @@ static const struct {
     {"last 01a2-e 17", "/doorbell", "{\"epoch\":\"01a2-e\",\"last\":\"17\"}"},
     {"held - 0", "/doorbell", "{\"epoch\":\"-\",\"last\":\"0\"}"},
     {"repair 3 9", "/repair", "{\"from\":\"3\",\"to\":\"9\"}"},
+    {"revoked", "/doorbell", "{\"revoked\":true}"},
     {"up gateway", NULL, ""},
     {"", NULL, ""},
 };
@@ -27,6 +28,10 @@ static const struct {
     {"projection", "/doorbell", "{\"epoch\":\"e\",\"last\":\"9223372036854775807\"}",
      "last e 9223372036854775807", NULL},
     {"relay", "/doorbell", "{\"newer\":[1,{}]}", "work", NULL},
+    {"gateway", "/doorbell", "{\"revoked\":true}", "revoked", NULL},
+    {"gateway", "/doorbell", "{\"revoked\":false}", "work", NULL},
+    {"gateway", "/doorbell", "{\"revoked\":1}", NULL, &ERR_INVALID},
+    {"gateway", "/doorbell", "{\"revoked\":true,\"epoch\":\"e\",\"last\":1}", NULL, &ERR_INVALID},
     {"relay", "/repair", "{\"from\":\"3\",\"to\":9}", "repair 3 9", NULL},
     {"relay", "/repair", "{\"from\":\"3\"}", NULL, &ERR_INVALID},
     {"relay", "/repair", "{\"from\":9,\"to\":3}", NULL, &ERR_INVALID},

@@ -2,14 +2,20 @@
 #include "store/users/user_sessions.h"
 #include "store/users/users.h"
 
+#include "base/clock.h"
 #include "kit/engine.h"
 #include "store/users/password.h"
+#include "store/users/revocations.h"
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define NOW  ((int64_t)1800000000 * 1000000)
 #define LIFE ((int64_t)3600 * 1000000)
+
+static SessionTimes at(int64_t now) {
+    return (SessionTimes){.now = now, .access_us = LIFE / 4, .refresh_us = LIFE};
+}
 
 static Users *open_with_ada_at(const char *url) {
     Users *users = NULL;
@@ -85,22 +91,25 @@ static User ada_of(Users *users) {
 }
 
 static bool rotates(Users *users, const char *token, int64_t now, char next[SECRET_TEXT]) {
-    User user;
+    Renewal renewal;
+    SessionTimes times = at(now);
     Err err = {0};
-    bool ok = refresh_rotate(users, span_of(token), now, LIFE, &user, next, &err);
+    bool ok = refresh_rotate(users, &times, span_of(token), &renewal, &err);
     CHECK(ok || err_is(&err, &ERR_UNAUTHENTICATED));
-    if (ok) CHECK_SPAN(span_of(user.username), "ada");
+    if (ok) CHECK_SPAN(span_of(renewal.user.username), "ada");
+    memcpy(next, renewal.token, SECRET_TEXT);
     return ok;
 }
 
 static void reuse_revokes_the_family(void) {
     AUTO(Users) users = open_with_ada();
+    SessionTimes times = at(NOW);
     User ada = ada_of(users);
     char first[SECRET_TEXT], second[SECRET_TEXT], third[SECRET_TEXT], other[SECRET_TEXT],
         other_next[SECRET_TEXT];
     Err err = {0};
-    CHECK_OK(refresh_issue(users, &ada, NOW, LIFE, first, &err), &err);
-    CHECK_OK(refresh_issue(users, &ada, NOW, LIFE, other, &err), &err);
+    CHECK_OK(refresh_issue(users, &times, &ada, first, &err), &err);
+    CHECK_OK(refresh_issue(users, &times, &ada, other, &err), &err);
     CHECK(rotates(users, first, NOW, second));
     CHECK(!rotates(users, first, NOW, third));  /* a used one: somebody has stolen something */
     CHECK(!rotates(users, second, NOW, third)); /* so the family is over, the newest too */
@@ -110,13 +119,14 @@ static void reuse_revokes_the_family(void) {
 
 static void refresh_ends(void) {
     AUTO(Users) users = open_with_ada();
+    SessionTimes times = at(NOW);
     User ada = ada_of(users);
     char token[SECRET_TEXT], next[SECRET_TEXT], last[SECRET_TEXT];
     Err err = {0};
-    CHECK_OK(refresh_issue(users, &ada, NOW, LIFE, token, &err), &err);
+    CHECK_OK(refresh_issue(users, &times, &ada, token, &err), &err);
     CHECK(rotates(users, token, NOW + LIFE - 1, next));
     CHECK(!rotates(users, next, NOW + 2 * LIFE, last)); /* too late */
-    CHECK_OK(refresh_issue(users, &ada, NOW, LIFE, token, &err), &err);
+    CHECK_OK(refresh_issue(users, &times, &ada, token, &err), &err);
     CHECK_OK(user_set_password(users, SPAN("ada"), SPAN("battery staple"), &err), &err);
     CHECK(!rotates(users, token, NOW, next));
 }
@@ -183,13 +193,14 @@ static bool take_ticket(Users *users, const char *ticket) {
     return takes(users, ticket, "https://a", NOW);
 }
 static bool rotate(Users *users, const char *token) {
-    char next[SECRET_TEXT];
-    User user;
+    Renewal renewal;
+    SessionTimes times = at(NOW);
     Err err = {0};
-    return refresh_rotate(users, span_of(token), NOW, LIFE, &user, next, &err);
+    return refresh_rotate(users, &times, span_of(token), &renewal, &err);
 }
 
 static void one_secret_at_many_gateways(void) {
+    SessionTimes times = at(NOW);
     const char *url = test_database();
     AUTO(Users) users = open_with_ada_at(url);
     TicketGrant grant = {.user_id = "u", .tenant_id = "demo", .scopes = "operator", .origin = "https://a"};
@@ -199,7 +210,7 @@ static void one_secret_at_many_gateways(void) {
     REQUIRE(CHECK_OK(ticket_issue(users, &grant, NOW, secret, &err), &err));
     CHECK(takers(url, secret, take_ticket) == 1);
     REQUIRE(user_login(users, SPAN("ada"), SPAN("correct horse"), &ada, &err));
-    REQUIRE(CHECK_OK(refresh_issue(users, &ada, NOW, LIFE, secret, &err), &err));
+    REQUIRE(CHECK_OK(refresh_issue(users, &times, &ada, secret, &err), &err));
     CHECK(takers(url, secret, rotate) == 1);
 }
 
@@ -217,5 +228,123 @@ static void expired_rows_go(void) {
     }
 }
 
+/* --- revocations --- */
+
+typedef struct Seen {
+    Revocation at[8];
+    size_t count;
+} Seen;
+static void see(void *user, const Revocation *row) {
+    Seen *seen = user;
+    if (seen->count < COUNT(seen->at)) seen->at[seen->count++] = *row;
+}
+static Seen revoked_at(Users *users, int64_t now) {
+    Seen seen = {.count = 0};
+    Err err = {0};
+    CHECK_OK(revocations_read(users, now, COUNT(seen.at), see, &seen, &err), &err);
+    return seen;
+}
+
+/* Of a user: each change, what becomes of his sessions, and of the access tokens he has. */
+static void changes_of_a_user(void) {
+    static const struct {
+        const char *change;
+        bool refreshes, may_login;
+        int64_t raised; /* his generation, by so much */
+    } CASES[] = {
+        {"password", false, true, 1}, {"revoke", false, true, 1}, {"disable", false, false, 1},
+        {"enable", true, true, 0},    {"widen", true, true, 0},   {"narrow", true, true, 1},
+    };
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        AUTO(Users) users = open_with_ada();
+        User ada = ada_of(users), after;
+        char token[SECRET_TEXT], next[SECRET_TEXT];
+        Err err = {0};
+        int64_t now = clock_now_us();
+        SessionTimes times = at(now);
+        const char *change = CASES[i].change;
+        bool narrowed = false, ok = false;
+        REQUIRE(CHECK_OK(refresh_issue(users, &times, &ada, token, &err), &err));
+        if (!strcmp(change, "password"))
+            ok = user_set_password(users, SPAN("ada"), SPAN("correct horse"), &err);
+        if (!strcmp(change, "revoke")) ok = user_revoke(users, SPAN("ada"), &err);
+        if (!strcmp(change, "disable")) ok = user_disable(users, SPAN("ada"), &err);
+        if (!strcmp(change, "enable")) ok = user_enable(users, SPAN("ada"), &err);
+        if (!strcmp(change, "widen"))
+            ok = user_set_scopes(users, SPAN("ada"), SPAN("operator prospects:write prospects:read"),
+                                 &narrowed, &err);
+        if (!strcmp(change, "narrow"))
+            ok = user_set_scopes(users, SPAN("ada"), SPAN("prospects:read operator"), &narrowed, &err);
+        CHECK_OK(ok, &err);
+        CHECK(narrowed == !strcmp(change, "narrow"));
+        CHECK(rotates(users, token, now, next) == CASES[i].refreshes);
+        CHECK(may_login(users, "ada", "correct horse") == CASES[i].may_login);
+        CHECK(user_find(users, span_of(ada.user_id), &after, &err));
+        CHECK(after.generation == ada.generation + CASES[i].raised);
+        Seen seen = revoked_at(users, now);
+        CHECK(seen.count == (CASES[i].raised ? 1 : 0));
+        if (!seen.count) continue;
+        CHECK_SPAN(span_of(seen.at[0].id), ada.user_id);
+        CHECK(seen.at[0].generation == after.generation);
+        CHECK(!revoked_at(users, now + (ACCESS_TOKEN_MAX_S + 60) * (int64_t)1000000).count);
+    }
+}
+
+static void changes_of_nobody(void) {
+    AUTO(Users) users = open_with_ada();
+    bool narrowed;
+    Err errs[5] = {{0}};
+    CHECK(!user_revoke(users, SPAN("bob"), &errs[0]) && err_is(&errs[0], &ERR_NOT_FOUND));
+    CHECK(!user_enable(users, SPAN("bob"), &errs[1]) && err_is(&errs[1], &ERR_NOT_FOUND));
+    CHECK(!user_set_scopes(users, SPAN("bob"), SPAN("operator"), &narrowed, &errs[2]) &&
+          err_is(&errs[2], &ERR_NOT_FOUND));
+    CHECK(!user_set_scopes(users, SPAN("ada"), SPAN("root"), &narrowed, &errs[3]) &&
+          err_is(&errs[3], &ERR_INVALID));
+    CHECK(user_revoke(users, SPAN("ada"), &errs[4]) && user_revoke(users, SPAN("ada"), &errs[4]));
+    CHECK(revoked_at(users, clock_now_us()).count == 1); /* one row, the newest */
+}
+
+static void a_session_ends(void) {
+    AUTO(Users) users = open_with_ada();
+    SessionTimes times = at(NOW);
+    User ada = ada_of(users), same = ada;
+    char first[SECRET_TEXT], other[SECRET_TEXT], next[SECRET_TEXT];
+    Err err = {0}, late = {0};
+    CHECK_OK(refresh_issue(users, &times, &ada, first, &err), &err);
+    CHECK_OK(refresh_issue(users, &times, &same, other, &err), &err);
+    CHECK(*ada.session_id && strcmp(ada.session_id, same.session_id));
+    CHECK_OK(session_end(users, &times, SPAN("no such session"), &err), &err);
+    CHECK(!revoked_at(users, NOW).count);
+    for (int i = 0; i < 2; i++) CHECK_OK(session_end(users, &times, span_of(ada.session_id), &err), &err);
+    Seen seen = revoked_at(users, NOW);
+    REQUIRE(seen.count == 1 && seen.at[0].generation == GENERATION_NONE);
+    CHECK_SPAN(span_of(seen.at[0].id), ada.session_id);
+    CHECK(!revoked_at(users, NOW + times.access_us).count); /* as long as an access token lives */
+    CHECK(!rotates(users, first, NOW, next));
+    CHECK(rotates(users, other, NOW, next));
+    /* what was revoked while he was signing in does not let him in */
+    CHECK(user_revoke(users, SPAN("ada"), &err));
+    CHECK(!refresh_issue(users, &times, &ada, first, &late) && err_is(&late, &ERR_UNAUTHENTICATED));
+}
+
+static void a_thief_ends_the_session(void) {
+    AUTO(Users) users = open_with_ada();
+    SessionTimes times = at(NOW);
+    User ada = ada_of(users);
+    Renewal first, again, late;
+    char token[SECRET_TEXT];
+    Err err = {0}, reused = {0}, over = {0};
+    CHECK_OK(refresh_issue(users, &times, &ada, token, &err), &err);
+    CHECK_OK(refresh_rotate(users, &times, span_of(token), &first, &err), &err);
+    CHECK(!first.revoked && !strcmp(first.user.session_id, ada.session_id));
+    CHECK(!refresh_rotate(users, &times, span_of(token), &again, &reused) && again.revoked);
+    CHECK(!refresh_rotate(users, &times, span_of(first.token), &late, &over) && !late.revoked);
+    Seen seen = revoked_at(users, NOW);
+    REQUIRE(seen.count == 1);
+    CHECK_SPAN(span_of(seen.at[0].id), ada.session_id);
+}
+
 SUITE_ON_ENGINES("users", TEST(adding), TEST(login), TEST(reuse_revokes_the_family), TEST(refresh_ends),
-                 TEST(tickets), TEST(one_secret_at_many_gateways), TEST(expired_rows_go), TEST(passwords));
+                 TEST(tickets), TEST(one_secret_at_many_gateways), TEST(expired_rows_go), TEST(passwords),
+                 TEST(changes_of_a_user), TEST(changes_of_nobody), TEST(a_session_ends),
+                 TEST(a_thief_ends_the_session));

@@ -1,0 +1,267 @@
+// What a connection may do, while it lasts: it ends when that is taken back, and a new token changes it in place.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { call, Client, JSON_TYPE } from './kit/client.mjs';
+import { Installation } from './kit/installation.mjs';
+import { grpc, grpcClient, metadata } from './kit/rpc.mjs';
+import { EventStream } from './kit/sse.mjs';
+import { mint, parse, signingKey } from './kit/token.mjs';
+import { eventually, SLOW } from './kit/wait.mjs';
+import { EventSocket } from './kit/websocket.mjs';
+
+const LIMIT = { timeout: 60000 * SLOW };
+const READER = 'prospects:read prospects:write prospects:pii';
+const it = {};
+let n = 0;
+const prospect = (more = {}) => ({ firstName: 'Emmy', lastName: 'Noether', email: `grants-${++n}@example.org`, ...more });
+
+before(async () => {
+  // an hour between two looks: only what is told takes effect at once
+  it.installation = await Installation.start({ env: { EVENTS_POLL_SECONDS: '3600' } });
+  it.demo = await Client.demo(it.installation);
+});
+after(() => it.installation?.stop());
+
+async function ctl(...args) {
+  const { code, stderr } = await it.installation.ctlWith({ input: 'some-password\n' }, ...args);
+  assert.equal(code, 0, stderr);
+}
+
+/** A user of his own for each test, signed in. */
+async function user(scopes = READER) {
+  const username = `user-${++n}`;
+  await ctl('user', 'add', username, '--tenant', 'demo', '--scopes', scopes, '--password-stdin');
+  return signIn(username);
+}
+const signIn = (username) => new Client(it.demo.url, { username, password: 'some-password' }).login();
+
+const post = (path, body) => call(it.demo.url + path, { method: 'POST', headers: JSON_TYPE, body: JSON.stringify(body) });
+const refresh = (client) => post('/api/auth/refresh', { refreshToken: client.tokens.refreshToken });
+
+/** The client with the next tokens of its session. */
+async function renewed(client) {
+  const { status, json } = await refresh(client);
+  assert.equal(status, 200);
+  return Object.assign(Object.create(Client.prototype), client, { token: json.accessToken, tokens: json });
+}
+
+/** One stream of each kind; ended() resolves when all have ended for want of a grant. */
+async function streams(client) {
+  const socket = await EventSocket.subscribe(client);
+  const sse = await EventStream.open(client);
+  await sse.message('Subscribed', (m) => m.caughtUp);
+  const rpc = grpcClient('events.v1.EventStream', new URL(client.url).host);
+  const subscribed = rpc.subscribe({ subscribe: { id: 1 } }, metadata(client.authorization));
+  let status;
+  subscribed.on('data', () => {});
+  subscribed.on('error', (error) => (status = error.code));
+  await new Promise((done) => subscribed.once('data', done));
+  return {
+    async ended(within) {
+      const begun = performance.now();
+      await eventually('the end of all streams', () => socket.ws.closed && sse.ended && status !== undefined);
+      const took = performance.now() - begun;
+      assert.equal(socket.ws.closed.code, 4401);
+      assert.equal(sse.messages.at(-1).event, 'Closed');
+      assert.equal(sse.messages.at(-1).json.code, 4401);
+      assert.equal(status, grpc.status.UNAUTHENTICATED);
+      rpc.close();
+      if (within) assert.ok(took < within * SLOW, `${took.toFixed()} ms`);
+    },
+    live: () => !socket.ws.closed && !sse.ended && status === undefined,
+    close() {
+      socket.close();
+      sse.close();
+      subscribed.cancel();
+      rpc.close();
+    },
+  };
+}
+
+const status = async (client) => (await client.get('/api/event-types')).status;
+
+async function upgrade(client, query = '') {
+  try {
+    (await EventSocket.open(client, query)).close();
+    return 101;
+  } catch (error) {
+    return error.status;
+  }
+}
+
+// --- what is taken back
+
+test('a user who is disabled is out at once, everywhere, and stays out after a restart of the gateway', LIMIT, async () => {
+  const [ada, bob] = [await user(), await user()];
+  const [hers, his] = [await streams(ada), await streams(bob)];
+  await ctl('user', 'disable', ada.username);
+  await hers.ended(3000); // a second is promised; the machine may be busy with other tests
+  assert.ok(his.live());
+  his.close();
+  const refused = async () => {
+    assert.equal(await status(ada), 401);
+    assert.equal(await upgrade(ada), 401);
+    assert.equal((await refresh(ada)).status, 401);
+    assert.equal(await status(bob), 200);
+  };
+  await refused();
+  await it.installation.kill('gateway');
+  await it.installation.run('gateway');
+  await refused();
+  await ctl('user', 'enable', ada.username);
+  const back = await signIn(ada.username);
+  assert.deepEqual([await status(back), await status(ada), await upgrade(back)], [200, 401, 101]);
+});
+
+test('a new password and a revocation end what there is, and let him sign in anew', LIMIT, async () => {
+  for (const args of [['passwd', '--password-stdin'], ['revoke']]) {
+    const ada = await user();
+    const hers = await streams(ada);
+    await ctl('user', args[0], ada.username, ...args.slice(1));
+    await hers.ended();
+    assert.deepEqual([await status(ada), (await refresh(ada)).status], [401, 401]);
+    assert.equal(await status(await signIn(ada.username)), 200, 'in the same second, too');
+  }
+});
+
+test('a token that names no session falls with its user; of another user it does not', LIMIT, async () => {
+  const [ada, bob] = [await user(), await user()];
+  const { kid, key } = signingKey(it.installation);
+  const bare = (client) => {
+    const { sid, gen, name, ...claims } = parse(client.token).claims;
+    return Object.assign(Object.create(Client.prototype), client, { token: mint({ alg: 'ES256', kid }, claims, key) });
+  };
+  const [hers, his] = [bare(ada), bare(bob)];
+  assert.deepEqual([await status(hers), await status(his)], [200, 200]);
+  const socket = await EventSocket.subscribe(hers);
+  await ctl('user', 'revoke', ada.username);
+  await eventually('the end', () => socket.ws.closed);
+  assert.equal(socket.ws.closed.code, 4401);
+  assert.deepEqual([await status(hers), await status(his)], [401, 200]);
+});
+
+test('a refresh token that is used again ends its session, and no other of the user', LIMIT, async () => {
+  const stolen = await user();
+  const other = await signIn(stolen.username);
+  const next = await renewed(stolen);
+  const [theirs, his] = [await streams(next), await streams(other)];
+  assert.equal((await refresh(stolen)).status, 401);
+  await theirs.ended();
+  assert.deepEqual([await status(stolen), await status(next), await status(other)], [401, 401, 200]);
+  assert.equal((await refresh(next)).status, 401);
+  assert.ok(his.live());
+  his.close();
+});
+
+test('logging out ends the session, and no other of the user', LIMIT, async () => {
+  const here = await user();
+  const there = await signIn(here.username);
+  const { json: { ticket } } = await here.post('/api/auth/ticket', {});
+  const [mine, his] = [await streams(here), await streams(there)];
+  const out = await here.post('/api/auth/logout', {});
+  assert.deepEqual([out.status, out.body.length], [204, 0]);
+  await mine.ended();
+  assert.deepEqual([await status(here), await status(there)], [401, 200]);
+  assert.deepEqual([(await refresh(here)).status, (await here.post('/api/auth/logout', {})).status], [401, 401]);
+  const late = await fetchUpgrade(`/ws/events?ticket=${encodeURIComponent(ticket)}`);
+  assert.equal(late, 401, 'a ticket that was asked for before');
+  assert.ok(his.live());
+  his.close();
+});
+
+/** The status of an upgrade without a token. */
+async function fetchUpgrade(path) {
+  const { WebSocketClient } = await import('./kit/websocket.mjs');
+  try {
+    (await WebSocketClient.open(it.demo.url + path)).close();
+    return 101;
+  } catch (error) {
+    return error.status;
+  }
+}
+
+// --- what a new token changes in place
+
+const names = (events, subject) => events.filter((e) => e.subject === subject).length;
+
+test('RefreshToken: another user is refused, a wider and a narrower grant take effect at once', LIMIT, async () => {
+  const ada = await user('prospects:read');
+  const socket = await EventSocket.subscribe(ada);
+  const seen = async () => {
+    const { subject } = await it.demo.create(prospect({ notes: 'personal' }));
+    return (await socket.event((e) => e.subject === subject)).data.toString().includes('personal');
+  };
+  assert.equal(await seen(), false);
+  await ctl('user', 'scopes', ada.username, READER);
+  const wider = await renewed(ada);
+  assert.equal(parse(wider.token).claims.scope, READER);
+  assert.equal(await seen(), false, 'as long as the connection has the old token');
+  socket.send({ refreshToken: { token: wider.token } });
+  socket.send({ ping: { nonce: 1 } });
+  await socket.frame('pong');
+  assert.equal(await seen(), true);
+  socket.send({ refreshToken: { token: ada.token } }); // still valid, and says less
+  socket.send({ ping: { nonce: 2 } });
+  await socket.frame('pong', (p) => p.nonce === 2);
+  assert.equal(await seen(), false);
+  socket.send({ refreshToken: { token: 'no token' } });
+  assert.equal((await socket.frame('error')).error.code, 'forbidden');
+  socket.send({ refreshToken: { token: it.demo.token } });
+  await eventually('the end', () => socket.ws.closed);
+  assert.equal(socket.ws.closed.code, 4403);
+});
+
+test('RefreshToken: without prospects:read events stop, and the connection stays for the outcomes of its commands', LIMIT, async () => {
+  const ada = await user('prospects:read prospects:write');
+  const { kid, key } = signingKey(it.installation);
+  const narrow = mint({ alg: 'ES256', kid }, { ...parse(ada.token).claims, scope: 'prospects:write' }, key);
+  const socket = await EventSocket.subscribe(ada, { eventTypes: ['ProspectCreated'] });
+  socket.send({ refreshToken: { token: narrow } });
+  socket.send({ ping: { nonce: 1 } });
+  await socket.frame('pong');
+  const taken = prospect();
+  const { subject } = await it.demo.create(taken);
+  const { json } = await ada.post('/api/prospects', taken);
+  const rejected = await socket.event((e) => e.causationId === json.commandId);
+  assert.equal(rejected.eventType, 'CommandRejected');
+  assert.equal(names(socket.events, subject), 0);
+  socket.send({ refreshToken: { token: ada.token } });
+  socket.send({ ping: { nonce: 2 } });
+  await socket.frame('pong', (p) => p.nonce === 2);
+  const again = await it.demo.create(prospect());
+  await socket.event((e) => e.subject === again.subject);
+  socket.close();
+});
+
+test('RefreshToken moves the end of the connection: it comes within a second of the last token\'s, and not before', LIMIT, async () => {
+  const ada = await user();
+  const { kid, key } = signingKey(it.installation);
+  const { claims } = parse(ada.token);
+  const until = (seconds) => ({ exp: Math.floor(Date.now() / 1000) + seconds });
+  const lasting = (end) => mint({ alg: 'ES256', kid }, { ...claims, ...end }, key);
+  const [short, longer] = [until(3), until(6)];
+  const client = (token) => Object.assign(Object.create(Client.prototype), ada, { token });
+  const [left, kept] = [await EventSocket.subscribe(client(lasting(short))), await EventSocket.subscribe(client(lasting(short)))];
+  kept.send({ refreshToken: { token: lasting(longer) } });
+  const end = (socket, { exp }) => eventually('the end', () => socket.ws.closed && Date.now() - exp * 1000, 15000);
+  const late = await end(left, short);
+  assert.ok(late > -50 && late < 1000 * SLOW, `${late} ms after the token`);
+  assert.equal(kept.ws.closed, null);
+  const later = await end(kept, longer);
+  assert.ok(later > -50 && later < 1000 * SLOW, `${later} ms after the token`);
+  assert.deepEqual([left.ws.closed.code, kept.ws.closed.code], [4401, 4401]);
+});
+
+test('a grant that an operator narrows cuts what has more; with the next token it goes on with less', LIMIT, async () => {
+  const ada = await user();
+  const hers = await streams(ada);
+  await ctl('user', 'scopes', ada.username, 'prospects:read');
+  await hers.ended();
+  assert.equal(await status(ada), 401);
+  const narrower = await renewed(ada);
+  assert.equal(parse(narrower.token).claims.scope, 'prospects:read');
+  const socket = await EventSocket.subscribe(narrower);
+  const { subject } = await it.demo.create(prospect({ notes: 'personal' }));
+  assert.ok(!(await socket.event((e) => e.subject === subject)).data.toString().includes('personal'));
+  socket.close();
+});
