@@ -59,6 +59,9 @@ static const RestParameter PARAMETERS[] = {
      ANY_TEXT, false},
     {"subjects", "subjects", "query", "Subjects, with commas between: prospect/12, prospect/*; absent: all.",
      ANY_TEXT, false},
+    {"presence", "presence", "query",
+     "Tell, too, who is looking at the subjects, and be one of them where a subject is named alone.",
+     "{\"type\":\"boolean\",\"default\":false}", false},
     {"lastEventId", "Last-Event-ID", "header",
      "The id of the last message that came, \"epoch.position\"; counts before after.", ANY_TEXT, false},
     {"types", "types", "query", "Event types, with commas between; absent: all.", ANY_TEXT, false},
@@ -246,14 +249,14 @@ static const RestCall CALLS[] = {
               "message of "
               "the default type is one event, its data the envelope in JSON; its id is \"epoch.position\", "
               "and storing "
-              "the latest one is always safe. Messages of the types Subscribed, ResyncRequired, Reconnect "
-              "and Closed tell "
+              "the latest one is always safe. Messages of the types Subscribed, ResyncRequired, PresenceChanged, "
+              "Reconnect and Closed tell "
               "of the stream itself. After ResyncRequired reload by REST and begin at X-Events-Position.",
      .scope = "",
      .status = 200,
      .answer_schema = ANY_TEXT,
      .media_type = "text/event-stream",
-     .parameters = "types,subjects,streamAfter,lastEventId",
+     .parameters = "types,subjects,presence,streamAfter,lastEventId",
      .headers = "X-Events-Epoch",
      .others = "400,403,503"},
     {.method = "GET",

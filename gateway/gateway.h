@@ -13,6 +13,7 @@
 #include "gateway/rest/documents.h"
 #include "gateway/rest/static.h"
 #include "gateway/stream/hub.h"
+#include "gateway/stream/presence.h"
 #include "grid/grid_webhook.h"
 #include "io/pool.h"
 #include "net/http_server.h"
@@ -33,6 +34,7 @@ typedef struct Gateway {
     Pool *user_threads; /* refresh tokens and tickets; the same contexts */
     QueueSender *queue;
     Hub *hub;
+    Presence *presence;
     StaticFiles *files;
     Documents *documents;
     GridWebhook *webhook;

@@ -172,6 +172,7 @@ static bool open_parts(Program *p, Err *err) {
     g->attempts = attempts_new();
     g->memory = memory_new((size_t)p->memory_mib << 20, g->readers);
     g->documents = documents_new();
+    g->presence = presence_new(!strcmp(config_text(c, "EVENTS_FANOUT"), "webhook:")); /* that is for one gateway */
     g->hub = hub_new(&HUB_LIMITS, repair_needed, p);
     g->webhook = webhook_new(g, secrets);
     ServerOptions server = {g, (size_t)p->threads, config_text(c, "EVENTS_LISTEN"),
@@ -220,6 +221,7 @@ static void close_parts(Program *p) {
     if (!server_free(g->server)) return; /* something is still out: the process ends anyway */
     g->webhook = grid_webhook_free(g->webhook);
     g->hub = hub_free(g->hub);
+    g->presence = presence_free(g->presence);
     g->attempts = attempts_free(g->attempts);
     g->memory = memory_free(g->memory);
     g->proxies = proxies_free(g->proxies);

@@ -5,7 +5,7 @@
 #include "gateway/routes.h"
 #include "gateway/rpc/rpc.h"
 #include "gateway/stream/live.h"
-#include "gateway/stream/session.h"
+#include "gateway/stream/watch.h"
 #include "net/defence.h"
 #include "observe/metric.h"
 #include <pthread.h>
@@ -226,7 +226,7 @@ void server_drain(Server *s) {
 static void worker_free(Worker *w) {
     w->tls = http_server_free(w->tls);
     w->plain = http_server_free(w->plain);
-    if (w->sessions) live_stop(w->sessions);
+    if (w->sessions) live_stop(w->sessions), watches_stop(w->sessions->watches);
     w->loop = loop_free(w->loop);
     w->sessions = sessions_free(w->sessions);
     w->parking = parking_free(w->parking);

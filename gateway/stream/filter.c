@@ -1,5 +1,6 @@
 #include "gateway/stream/filter.h"
 
+#include "gateway/stream/presence.h"
 #include <stdlib.h>
 
 enum { SUBJECT_MAX = 256, TYPE_MAX = 128 };
@@ -51,6 +52,14 @@ static size_t total_length(char *const *texts, size_t count) {
     return total;
 }
 
+/* Where people look is what they read. */
+static const char *presence_fault(const Events__V1__Subscribe *s, const Claims *claims) {
+    size_t single = 0;
+    for (size_t i = 0; i < s->n_subjects; i++) single += !span_ends(span_of(s->subjects[i]), SPAN("/*"));
+    if (!(claims->scope_bits & SCOPE_READ)) return "forbidden";
+    return single > PRESENCE_SUBJECTS_MAX ? "too_many" : NULL;
+}
+
 static const char *fault(const Events__V1__Subscribe *s, const Claims *claims) {
     if (s->n_subjects > FILTER_SUBJECTS_MAX || s->n_event_types > FILTER_TYPES_MAX) return "too_many";
     for (size_t i = 0; i < s->n_subjects; i++)
@@ -61,7 +70,7 @@ static const char *fault(const Events__V1__Subscribe *s, const Claims *claims) {
         if (strcmp(s->event_types[i], "CommandRejected") && !(claims->scope_bits & SCOPE_READ))
             return "forbidden";
     }
-    return NULL;
+    return s->presence ? presence_fault(s, claims) : NULL;
 }
 
 Filter *filter_new(const Events__V1__Subscribe *s, const Claims *claims, const char **code) {
@@ -103,7 +112,7 @@ static bool type_fits(const Filter *f, Span type) {
     return !f->type_count;
 }
 
-static bool subject_fits(const Filter *f, Span subject) {
+bool filter_covers(const Filter *f, Span subject) {
     for (size_t i = 0; i < f->subject_count; i++) {
         Span wanted = f->subjects[i];
         bool all = wanted.at[wanted.len - 1] == '/';
@@ -115,5 +124,5 @@ static bool subject_fits(const Filter *f, Span subject) {
 bool filter_matches(const Filter *f, const Event *event, const Claims *claims) {
     if (!event_permitted(event, claims)) return false;
     if (event_kind(event) == EVENT_REJECTED) return true;
-    return type_fits(f, event_type(event)) && subject_fits(f, event_subject(event));
+    return type_fits(f, event_type(event)) && filter_covers(f, event_subject(event));
 }

@@ -23,6 +23,9 @@ bool event_permitted(const Event *event, const Claims *claims);
 /* Does a subscription with this filter, of a connection with these claims, get the event? */
 bool filter_matches(const Filter *filter, const Event *event, const Claims *claims);
 
+/* Does it name this subject, or one like it, or none at all? */
+bool filter_covers(const Filter *filter, Span subject);
+
 /* What it names, in its memory; none: all. A subject that ends in "/" stands for all below it. */
 const Span *filter_types(const Filter *filter, size_t *count);
 const Span *filter_subjects(const Filter *filter, size_t *count);

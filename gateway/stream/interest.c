@@ -147,15 +147,26 @@ static void ask(const Asking *asking, Kind kind, Span name) {
     for (size_t i = 0; list && i < list->count; i++) asking->each(asking->user, list->places[i]->who);
 }
 
+static void ask_subject(const Asking *asking, Span subject) {
+    Span id, entity = span_split(subject, '/', &id);
+    ask(asking, SUBJECT, subject);
+    if (entity.len < subject.len) ask(asking, SUBJECTS_BELOW, (Span){subject.at, entity.len + 1});
+}
+
 void interests_each(const Interests *all, const Event *event, void (*each)(void *user, void *who),
                     void *user) {
     Asking asking = {all, event_tenant(event), each, user};
     if (event_kind(event) == EVENT_SKIPPED) return; /* for nobody */
     ask(&asking, USER, event_issued_by(event));
     if (event_kind(event) == EVENT_REJECTED) return;
-    Span id, subject = event_subject(event), entity = span_split(subject, '/', &id);
-    ask(&asking, SUBJECT, subject);
-    if (entity.len < subject.len) ask(&asking, SUBJECTS_BELOW, (Span){subject.at, entity.len + 1});
+    ask_subject(&asking, event_subject(event));
     ask(&asking, TYPE, event_type(event));
+    ask(&asking, ALL, SPAN_NONE);
+}
+
+void interests_each_in(const Interests *all, Span tenant, Span subject, void (*each)(void *user, void *who),
+                       void *user) {
+    Asking asking = {all, tenant, each, user};
+    ask_subject(&asking, subject);
     ask(&asking, ALL, SPAN_NONE);
 }

@@ -24,3 +24,6 @@ Interest *interest_end(Interests *all, Interest *interest); /* NULL is allowed; 
  * several keys as often. No interest may begin or end meanwhile. */
 void interests_each(const Interests *all, const Event *event, void (*each)(void *user, void *who),
                     void *user);
+/* The same by tenant and subject alone: every interest in this subject, in all like it, or in everything. */
+void interests_each_in(const Interests *all, Span tenant, Span subject, void (*each)(void *user, void *who),
+                       void *user);

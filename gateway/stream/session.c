@@ -4,6 +4,7 @@
 #include "base/uuid.h"
 #include "gateway/stream/live.h"
 #include "gateway/stream/resume.h"
+#include "gateway/stream/watch.h"
 #include <stdlib.h>
 
 enum { RECONNECT_MIN_MS = 200, RECONNECT_SPREAD_MS = 1800, ROLL_OVER_SPREAD_MS = 200 };
@@ -130,6 +131,7 @@ static void fall_behind(Session *s) {
     for (size_t i = 0; i < s->subscription_count; i++)
         cursor_rewind(&s->subscriptions[i].cursor, s->subscriptions[i].left);
     s->wire->drop(s->to);
+    watch_dropped(s);
     counts_lagging(s->worker->counts);
 }
 
@@ -177,6 +179,7 @@ Subscription *session_subscription(Session *s, uint32_t id) {
 }
 
 void session_end_subscription(Session *s, Subscription *sub) {
+    watch_end(s, sub);
     filter_free(sub->filter);
     interest_end(s->worker->sessions->interests, sub->interest);
     *sub = s->subscriptions[--s->subscription_count];
@@ -198,6 +201,7 @@ Sessions *sessions_new(Worker *worker) {
     all->worker = worker;
     all->interests = interests_new();
     all->pages = log_pages_new(worker);
+    all->watches = watches_new(all);
     all->ahead = ahead_new();
     live_start(all);
     return all;
@@ -205,6 +209,7 @@ Sessions *sessions_new(Worker *worker) {
 
 Sessions *sessions_free(Sessions *all) {
     if (!all) return NULL;
+    watches_free(all->watches);
     interests_free(all->interests);
     resume_forget(all);
     log_pages_free(all->pages);

@@ -19,6 +19,8 @@ enum {
 };
 
 typedef struct Session Session;
+typedef struct PresenceWatch PresenceWatch; /* watch.h */
+typedef struct Watches Watches;             /* the same */
 
 /* Where a session's frames go, and how. */
 typedef struct SessionWire {
@@ -59,6 +61,7 @@ typedef struct Subscription {
     int64_t left; /* all that is owed up to it has left our queue */
     Filter *filter;
     Interest *interest;
+    PresenceWatch *watch; /* NULL: it has not asked who is there */
 } Subscription;
 
 struct Session {
@@ -71,13 +74,15 @@ struct Session {
     size_t subscription_count;
     uint32_t last_serial;
     bool closing;
-    bool lagging;          /* what waited was dropped: nothing live is sent until the rest has left */
-    uint32_t touched;      /* live.c: its place among those that want something of a run, from 1 */
-    Interest *rejections;  /* of its user */
-    int64_t told;          /* the position that the client was told last */
-    int64_t quiet_at_us;   /* the client's messages move it into the future; see session_input.c */
-    Timer expiry;          /* of the token, or of the stream */
-    int64_t rolls_over_us; /* monotonic; 0: never */
+    bool lagging;            /* what waited was dropped: nothing live is sent until the rest has left */
+    uint32_t touched;        /* live.c: its place among those that want something of a run, from 1 */
+    Interest *rejections;    /* of its user */
+    bool behind_presence;    /* watch.c: it is told anew who is where, when it has read */
+    uint32_t presence_round; /* watch.c's */
+    int64_t told;            /* the position that the client was told last */
+    int64_t quiet_at_us;     /* the client's messages move it into the future; see session_input.c */
+    Timer expiry;            /* of the token, or of the stream */
+    int64_t rolls_over_us;   /* monotonic; 0: never */
     /* resume.c */
     LogWaiter page;
     Task turn; /* the next page of the ring, after others had their turn */
@@ -111,6 +116,7 @@ struct Sessions {
     LogPages *pages;
     ResumeFrame resume_frames[RESUME_FRAMES];
     unsigned resume_next;
+    Watches *watches;
     struct Touched *touched; /* live.c's */
     size_t touched_size;
     Timer tidy; /* tells quiet sessions their position */

@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "gateway/auth/token_cache.h"
 #include "gateway/stream/resume.h"
-#include "gateway/stream/session.h"
+#include "gateway/stream/watch.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -57,7 +57,9 @@ const char *session_subscribe(Session *s, const Events__V1__Subscribe *in) {
     Cursor begin = cursor_begin(resumes, in->after, all->position);
     if (s->lagging) begin.live = false; /* it is given nothing live until the rest has left */
     Subscription *sub = add_subscription(s, in, filter, begin);
-    if (!session_send(s, frame_subscribed(session_form(s), in->id, begin.at, begin.live))) return NULL;
+    bool told = session_send(s, frame_subscribed(session_form(s), in->id, begin.at, begin.live));
+    if (in->presence) watch_begin(s, sub, in);
+    if (!told) return NULL;
     if (begin.live)
         session_catch_ahead(s, sub);
     else
@@ -92,6 +94,8 @@ static void refresh_token(Session *s, const Events__V1__ClientFrame *frame) {
         return;
     }
     s->claims = claims;
+    for (size_t i = 0; i < s->subscription_count && !(claims.scope_bits & SCOPE_READ); i++)
+        watch_end(s, &s->subscriptions[i]);
     session_watch_expiry(s);
 }
 

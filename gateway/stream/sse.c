@@ -129,6 +129,14 @@ static void refuse(Request *r, const char *code) {
         answer_bad_field(r, strcmp(code, "invalid_subject") ? "types" : "subjects", code);
 }
 
+/* False where it is neither. */
+static bool read_presence(Request *r, Events__V1__Subscribe *in) {
+    Span text;
+    if (!http_query_value(r->x, "presence", &text)) return true;
+    in->presence = span_is(text, "true");
+    return in->presence || span_is(text, "false");
+}
+
 /* Has answered where false. */
 static bool read_request(Request *r, Events__V1__Subscribe *in) {
     const char *code = NULL, *wrong;
@@ -139,6 +147,8 @@ static bool read_request(Request *r, Events__V1__Subscribe *in) {
         answer_problem(r, &ERR_UNAVAILABLE, "");
     } else if ((wrong = read_position(r, in))) {
         answer_bad_field(r, wrong, "out_of_range");
+    } else if (!read_presence(r, in)) {
+        answer_bad_field(r, "presence", "wrong_type");
     } else {
         AUTO(Filter) filter = filter_new(in, &r->claims, &code);
         if (!filter) refuse(r, code);

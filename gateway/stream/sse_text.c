@@ -85,12 +85,25 @@ static void write_reconnect(Buf *out, const Events__V1__Reconnect *r) {
     end(out, &w);
 }
 
+static void write_presence(Buf *out, const Events__V1__PresenceChanged *p) {
+    JsonWriter w = begin(out, "PresenceChanged");
+    member_text(&w, "subject", p->subject);
+    json_name(&w, "users");
+    json_array(&w);
+    for (size_t i = 0; i < p->n_users; i++) json_text(&w, p->users[i]);
+    json_array_end(&w);
+    json_name(&w, "complete");
+    json_bool(&w, p->complete);
+    end(out, &w);
+}
+
 static void write_frame(Buf *out, const Events__V1__ServerFrame *f, const char *epoch) {
     switch (f->frame_case) {
     case EVENTS__V1__SERVER_FRAME__FRAME_EVENTS: write_events(out, f->events, epoch); break;
     case EVENTS__V1__SERVER_FRAME__FRAME_SUBSCRIBED: write_subscribed(out, f->subscribed, epoch); break;
     case EVENTS__V1__SERVER_FRAME__FRAME_RESYNC_REQUIRED: write_resync(out, f->resync_required, epoch); break;
     case EVENTS__V1__SERVER_FRAME__FRAME_RECONNECT: write_reconnect(out, f->reconnect); break;
+    case EVENTS__V1__SERVER_FRAME__FRAME_PRESENCE_CHANGED: write_presence(out, f->presence_changed); break;
     case EVENTS__V1__SERVER_FRAME__FRAME_WELCOME:
         buf_printf(out, "retry: %d\n: connection %s\n\n", RETRY_MS, f->welcome->connection_id);
         break;

@@ -6,6 +6,9 @@
  *
  *     event: Subscribed             or ResyncRequired, Reconnect, Closed: the stream speaks of itself
  *     data: {"position":"7",...}
+ *
+ *     event: PresenceChanged        who is looking at a subject now
+ *     data: {"subject":"prospect/7","users":["ada"],"complete":true}
  */
 #pragma once
 #include "base/blob.h"

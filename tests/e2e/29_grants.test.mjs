@@ -265,3 +265,111 @@ test('a grant that an operator narrows cuts what has more; with the next token i
   assert.ok(!(await socket.event((e) => e.subject === subject)).data.toString().includes('personal'));
   socket.close();
 });
+
+// --- who is looking
+
+const presence = (socket, subject) => socket.frames.filter((f) => f.presenceChanged?.subject === subject).map((f) => f.presenceChanged);
+/** Once the last that it was told of the subject is this. */
+const sees = (socket, subject, users) => eventually(`${users} at ${subject}`, () => presence(socket, subject).at(-1)?.users.join() === users.join(), 10000, 5);
+
+test('presence: who looks at a subject is known to those who ask, once each, until he has gone', LIMIT, async () => {
+  const [ada, bob] = [await user('prospects:read'), await user('prospects:read')];
+  const [a, b] = [ada.username, bob.username];
+  const look = (client, subjects, more) => EventSocket.subscribe(client, { subjects, presence: 1, ...more });
+  const first = await look(ada, ['prospect/7']);
+  await sees(first, 'prospect/7', [a]);
+  assert.deepEqual(presence(first, 'prospect/7').at(-1), { subject: 'prospect/7', users: [a], complete: 1 });
+  const [second, again] = [await look(bob, ['prospect/7', 'prospect/8']), await look(bob, ['prospect/7'])];
+  for (const socket of [first, second, again]) await sees(socket, 'prospect/7', [a, b]);
+  await sees(second, 'prospect/8', [b]);
+  // who did not ask hears nothing and is not seen; who asked by a pattern hears of all, and is not seen
+  const [silent, over] = [await EventSocket.subscribe(bob, { subjects: ['prospect/7'] }), await look(bob, ['prospect/*'])];
+  await sees(over, 'prospect/7', [a, b]);
+  await sees(over, 'prospect/8', [b]);
+  second.close();
+  await sees(over, 'prospect/8', []);
+  await sees(first, 'prospect/7', [a, b]);
+  again.send({ unsubscribe: { id: 1 } });
+  await sees(first, 'prospect/7', [a]);
+  await sees(over, 'prospect/7', [a]);
+  first.ws.socket.destroy(); // without a word
+  await sees(over, 'prospect/7', []);
+  assert.deepEqual([silent.frames.some((f) => f.presenceChanged), presence(again, 'prospect/8')], [false, []]);
+  for (const socket of [again, silent, over]) socket.close();
+});
+
+test('presence: not in another tenant, not without prospects:read, not for more than 32 subjects', LIMIT, async () => {
+  await ctl('tenant', 'add', 'elsewhere');
+  await ctl('user', 'add', 'stranger', '--tenant', 'elsewhere', '--scopes', 'prospects:read', '--password-stdin');
+  const [ada, writer, stranger] = [await user('prospects:read'), await user('prospects:write'), await signIn('stranger')];
+  const socket = await EventSocket.subscribe(ada, { subjects: ['prospect/9'], presence: 1 });
+  await sees(socket, 'prospect/9', [ada.username]);
+  const far = await EventSocket.subscribe(stranger, { subjects: ['prospect/9', 'prospect/*'], presence: 1 });
+  await sees(far, 'prospect/9', ['stranger']);
+  assert.ok(presence(socket, 'prospect/9').every((p) => !p.users.includes('stranger')));
+  assert.ok(far.frames.every((f) => !f.presenceChanged?.users.includes(ada.username)));
+  const blind = await EventSocket.open(writer);
+  blind.send({ subscribe: { id: 1, subjects: ['prospect/9'], presence: 1 } });
+  assert.equal((await blind.frame('error')).error.code, 'forbidden');
+  socket.send({ subscribe: { id: 2, subjects: Array.from({ length: 33 }, (_, i) => `prospect/${i + 100}`), presence: 1 } });
+  assert.equal((await socket.frame('error')).error.code, 'too_many');
+  // a token that may read no longer looks no longer
+  const { kid, key } = signingKey(it.installation);
+  const watcher = await EventSocket.subscribe(await user('prospects:read'), { subjects: ['prospect/*'], presence: 1 });
+  await sees(watcher, 'prospect/9', [ada.username]);
+  socket.send({ refreshToken: { token: mint({ alg: 'ES256', kid }, { ...parse(ada.token).claims, scope: 'prospects:write' }, key) } });
+  await sees(watcher, 'prospect/9', []);
+  for (const s of [socket, far, blind, watcher]) s.close();
+});
+
+test('presence: as server-sent events and over gRPC, and of each other', LIMIT, async () => {
+  const [ada, bob] = [await user('prospects:read'), await user('prospects:read')];
+  const sse = await EventStream.open(ada, '?subjects=prospect/11&presence=true');
+  await sse.message('PresenceChanged', (p) => p.subject === 'prospect/11' && p.users.join() === ada.username && p.complete);
+  const rpc = grpcClient('events.v1.EventStream', new URL(bob.url).host);
+  const stream = rpc.subscribe({ subscribe: { subjects: ['prospect/11'], presence: true } }, metadata(bob.authorization));
+  const frames = [];
+  stream.on('data', (frame) => frames.push(frame));
+  stream.on('error', () => {});
+  const both = [ada.username, bob.username].join();
+  await eventually('both over gRPC', () => frames.some(({ frame: f }) => f.case === 'presenceChanged' && f.value.users.join() === both));
+  await sse.message('PresenceChanged', (p) => p.users.join() === both);
+  stream.cancel();
+  await eventually('one has gone', () => sse.messages.at(-1).json.users?.join() === ada.username);
+  assert.equal((await ada.get('/api/events/stream?presence=yes')).status, 400);
+  sse.close();
+  rpc.close();
+});
+
+test('presence: who does not read is told how it is when he reads', LIMIT, async () => {
+  const [ada, bob] = [await user('prospects:read prospects:pii'), await user('prospects:read')];
+  const slow = await EventSocket.subscribe(ada, { subjects: ['prospect/*', 'prospect/13'], presence: 1 });
+  await sees(slow, 'prospect/13', [ada.username]);
+  slow.ws.socket.pause();
+  const notes = '一'.repeat(4000);
+  await Promise.all(Array.from({ length: 500 }, () => it.demo.post('/api/prospects', prospect({ notes }))));
+  const witness = await EventSocket.subscribe(bob, { subjects: ['prospect/13'], presence: 1 });
+  await sees(witness, 'prospect/13', [ada.username, bob.username]);
+  await eventually('all events', async () => Number((await it.demo.get('/api/prospects?limit=1')).headers['x-events-position']) >= 500);
+  witness.close();
+  slow.ws.socket.resume();
+  await eventually('it reads again', () => slow.frames.some((f) => f.resyncRequired), 30000);
+  await sees(slow, 'prospect/13', [ada.username]);
+  slow.close();
+});
+
+test('presence: comings and goings that follow each other quickly are few frames', LIMIT, async () => {
+  const [ada, bob] = [await user('prospects:read'), await user('prospects:read')];
+  const watcher = await EventSocket.subscribe(ada, { subjects: ['prospect/12'], presence: 1 });
+  const busy = await EventSocket.open(bob);
+  const begun = performance.now();
+  for (let id = 1; id <= 200; id++) {
+    busy.send({ subscribe: { id, subjects: ['prospect/12'], presence: 1 } });
+    if (id < 200) busy.send({ unsubscribe: { id } });
+  }
+  await sees(watcher, 'prospect/12', [ada.username, bob.username]);
+  const most = 3 + (performance.now() - begun) / 150;
+  assert.ok(presence(watcher, 'prospect/12').length <= most, `${presence(watcher, 'prospect/12').length} frames`);
+  watcher.close();
+  busy.close();
+});

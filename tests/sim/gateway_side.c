@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "gateway/rpc/rpc.h"
 #include "gateway/server.h"
+#include "gateway/stream/watch.h"
 #include "observe/metric.h"
 #include "wire/envelope.h"
 #include <stdarg.h>
@@ -240,6 +241,7 @@ void gateway_starts(int who) {
     g->up = true;
     g->last = &g->first;
     g->g.readers = (Pool *)(void *)g;
+    g->g.presence = presence_new(true);
     g->g.hub = hub_new(&w->limits, repair_needed, g);
     g->worker = (Worker){.gateway = &g->g, .loop = (Loop *)(void *)g, .counts = loop_counts((size_t)who)};
     g->worker.sessions = sessions_new(&g->worker);
@@ -263,9 +265,11 @@ void gateway_stops(int who) {
     }
     while (g->first) run_posted(g);
     live_stop(g->worker.sessions);
+    watches_stop(g->worker.sessions->watches);
     g->worker.sessions = sessions_free(g->worker.sessions);
     g->keeper = keeper_free(g->keeper);
     g->g.hub = hub_free(g->g.hub);
+    g->g.presence = presence_free(g->g.presence);
     g->up = false;
 }
 
