@@ -56,7 +56,9 @@ static bool read_options(Span options, AmqpUrl *ret) {
         Span value, name = span_split(span_split(rest, '&', &rest), '=', &value);
         if (span_is(name, "dead") && copy(value, ret->dead, sizeof ret->dead)) continue;
         if (span_is(name, "ca") && copy(value, ret->ca, sizeof ret->ca)) continue;
-        return false;
+        if (!span_is(name, "broker")) return false;
+        ret->service_bus = span_is(value, "servicebus");
+        if (!ret->service_bus && !span_is(value, "rabbitmq")) return false;
     }
     return true;
 }
@@ -95,7 +97,9 @@ bool amqp_url_parse(const char *url, AmqpUrl *ret, Err *err) {
     if (!read_path(path, ret))
         return err_set(err, &ERR_CONFIG,
                        "amqp url: the queue's name is of letters, digits, - _ . and not too long");
+    ret->service_bus = span_ends(span_of(ret->host), SPAN(".servicebus.windows.net"));
     return read_options(options, ret) ||
            err_set(err, &ERR_CONFIG,
-                   "amqp url: behind the ? only dead=DATABASE and ca=FILE, percent-encoded");
+                   "amqp url: behind the ? only dead=DATABASE and ca=FILE, percent-encoded, and"
+                   " broker=rabbitmq or servicebus");
 }

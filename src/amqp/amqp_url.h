@@ -1,4 +1,4 @@
-/* Where a broker is: amqp[s]://user:password@host:port/queue?dead=DATABASE&ca=FILE. Instead
+/* Where a broker is: amqp[s]://user:password@host:port/queue?dead=DATABASE&ca=FILE&broker=NAME. Instead
  * of the queue an exchange, or TOPIC/subscriptions/NAME on Service Bus. User, password and what
  * is behind the question mark may be percent-encoded. */
 #pragma once
@@ -7,6 +7,7 @@
 
 typedef struct AmqpUrl {
     bool tls;
+    bool service_bus; /* by the host's name, or broker=servicebus; else it is RabbitMQ, or broker=rabbitmq */
     char user[128], password[256];
     char host[256], port[8];
     char queue[128];        /* or the exchange, or the topic */

@@ -4,7 +4,7 @@
  * a lane's messages, in order, the others wait until he is gone. So keys are in order however many work.
  * Window:    WINDOW messages of each lane are here at most, locked at the broker until they are accepted.
  *            While the handler stands still nothing more comes.
- * Settled:   only ever "accepted". A message that is to be tried again stays here and locked meanwhile, a
+ * Settled:   on RabbitMQ only ever "accepted". A message that is to be tried again stays here and locked meanwhile, a
  *            dead letter is kept elsewhere first; what was not accepted when a connection ends, the broker
  *            gives out again, in order. */
 #include "queue/amqp_inbox.h"
@@ -20,11 +20,13 @@
 
 enum { OPEN_MS = 5000, WINDOW = 32, BODY_MOST = 4 << 20 };
 
-typedef struct Accepted {
+typedef struct Settled {
     pn_delivery_t *delivery;
     uint64_t connection;
     unsigned lane;
-} Accepted;
+    AmqpSettle how;
+    char reason[48];
+} Settled;
 
 struct AmqpInbox {
     AmqpUrl url;
@@ -34,8 +36,8 @@ struct AmqpInbox {
     pthread_cond_t changed;
     /* under the lock */
     AmqpArrival *first, *last;
-    Accepted *accepted;
-    size_t accepted_count, accepted_size;
+    Settled *settled;
+    size_t settled_count, settled_size;
     uint64_t connection; /* counts up with each that is made or lost */
     bool ready;
     Err why;
@@ -55,14 +57,10 @@ static void opened(void *user, pn_session_t *session) {
     AmqpInbox *in = user;
     in->linked = 0;
     for (unsigned lane = in->worker; lane < QUEUE_LANES; lane += in->workers) {
-        char name[32], address[160];
+        char name[32];
         snprintf(name, sizeof name, "receive-%02u", lane);
-        snprintf(address, sizeof address, "/amq/queue/%s.%02u", in->url.queue, lane);
         pn_link_t *link = pn_receiver(session, name);
-        pn_terminus_set_address(pn_link_source(link), address);
-        pn_terminus_set_durability(pn_link_source(link), PN_DELIVERIES);
-        pn_link_set_snd_settle_mode(link, PN_SND_UNSETTLED);
-        pn_link_set_rcv_settle_mode(link, PN_RCV_FIRST);
+        amqp_form_receiver(&in->url, lane, link);
         pn_link_set_context(link, (void *)(uintptr_t)lane);
         pn_link_open(link);
         pn_link_flow(link, WINDOW);
@@ -74,6 +72,10 @@ static void opened(void *user, pn_session_t *session) {
 static void linked(void *user, pn_link_t *link) {
     AmqpInbox *in = user;
     if (!pn_terminus_get_address(pn_link_remote_source(link))) return; /* refused: its end follows */
+    if (!amqp_form_granted(&in->url, (unsigned)(uintptr_t)pn_link_get_context(link), link)) {
+        pn_link_close(link); /* and with it the connection */
+        return;
+    }
     if (++in->linked < (QUEUE_LANES - in->worker + in->workers - 1) / in->workers) return;
     pthread_mutex_lock(&in->lock);
     in->ready = true;
@@ -119,8 +121,27 @@ static void append(AmqpInbox *in, AmqpArrival *a) {
     pthread_mutex_unlock(&in->lock);
 }
 
+/* Fewer and larger grants are cheaper for the broker. */
+static void grant(AmqpInbox *in, unsigned lane) {
+    if (in->owed[lane] < WINDOW / 2) return;
+    pn_link_flow(in->lanes[lane], in->owed[lane]);
+    in->owed[lane] = 0;
+}
+
+/* Where the broker's word is waited for, it has come. */
+static void heard(AmqpInbox *in, pn_delivery_t *d) {
+    unsigned lane = (unsigned)(uintptr_t)pn_link_get_context(pn_delivery_link(d));
+    pn_delivery_settle(d);
+    in->owed[lane]++;
+    grant(in, lane);
+}
+
 static void delivery(void *user, pn_delivery_t *d) {
     AmqpInbox *in = user;
+    if (pn_delivery_settled(d) && pn_delivery_local_state(d)) {
+        heard(in, d);
+        return;
+    }
     if (!pn_delivery_readable(d) || pn_delivery_partial(d)) return;
     pn_link_t *link = pn_delivery_link(d);
     buf_clear(&in->bytes);
@@ -137,20 +158,14 @@ static void delivery(void *user, pn_delivery_t *d) {
 static void woken(void *user) {
     AmqpInbox *in = user;
     pthread_mutex_lock(&in->lock);
-    for (size_t i = 0; i < in->accepted_count; i++) {
-        const Accepted *a = &in->accepted[i];
-        if (a->connection != in->connection) continue;
-        pn_delivery_update(a->delivery, PN_ACCEPTED);
-        pn_delivery_settle(a->delivery);
-        in->owed[a->lane]++;
+    for (size_t i = 0; i < in->settled_count; i++) {
+        const Settled *s = &in->settled[i];
+        if (s->connection == in->connection && amqp_form_settle(&in->url, s->delivery, s->how, s->reason))
+            in->owed[s->lane]++;
     }
-    in->accepted_count = 0;
+    in->settled_count = 0;
     pthread_mutex_unlock(&in->lock);
-    for (unsigned i = 0; i < QUEUE_LANES; i++) {
-        if (in->owed[i] < WINDOW / 2) continue; /* fewer and larger grants are cheaper for the broker */
-        pn_link_flow(in->lanes[i], in->owed[i]);
-        in->owed[i] = 0;
-    }
+    for (unsigned lane = in->worker; lane < QUEUE_LANES; lane += in->workers) grant(in, lane);
 }
 
 static void no_credit(void *user, pn_link_t *link) {
@@ -166,7 +181,7 @@ static void closed(void *user, const Err *why) {
     AmqpInbox *in = user;
     pthread_mutex_lock(&in->lock);
     drop_arrivals(in);
-    in->accepted_count = 0;
+    in->settled_count = 0;
     in->connection++;
     in->ready = false;
     in->why = *why;
@@ -184,15 +199,16 @@ AmqpArrival *amqp_inbox_take(AmqpInbox *in, uint64_t *connection) {
     return first;
 }
 
-void amqp_inbox_accept(AmqpInbox *in, const AmqpArrival *arrival) {
+void amqp_inbox_settle(AmqpInbox *in, const AmqpArrival *arrival, AmqpSettle how, const char *reason) {
     pthread_mutex_lock(&in->lock);
     if (arrival->connection == in->connection) {
-        if (in->accepted_count == in->accepted_size) {
-            in->accepted_size = in->accepted_size ? 2 * in->accepted_size : 256;
-            in->accepted = must(realloc(in->accepted, in->accepted_size * sizeof *in->accepted));
+        if (in->settled_count == in->settled_size) {
+            in->settled_size = in->settled_size ? 2 * in->settled_size : 256;
+            in->settled = must(realloc(in->settled, in->settled_size * sizeof *in->settled));
         }
-        in->accepted[in->accepted_count++] =
-            (Accepted){arrival->delivery, arrival->connection, arrival->lane};
+        Settled *s = &in->settled[in->settled_count++];
+        *s = (Settled){arrival->delivery, arrival->connection, arrival->lane, how, ""};
+        if (reason) strncat(s->reason, reason, sizeof s->reason - 1);
     }
     pthread_mutex_unlock(&in->lock);
 }
@@ -239,7 +255,7 @@ AmqpInbox *amqp_inbox_free(AmqpInbox *in) {
     drop_arrivals(in);
     amqp_coder_free(in->coder);
     buf_free(&in->bytes);
-    free(in->accepted);
+    free(in->settled);
     pthread_cond_destroy(&in->changed);
     pthread_mutex_destroy(&in->lock);
     free(in);

@@ -3,7 +3,7 @@
  * that handles. */
 #pragma once
 #include "amqp/amqp_url.h"
-#include "queue/amqp_message.h"
+#include "queue/amqp_form.h"
 
 typedef struct AmqpInbox AmqpInbox;
 
@@ -27,6 +27,7 @@ void amqp_inbox_on_arrival(AmqpInbox *inbox, void (*arrived)(void *user), void *
 /* All that has come since the last call, in order of each lane; NULL where nothing has. *connection: the one
  * that is now; arrivals of others are void. */
 AmqpArrival *amqp_inbox_take(AmqpInbox *inbox, uint64_t *connection);
-/* The broker may forget it. Said with the next amqp_inbox_flush(); no effect where its connection is gone. */
-void amqp_inbox_accept(AmqpInbox *inbox, const AmqpArrival *arrival);
+/* What becomes of it. Said with the next amqp_inbox_flush(); no effect where its connection is gone. reason: of a
+ * rejection, else NULL. */
+void amqp_inbox_settle(AmqpInbox *inbox, const AmqpArrival *arrival, AmqpSettle how, const char *reason);
 void amqp_inbox_flush(AmqpInbox *inbox);

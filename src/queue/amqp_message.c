@@ -38,6 +38,10 @@ unsigned amqp_lane(Span ordering_key) {
     return (unsigned)(hash_stable(ordering_key) % QUEUE_LANES);
 }
 
+void amqp_session(unsigned lane, char ret[AMQP_SESSION]) {
+    snprintf(ret, AMQP_SESSION, "lane-%02u", lane % QUEUE_LANES);
+}
+
 /* --- writing --- */
 
 static pn_bytes_t bytes_of(Span s) {
@@ -70,8 +74,8 @@ static void fill_properties(pn_data_t *map, const AmqpCommand *c) {
 }
 
 static void fill(pn_message_t *m, const AmqpCommand *c) {
-    char session[16], type[128];
-    snprintf(session, sizeof session, "lane-%02u", c->lane);
+    char session[AMQP_SESSION], type[128];
+    amqp_session(c->lane, session);
     pn_message_clear(m);
     pn_message_set_durable(m, true);
     pn_message_set_inferred(m, true); /* the body is a data section */
@@ -151,6 +155,7 @@ bool amqp_decode(AmqpCoder *coder, Span bytes, AmqpCommand *ret) {
     ret->message_id = only_value(pn_message_id(m));
     ret->accepted_at = pn_message_get_creation_time(m) * 1000;
     ret->command_type = span_of(pn_message_get_subject(m));
+    ret->tries = pn_message_get_delivery_count(m);
     if (!read_properties(pn_message_properties(m), ret)) ret->body_hash = hash_stable(ret->body);
     return true;
 }

@@ -14,12 +14,15 @@ typedef struct AmqpCommand {
     uint64_t body_hash;
     int64_t accepted_at; /* to the millisecond */
     unsigned requeues;   /* how often it has come back from the dead letters */
+    unsigned tries;      /* read only: deliveries that the broker counts as failed */
 } AmqpCommand;
 
 /* Of (tenant, user, command id), and of the requeue: a broker that drops what it has seen lets it pass again.
  */
 void amqp_message_id(Span tenant_id, Span issued_by, Span command_id, unsigned requeues, char ret[37]);
 unsigned amqp_lane(Span ordering_key);
+enum { AMQP_SESSION = 16 };
+void amqp_session(unsigned lane, char ret[AMQP_SESSION]); /* "lane-07" */
 
 typedef struct AmqpCoder AmqpCoder;
 AmqpCoder *amqp_coder_new(void);

@@ -10,7 +10,7 @@
  *            amqp_tries.c's. What was being handled when the process died is a suspect and comes alone, so
  *            that one that kills its handler reaches the dead letter after its tries and takes no neighbour
  *            with it.
- * Dead:      first written into a table (queue_dead.c), then accepted. A crash in between delivers it again,
+ * Dead:      first written into a table (queue_dead.c), then accepted (on Service Bus rejected, with its reason). A crash in between delivers it again,
  *            and its tries_exhausted takes it there again.
  * Faults:    a connection that ends voids everything that is here; the same comes again by the next one,
  *            counts and waiting times are kept. While there is none a claim finds nothing, and is no error:
@@ -30,6 +30,7 @@ enum { ID_MOST = 128 };
 
 typedef struct AmqpReceiver {
     QueueReceiver base;
+    AmqpUrl url;
     AmqpInbox *inbox;
     AmqpTries *tries;
     Db *dead;
@@ -86,8 +87,9 @@ static void add_arrival(AmqpReceiver *r, AmqpArrival *a, int64_t now) {
     char room[40];
     int64_t queue_id = lines_last(r->lines) + 1;
     const Try *before = amqp_tries_find(r->tries, id_of(&a->command, room));
-    Ticket *t =
-        lines_add(r->lines, queue_id, a->key, before ? before->deliveries : 0, before && before->suspect);
+    Ticket *t = lines_add(r->lines, queue_id, a->key,
+                          before ? before->deliveries : amqp_form_tries(&r->url, &a->command),
+                          before && before->suspect);
     if (before && before->due > now) lines_wait(r->lines, t, before->due);
     map_put(r->arrivals, key_of(&queue_id), a);
 }
@@ -154,11 +156,11 @@ static bool claim(void *receiver, size_t most, int64_t lease_ms, QueueMessage **
 
 /* --- settling --- */
 
-static void settle(AmqpReceiver *r, Ticket *t) {
+static void settle(AmqpReceiver *r, Ticket *t, AmqpSettle how, const char *reason) {
     char room[40];
     AmqpArrival *a = map_remove(r->arrivals, key_of(&t->queue_id));
     amqp_tries_drop(r->tries, id_of(&a->command, room));
-    amqp_inbox_accept(r->inbox, a);
+    amqp_inbox_settle(r->inbox, a, how, reason);
     a->next = r->spent;
     r->spent = a;
     lines_settle(r->lines, t);
@@ -169,7 +171,7 @@ static bool complete(void *receiver, const int64_t *queue_ids, size_t count, Err
     (void)err;
     for (size_t i = 0; i < count; i++) {
         Ticket *t = lines_find(r->lines, queue_ids[i]);
-        if (t) settle(r, t);
+        if (t) settle(r, t, AMQP_ACCEPT, NULL);
     }
     if (count) amqp_inbox_flush(r->inbox);
     return true;
@@ -212,7 +214,7 @@ static bool dead_letter(void *receiver, int64_t queue_id, const char *reason, Er
         lines_wait(r->lines, t, clock_mono_us() + 1000000);
         return false;
     }
-    settle(r, t);
+    settle(r, t, r->url.service_bus ? AMQP_REJECT : AMQP_ACCEPT, reason);
     amqp_inbox_flush(r->inbox);
     return true;
 }
@@ -240,8 +242,21 @@ static void on_arrival(void *receiver, void (*arrived)(void *user), void *user) 
 
 /* --- opening --- */
 
+/* Service Bus is told what was a try, for who gets it next; RabbitMQ brings all of it again, in order, when the
+ * connection ends. */
+static void give_back(AmqpReceiver *r) {
+    void *one;
+    for (size_t at = 0; map_next(r->arrivals, &at, NULL, &one);) {
+        char room[40];
+        const AmqpArrival *a = one;
+        const Try *tries = amqp_tries_find(r->tries, id_of(&a->command, room));
+        amqp_inbox_settle(r->inbox, a, tries && tries->deliveries ? AMQP_MODIFY : AMQP_RELEASE, NULL);
+    }
+}
+
 static void *free_amqp(void *receiver) {
     AmqpReceiver *r = receiver;
+    if (r->inbox && r->url.service_bus) give_back(r);
     if (r->tries) {
         amqp_tries_unlock(r->tries);
         write_tries(r, clock_mono_us());
@@ -272,6 +287,7 @@ bool queue_amqp_receiver_open(const QueuePlace *place, unsigned worker, unsigned
     AmqpReceiver *r = must(calloc(1, sizeof *r));
     char path[640];
     r->base.driver = &AMQP;
+    r->url = place->amqp;
     r->lines = lines_new(0);
     r->arrivals = map_new();
     *ret = &r->base; /* freed by the caller, whole or not */

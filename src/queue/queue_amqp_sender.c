@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "events/v1/envelope.pb-c.h"
-#include "queue/amqp_message.h"
+#include "queue/amqp_form.h"
 #include <proton/delivery.h>
 #include <proton/disposition.h>
 #include <proton/link.h>
@@ -71,13 +71,10 @@ static void opened(void *user, pn_session_t *session) {
     AmqpSender *s = user;
     s->linked = 0;
     for (unsigned i = 0; i < QUEUE_LANES; i++) {
-        char name[32], address[160];
+        char name[32];
         snprintf(name, sizeof name, "send-%02u", i);
-        snprintf(address, sizeof address, "/amq/queue/%s.%02u", s->url.queue, i);
         pn_link_t *link = pn_sender(session, name);
-        pn_terminus_set_address(pn_link_target(link), address);
-        pn_terminus_set_durability(pn_link_target(link), PN_DELIVERIES);
-        pn_link_set_snd_settle_mode(link, PN_SND_UNSETTLED);
+        amqp_form_sender(&s->url, i, link);
         pn_link_set_context(link, (void *)(uintptr_t)i);
         pn_link_open(link);
         s->lanes[i] = link;

@@ -84,4 +84,31 @@ static void too_long(void) {
     }
 }
 
-SUITE("amqp url", TEST(parsing), TEST(too_long));
+/* By the host's name, unless something else is said. */
+static void brokers(void) {
+    static const struct {
+        const char *url;
+        int service_bus; /* -1: refused */
+    } BROKERS[] = {
+        {"amqps://u:p@h/q", 0},
+        {"amqps://u:p@h/q?broker=rabbitmq", 0},
+        {"amqps://u:p@h/q?broker=servicebus&ca=/a.pem", 1},
+        {"amqps://u:p@h/q?ca=/a.pem&broker=servicebus", 1},
+        {"amqps://rule:key@name.servicebus.windows.net/q", 1},
+        {"amqps://rule:key@name.servicebus.windows.net/q?ca=/a.pem", 1},
+        {"amqps://rule:key@name.servicebus.windows.net/q?broker=rabbitmq", 0},
+        {"amqps://rule:key@name.servicebus.windows.net.example/q", 0},
+        {"amqps://u:p@h/q?broker=kafka", -1},
+        {"amqps://u:p@h/q?broker=", -1},
+    };
+    for (size_t i = 0; i < COUNT(BROKERS); i++) {
+        AmqpUrl got;
+        Err err = {0};
+        bool parsed = amqp_url_parse(BROKERS[i].url, &got, &err);
+        CHECK(parsed == (BROKERS[i].service_bus >= 0));
+        if (parsed && got.service_bus != (BROKERS[i].service_bus == 1))
+            CHECK_SPAN(span_of(BROKERS[i].url), "the other");
+    }
+}
+
+SUITE("amqp url", TEST(parsing), TEST(too_long), TEST(brokers));
