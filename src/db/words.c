@@ -36,6 +36,12 @@ static const struct {
       "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
       "DATEDIFF_BIG(microsecond, '1970-01-01', SYSUTCDATETIME())"}},
     {"limit", {"LIMIT ?", "LIMIT ?", "OFFSET 0 ROWS FETCH NEXT ? ROWS ONLY"}},
+    /* behind a column: it is one of a list of numbers in one parameter, "{1,2}" or, in T-SQL, "1,2" */
+    {"among",
+     {"", "= ANY(CAST(? AS BIGINT[]))",
+      "IN (SELECT CAST(value AS BIGINT) FROM string_split(?, ',') WHERE value <> '')"}},
+    /* joins each row with a query about it */
+    {"apply", {"", "CROSS JOIN LATERAL", "CROSS APPLY"}},
     {"lock", {"", " FOR UPDATE", ""}},
     {"free", {"", " FOR UPDATE SKIP LOCKED", ""}},
     {"locked", {"", "", " WITH (UPDLOCK, ROWLOCK)"}},

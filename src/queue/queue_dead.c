@@ -47,15 +47,25 @@ static void bind(Stmt *s, const AmqpCommand *c, const Events__V1__CommandEnvelop
     stmt_bind_int(s, 12, c->requeues);
 }
 
+#define COLUMNS(of)                                                                                          \
+    of "message_id, " of "tenant_id, " of "issued_by, " of "command_id, " of "command_type, " of             \
+       "correlation_id, " of "ordering_key, " of "body, " of "body_hash, " of "accepted_at, " of             \
+       "deliveries, " of "requeues, " of "reason, " of "dead_at"
+#define ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+static const SqlText ADD = {
+    .sqlite = "INSERT INTO command_dead_letter (" COLUMNS(
+        "") ") VALUES " ROW " ON CONFLICT (message_id) DO UPDATE SET deliveries = excluded.deliveries,"
+            " reason = excluded.reason, dead_at = excluded.dead_at",
+    .sqlserver = "MERGE command_dead_letter WITH (HOLDLOCK) AS d USING (VALUES " ROW ") AS v(" COLUMNS(
+        "") ")"
+            " ON d.message_id = v.message_id WHEN MATCHED THEN UPDATE SET deliveries = v.deliveries,"
+            " reason = v.reason, dead_at = v.dead_at WHEN NOT MATCHED THEN"
+            " INSERT (" COLUMNS("") ") VALUES (" COLUMNS("v.") ");"};
+
 bool queue_dead_add(Db *db, const AmqpCommand *command, int deliveries, const char *reason, Err *err) {
     Events__V1__CommandEnvelope *e =
         events__v1__command_envelope__unpack(NULL, command->body.len, (const uint8_t *)command->body.at);
-    Stmt *s = db_statement(
-        db,
-        "INSERT INTO command_dead_letter (message_id, tenant_id, issued_by, command_id, command_type,"
-        " correlation_id, ordering_key, body, body_hash, accepted_at, deliveries, requeues, reason, dead_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (message_id) DO UPDATE SET"
-        " deliveries = excluded.deliveries, reason = excluded.reason, dead_at = excluded.dead_at");
+    Stmt *s = db_statement(db, db_text(db, &ADD));
     bind(s, command, e);
     stmt_bind_int(s, 11, deliveries);
     stmt_bind_text(s, 13, span_of(reason));

@@ -9,8 +9,7 @@
  *            receiver that starts again ends its former leases; its owner's name is the same.
  * Outage:    commits are not synced: a mark that is lost means a delivery more, which command_done absorbs.
  *            What could not be written because the server was gone is kept and written before the next claim,
- *            so that an outage is nobody's try and no lease has to run out. T-SQL: LATERAL is CROSS APPLY
- *            there, a list comes by string_split, a deleted row by OUTPUT. */
+ *            so that an outage is nobody's try and no lease has to run out. */
 #include "queue/queue_driver.h"
 
 #include "base/buf.h"
@@ -67,11 +66,13 @@ typedef struct TablesReceiver {
         (array) = must(realloc((array), (size) * sizeof *(array)));                                          \
     }
 
-/* "{1,2,3}": how PostgreSQL reads an array; T-SQL's string_split takes the same list without its braces. */
+/* A list of numbers as the word {among} takes it: "{1,2,3}", in T-SQL without its braces. */
 static void list_add(Buf *list, int64_t number) {
     buf_printf(list, "%c%lld", list->len ? ',' : '{', (long long)number);
 }
-static Span list_end(Buf *list) {
+static Span list_end(const TablesReceiver *r, Buf *list) {
+    if (db_dialect(r->db) == DB_SQLSERVER)
+        return list->len ? span_bytes(list->at + 1, list->len - 1) : SPAN("");
     buf_text(list, list->len ? "}" : "{}");
     return buf_view(list);
 }
@@ -109,7 +110,7 @@ static void drop_lapsed(TablesReceiver *r, int64_t now) {
 
 static bool run_list(TablesReceiver *r, const char *sql, Buf *list, Err *err) {
     Stmt *s = db_statement(r->db, sql);
-    stmt_bind_text(s, 1, list_end(list));
+    stmt_bind_text(s, 1, list_end(r, list));
     return stmt_run(s, NULL, err);
 }
 
@@ -119,9 +120,9 @@ static bool give_lanes_back(TablesReceiver *r, Err *err) {
     for (size_t i = 0; i < r->held_count; i++) list_add(&kept, r->held[i].lane);
     Stmt *s = db_statement(
         r->db, "UPDATE queue_lane SET leased_until = {now} WHERE owner = ? AND leased_until > {now}"
-               " AND NOT lane = ANY(CAST(? AS SMALLINT[]))");
+               " AND NOT lane {among}");
     stmt_bind_text(s, 1, span_of(r->owner));
-    stmt_bind_text(s, 2, list_end(&kept));
+    stmt_bind_text(s, 2, list_end(r, &kept));
     return stmt_run(s, NULL, err);
 }
 
@@ -137,12 +138,14 @@ static bool write_release(TablesReceiver *r, const Todo *todo, Err *err) {
 }
 
 static bool write_dead(TablesReceiver *r, const Todo *todo, Err *err) {
-    Stmt *s = db_statement(
-        r->db, "WITH gone AS (DELETE FROM queue_ready WHERE queue_id = ? RETURNING queue_id, deliveries)"
-               " INSERT INTO queue_dead (queue_id, deliveries, reason, dead_at)"
-               " SELECT queue_id, deliveries, ?, {now} FROM gone");
+    Stmt *s =
+        db_statement(r->db, "INSERT INTO queue_dead (queue_id, deliveries, reason, dead_at)"
+                            " SELECT queue_id, deliveries, ?, {now} FROM queue_ready WHERE queue_id = ?");
+    stmt_bind_text(s, 1, span_of(todo->reason));
+    stmt_bind_int(s, 2, todo->queue_id);
+    if (!stmt_run(s, NULL, err)) return false;
+    s = db_statement(r->db, "DELETE FROM queue_ready WHERE queue_id = ?");
     stmt_bind_int(s, 1, todo->queue_id);
-    stmt_bind_text(s, 2, span_of(todo->reason));
     return stmt_run(s, NULL, err);
 }
 
@@ -154,8 +157,7 @@ static bool write_todo(TablesReceiver *r, Err *err) {
         if (todo->settle == SETTLE_RELEASE && !write_release(r, todo, err)) return false;
         if (todo->settle == SETTLE_DEAD && !write_dead(r, todo, err)) return false;
     }
-    return (!done.len ||
-            run_list(r, "DELETE FROM queue_ready WHERE queue_id = ANY(CAST(? AS BIGINT[]))", &done, err)) &&
+    return (!done.len || run_list(r, "DELETE FROM queue_ready WHERE queue_id {among}", &done, err)) &&
            give_lanes_back(r, err);
 }
 
@@ -228,12 +230,12 @@ static const char FREE_LANES[] =
 /* Of each lane the first ones, of these the lowest ids, and only then the bodies. */
 static const char HEADS[] =
     "SELECT h.queue_id, h.lane, h.ordering_key, h.deliveries, h.locked, c.body, c.body_hash, c.accepted_at"
-    " FROM (SELECT f.* FROM queue_lane l CROSS JOIN LATERAL"
+    " FROM (SELECT f.* FROM queue_lane l {apply}"
     " (SELECT r.queue_id, r.lane, r.ordering_key, r.deliveries, r.locked FROM queue_ready r"
     " WHERE r.lane = l.lane AND r.visible_at <= {now} AND NOT EXISTS"
     " (SELECT 1 FROM queue_ready d WHERE d.lane = r.lane AND d.ordering_key = r.ordering_key"
     " AND d.queue_id < r.queue_id AND d.delayed = 1 AND d.visible_at > {now})"
-    " ORDER BY r.queue_id {limit}) f WHERE l.lane = ANY(CAST(? AS SMALLINT[]))"
+    " ORDER BY r.queue_id {limit}) f WHERE l.lane {among}"
     " ORDER BY f.queue_id {limit}) h JOIN command_queue c ON c.queue_id = h.queue_id ORDER BY h.queue_id";
 
 static bool find_lanes(TablesReceiver *r, Buf *lanes, size_t *count, Err *err) {
@@ -279,7 +281,7 @@ static bool take(TablesReceiver *r, Stmt *s) {
 static bool take_heads(TablesReceiver *r, Buf *lanes, size_t each, size_t most, Err *err) {
     Stmt *s = db_statement(r->db, HEADS);
     stmt_bind_int(s, 1, (int64_t)each);
-    stmt_bind_text(s, 2, list_end(lanes));
+    stmt_bind_text(s, 2, list_end(r, lanes));
     stmt_bind_int(s, 3, (int64_t)most);
     if (!stmt_run(s, NULL, err)) return false;
     while (stmt_row(s, err) && take(r, s)) continue;
@@ -295,15 +297,15 @@ static bool lock_taken(TablesReceiver *r, int64_t lease_us, Err *err) {
     }
     Stmt *s =
         db_statement(r->db, "UPDATE queue_ready SET deliveries = deliveries + 1, locked = 1, delayed = 0,"
-                            " visible_at = {now} + ? WHERE queue_id = ANY(CAST(? AS BIGINT[]))");
+                            " visible_at = {now} + ? WHERE queue_id {among}");
     stmt_bind_int(s, 1, lease_us);
-    stmt_bind_text(s, 2, list_end(&ids));
+    stmt_bind_text(s, 2, list_end(r, &ids));
     if (!stmt_run(s, NULL, err)) return false;
     s = db_statement(r->db, "UPDATE queue_lane SET owner = ?, leased_until = {now} + ?"
-                            " WHERE lane = ANY(CAST(? AS SMALLINT[]))");
+                            " WHERE lane {among}");
     stmt_bind_text(s, 1, span_of(r->owner));
     stmt_bind_int(s, 2, lease_us);
-    stmt_bind_text(s, 3, list_end(&lanes));
+    stmt_bind_text(s, 3, list_end(r, &lanes));
     return stmt_run(s, NULL, err);
 }
 
@@ -363,7 +365,7 @@ static bool depth(void *receiver, QueueDepth *ret, Err *err) {
 static bool end_former_leases(TablesReceiver *r, Err *err) {
     Stmt *s = db_statement(
         r->db, "UPDATE queue_ready SET visible_at = 0 WHERE locked = 1 AND queue_id IN"
-               " (SELECT h.queue_id FROM queue_lane l CROSS JOIN LATERAL"
+               " (SELECT h.queue_id FROM queue_lane l {apply}"
                " (SELECT queue_id FROM queue_ready WHERE lane = l.lane ORDER BY queue_id {limit}) h"
                " WHERE l.owner = ? AND l.leased_until > {now})");
     stmt_bind_int(s, 1, 1000);

@@ -31,8 +31,7 @@ typedef struct TablesSender {
     "INSERT INTO command_queue (tenant_id, issued_by, command_id, body_hash, ordering_key, lane, body,"      \
     " correlation_id, accepted_at) VALUES " rows                                                             \
     " ON CONFLICT (tenant_id, issued_by, command_id) DO NOTHING"
-/* Where others send too, the statement itself must tell which rows it has added; and it puts them in line.
- * T-SQL: MERGE with OUTPUT. */
+/* Where others send too, the statement itself must tell which rows it has added; and it puts them in line. */
 #define INSERT_AND_TELL(rows)                                                                                \
     "WITH added AS (" INSERT(                                                                                \
         rows) " RETURNING queue_id, lane, tenant_id, issued_by, command_id, ordering_key),"                  \
@@ -41,15 +40,45 @@ typedef struct TablesSender {
               " SELECT queue_id, lane, tenant_id || chr(10) || ordering_key, 0, 0, 0, 0 FROM added)"         \
               " SELECT tenant_id, issued_by, command_id FROM added"
 
+/* The same: MERGE sees of each key only the first of the rows that were given, which a table variable numbers. */
+#define KEY "tenant_id, issued_by, command_id"
+#define TYPES                                                                                                \
+    " tenant_id {name}, issued_by {name}, command_id {name}, body_hash BIGINT, ordering_key {name},"         \
+    " lane INTEGER, body {bytes}, correlation_id {name}, accepted_at BIGINT"
+#define COLUMNS_OF(of)                                                                                       \
+    of "tenant_id, " of "issued_by, " of "command_id, " of "body_hash, " of "ordering_key, " of "lane, " of  \
+       "body, " of "correlation_id, " of "accepted_at"
+#define MERGE_AND_TELL(rows)                                                                                 \
+    "SET NOCOUNT ON; DECLARE @given TABLE (nth INTEGER IDENTITY(1, 1)," TYPES "); DECLARE @added TABLE ("    \
+    "queue_id BIGINT, lane INTEGER, tenant_id {name}, issued_by {name}, command_id {name},"                  \
+    " ordering_key {name}); INSERT INTO @given (" COLUMNS_OF(                                                \
+        "") ") VALUES " rows                                                                                 \
+            "; MERGE command_queue WITH (HOLDLOCK) AS q USING (SELECT * FROM (SELECT *, row_number() OVER"   \
+            " (PARTITION BY " KEY                                                                            \
+            " ORDER BY nth) AS turn FROM @given) g WHERE turn = 1) AS v ON q.tenant_id ="                    \
+            " v.tenant_id AND q.issued_by = v.issued_by AND q.command_id = v.command_id WHEN NOT MATCHED "   \
+            "THEN"                                                                                           \
+            " INSERT (" COLUMNS_OF("") ") VALUES (" COLUMNS_OF(                                              \
+                "v.") ") OUTPUT inserted.queue_id, inserted.lane,"                                           \
+                      " inserted.tenant_id, inserted.issued_by, inserted.command_id, inserted.ordering_key " \
+                      "INTO @added;"                                                                         \
+                      " INSERT INTO queue_ready (queue_id, lane, ordering_key, deliveries, locked, "         \
+                      "delayed, visible_at)"                                                                 \
+                      " SELECT queue_id, lane, tenant_id + CHAR(10) + ordering_key, 0, 0, 0, 0 FROM @added;" \
+                      " SELECT " KEY " FROM @added"
+
 /* A few fixed sizes, so that each is prepared once; largest first. */
 static const struct {
     size_t rows;
     SqlText sql;
-} INSERTS[] = {{32,
-                {.sqlite = INSERT(ROWS_8 "," ROWS_8 "," ROWS_8 "," ROWS_8),
-                 .postgresql = INSERT_AND_TELL(ROWS_8 "," ROWS_8 "," ROWS_8 "," ROWS_8)}},
-               {8, {.sqlite = INSERT(ROWS_8), .postgresql = INSERT_AND_TELL(ROWS_8)}},
-               {1, {.sqlite = INSERT(ROW), .postgresql = INSERT_AND_TELL(ROW)}}};
+} INSERTS[] = {
+#define SIZE(n, rows)                                                                                        \
+    {                                                                                                        \
+        n, {                                                                                                 \
+            .sqlite = INSERT(rows), .postgresql = INSERT_AND_TELL(rows), .sqlserver = MERGE_AND_TELL(rows)   \
+        }                                                                                                    \
+    }
+    SIZE(32, ROWS_8 "," ROWS_8 "," ROWS_8 "," ROWS_8), SIZE(8, ROWS_8), SIZE(1, ROW)};
 
 static void bind_row(Stmt *s, size_t row, const QueueSend *send, int64_t now) {
     int at = (int)(row * COLUMNS);

@@ -2,7 +2,8 @@
  *
  * The outbox is read from its lowest id on and has no index of times: ids and times rise together, but for
  * the order of commits and for clocks that were set, and a row that is kept too long does no harm.
- * In T-SQL, which knows neither row values nor DELETE in a CTE, these are joins and OUTPUT. */
+ * T-SQL knows neither row values nor DELETE in a CTE: there a table of few columns is deleted from through a CTE that
+ * names its first rows, and three tables by three statements over a table variable. */
 #include "store/retention.h"
 
 static bool run(Stmt *s, size_t *gone, Err *err) {
@@ -12,28 +13,33 @@ static bool run(Stmt *s, size_t *gone, Err *err) {
     return true;
 }
 
-static bool delete_old(Db *db, const char *sql, int64_t before_us, size_t most, size_t *gone, Err *err) {
-    Stmt *s = db_statement(db, sql);
+static bool delete_old(Db *db, const SqlText *text, int64_t before_us, size_t most, size_t *gone, Err *err) {
+    Stmt *s = db_statement(db, db_text(db, text));
     stmt_bind_int(s, 1, before_us);
     stmt_bind_int(s, 2, (int64_t)most);
     return run(s, gone, err);
 }
+/* T-SQL: a row of a CTE is the table's own row, and deleting it there deletes it here. */
 #define DELETE_OLD(table, key, age)                                                                          \
-    "DELETE FROM " table " WHERE (" key ") IN (SELECT " key " FROM " table "{skipped} WHERE " age            \
-    " < ? ORDER BY " age " {limit}{free})"
+    {                                                                                                        \
+        .sqlite = "DELETE FROM " table " WHERE (" key ") IN (SELECT " key " FROM " table                     \
+                  "{skipped} WHERE " age " < ? ORDER BY " age " {limit}{free})",                             \
+        .sqlserver = "WITH old AS (SELECT " key " FROM " table "{skipped} WHERE " age " < ? ORDER BY " age   \
+                     " {limit}) DELETE FROM old"                                                             \
+    }
+static const SqlText OLD_MARKS = DELETE_OLD("command_done", "tenant_id, issued_by, command_id", "done_at");
+static const SqlText OLD_IDS = DELETE_OLD("inbox", "event_id", "received_at");
+static const SqlText OLD_OUTCOMES =
+    DELETE_OLD("command_outcome", "tenant_id, issued_by, command_id", "decided_at");
 
 bool retain_command_marks(Db *db, int64_t before_us, size_t most, size_t *gone, Err *err) {
-    return delete_old(db, DELETE_OLD("command_done", "tenant_id, issued_by, command_id", "done_at"),
-                      before_us, most, gone, err);
+    return delete_old(db, &OLD_MARKS, before_us, most, gone, err);
 }
-
 bool retain_inbox(Db *db, int64_t before_us, size_t most, size_t *gone, Err *err) {
-    return delete_old(db, DELETE_OLD("inbox", "event_id", "received_at"), before_us, most, gone, err);
+    return delete_old(db, &OLD_IDS, before_us, most, gone, err);
 }
-
 bool retain_outcomes(Db *db, int64_t before_us, size_t most, size_t *gone, Err *err) {
-    return delete_old(db, DELETE_OLD("command_outcome", "tenant_id, issued_by, command_id", "decided_at"),
-                      before_us, most, gone, err);
+    return delete_old(db, &OLD_OUTCOMES, before_us, most, gone, err);
 }
 
 /* ---- the outbox ---- */
@@ -101,18 +107,30 @@ bool retain_numbers_file(Db *db, int64_t first_row, size_t most, size_t *gone, E
     return done;
 }
 
-static const char DELETE_NUMBERED[] =
-    "WITH low AS (SELECT sequence, outbox_id FROM numbered WHERE sequence <= ? AND sequence <= (SELECT"
-    " min(CASE WHEN published < last_sequence THEN published ELSE CAST(? AS BIGINT) END) FROM relay_lane)"
-    " ORDER BY sequence {limit}{free}),"
-    " old AS (SELECT low.sequence, low.outbox_id FROM low JOIN outbox o ON o.outbox_id = low.outbox_id"
-    " WHERE o.created_at < ?),"
-    " rows AS (DELETE FROM outbox USING old WHERE outbox.outbox_id = old.outbox_id),"
-    " left_out AS (DELETE FROM skipped USING old WHERE skipped.sequence = old.sequence)"
-    " DELETE FROM numbered USING old WHERE numbered.sequence = old.sequence";
+static const SqlText DELETE_NUMBERED = {
+    .postgresql =
+        "WITH low AS (SELECT sequence, outbox_id FROM numbered WHERE sequence <= ? AND sequence <= (SELECT"
+        " min(CASE WHEN published < last_sequence THEN published ELSE CAST(? AS BIGINT) END) FROM relay_lane)"
+        " ORDER BY sequence {limit}{free}),"
+        " old AS (SELECT low.sequence, low.outbox_id FROM low JOIN outbox o ON o.outbox_id = low.outbox_id"
+        " WHERE o.created_at < ?),"
+        " rows AS (DELETE FROM outbox USING old WHERE outbox.outbox_id = old.outbox_id),"
+        " left_out AS (DELETE FROM skipped USING old WHERE skipped.sequence = old.sequence)"
+        " DELETE FROM numbered USING old WHERE numbered.sequence = old.sequence",
+    /* only the last statement's rows are counted */
+    .sqlserver =
+        "SET NOCOUNT ON; DECLARE @old TABLE (sequence BIGINT PRIMARY KEY, outbox_id BIGINT NOT NULL);"
+        " INSERT INTO @old SELECT low.sequence, low.outbox_id FROM (SELECT sequence, outbox_id FROM"
+        " numbered{skipped} WHERE sequence <= ? AND sequence <= (SELECT min(CASE WHEN published <"
+        " last_sequence THEN published ELSE CAST(? AS BIGINT) END) FROM relay_lane)"
+        " ORDER BY sequence {limit}) low JOIN outbox o ON o.outbox_id = low.outbox_id"
+        " WHERE o.created_at < ?;"
+        " DELETE o FROM outbox o JOIN @old old ON o.outbox_id = old.outbox_id;"
+        " DELETE s FROM skipped s JOIN @old old ON s.sequence = old.sequence;"
+        " SET NOCOUNT OFF; DELETE n FROM numbered n JOIN @old old ON n.sequence = old.sequence"};
 
 bool retain_outbox_server(Db *db, int64_t upto, int64_t before_us, size_t most, size_t *gone, Err *err) {
-    Stmt *s = db_statement(db, DELETE_NUMBERED);
+    Stmt *s = db_statement(db, db_text(db, &DELETE_NUMBERED));
     stmt_bind_int(s, 1, upto);
     stmt_bind_int(s, 2, INT64_MAX);
     stmt_bind_int(s, 3, (int64_t)most);

@@ -78,8 +78,14 @@ bool outbox_status(Db *numbers, Db *outbox, OutboxStatus *ret, Err *err) {
 /* ---- dead letters ---- */
 
 bool outbox_letter_add(Db *numbers, const DeadLetter *letter, Err *err) {
-    Stmt *s = db_statement(numbers, "INSERT INTO outbox_dead_letter (sequence, reason, body, dead_at) VALUES"
-                                    " (?, ?, ?, ?) ON CONFLICT (sequence) DO NOTHING");
+    static const SqlText ADD = {
+        .sqlite = "INSERT INTO outbox_dead_letter (sequence, reason, body, dead_at) VALUES (?, ?, ?, ?)"
+                  " ON CONFLICT (sequence) DO NOTHING",
+        .sqlserver =
+            "MERGE outbox_dead_letter WITH (HOLDLOCK) AS d USING (VALUES (?, ?, ?, ?)) AS v(sequence, reason,"
+            " body, dead_at) ON d.sequence = v.sequence WHEN NOT MATCHED THEN INSERT (sequence, reason, body,"
+            " dead_at) VALUES (v.sequence, v.reason, v.body, v.dead_at);"};
+    Stmt *s = db_statement(numbers, db_text(numbers, &ADD));
     stmt_bind_int(s, 1, letter->sequence);
     stmt_bind_text(s, 2, letter->reason);
     stmt_bind_blob(s, 3, letter->body);
@@ -102,8 +108,10 @@ static bool write_state(Db *db, const char *epoch, int64_t last, int64_t last_ro
 
 /* All that is not held stands in line again, in the order of its rows. */
 static bool line_up(Db *db, int64_t held, Err *err) {
-    Stmt *s = db_statement(db, "INSERT INTO outbox_fresh (outbox_id) SELECT outbox_id FROM numbered WHERE"
-                               " sequence > ? ON CONFLICT DO NOTHING");
+    Stmt *s =
+        db_statement(db, "INSERT INTO outbox_fresh (outbox_id) SELECT outbox_id FROM numbered WHERE"
+                         " sequence > ? AND NOT EXISTS (SELECT 1 FROM outbox_fresh f WHERE f.outbox_id ="
+                         " numbered.outbox_id)");
     stmt_bind_int(s, 1, held);
     return stmt_run(s, NULL, err) &&
            db_execute(db,

@@ -98,6 +98,11 @@ static const struct {
      "SELECT a FROM t ORDER BY a LIMIT ? FOR UPDATE SKIP LOCKED"},
     {DB_SQLSERVER, "SELECT a FROM t{locked} ORDER BY a {limit}{lock}",
      "SELECT a FROM t WITH (UPDLOCK, ROWLOCK) ORDER BY a OFFSET 0 ROWS FETCH NEXT ? ROWS ONLY"},
+    {DB_POSTGRESQL, "DELETE FROM t WHERE a {among}", "DELETE FROM t WHERE a = ANY(CAST(? AS BIGINT[]))"},
+    {DB_SQLSERVER, "DELETE FROM t WHERE a {among}",
+     "DELETE FROM t WHERE a IN (SELECT CAST(value AS BIGINT) FROM string_split(?, ',') WHERE value <> '')"},
+    {DB_POSTGRESQL, "FROM t {apply} (SELECT 1) u", "FROM t CROSS JOIN LATERAL (SELECT 1) u"},
+    {DB_SQLSERVER, "FROM t {apply} (SELECT 1) u", "FROM t CROSS APPLY (SELECT 1) u"},
     {DB_SQLITE, "{idx}", NULL},
     {DB_SQLITE, "'{\"a\":{}}' {id {limit}", "'{\"a\":{}}' {id LIMIT ?"},
 };
