@@ -9,7 +9,7 @@
 #include "events/v1/envelope.pb-c.h"
 #include "events/v1/prospect.pb-c.h"
 #include "kit/engine.h"
-#include "queue/queue_place.h"
+#include "queue/queue_driver.h"
 #include "store/write/migrations_write.h"
 #include "wire/message.h"
 #include <pthread.h>
@@ -254,4 +254,74 @@ static void workers(void) {
                              " WHERE e.done_at < d.done_at") == 0);
 }
 
-SUITE_ON_ENGINES("command workers", TEST(race_for_emails), TEST(race_for_entities), TEST(workers));
+/* ---- a broker, which brings each worker its own messages ---- */
+
+typedef struct Fake {
+    QueueReceiver base;
+    atomic_size_t claims;
+    void (*arrived)(void *user);
+    void *user;
+} Fake;
+
+static bool claim_nothing(void *receiver, size_t most, int64_t lease_ms, QueueMessage **ret, size_t *count,
+                          Err *err) {
+    (void)most, (void)lease_ms, (void)ret, (void)err;
+    ((Fake *)receiver)->claims++;
+    *count = 0;
+    return true;
+}
+static bool settle_nothing(void *receiver, const int64_t *queue_ids, size_t count, Err *err) {
+    (void)receiver, (void)queue_ids, (void)count, (void)err;
+    return true;
+}
+static int64_t nothing_is_due(void *receiver) {
+    (void)receiver;
+    return -1;
+}
+static void keep_arrived(void *receiver, void (*arrived)(void *user), void *user) {
+    Fake *f = receiver;
+    f->arrived = arrived, f->user = user;
+}
+static void *free_nothing(void *receiver) {
+    (void)receiver;
+    return NULL;
+}
+static const QueueDriver FAKE = {.free = free_nothing,
+                                 .claim = claim_nothing,
+                                 .complete = settle_nothing,
+                                 .next_due_ms = nothing_is_due,
+                                 .on_arrival = keep_arrived};
+
+static bool claims_reach(const Fake *f, size_t want) {
+    for (int i = 0; i < 3000 && f->claims < want; i++) clock_sleep_ms(10);
+    return f->claims >= want;
+}
+
+static void what_arrives_wakes_its_own_worker(void) {
+    enum { WORKERS = 3, TIMES = 20 };
+    AUTO(Db) model = open_model();
+    static Fake fakes[WORKERS];
+    Err err = {0};
+    CommandWorkers *all = command_workers_new(&(CommandWorkersOptions){
+        .poll_ms = 600000, .events_written = count_events, .handled = count_handled});
+    for (int i = 0; i < WORKERS; i++) {
+        fakes[i] = (Fake){.base.driver = &FAKE};
+        Db *db = test_db_open(url, (DbOptions){0});
+        REQUIRE(CHECK_OK(command_workers_add(all, db, &fakes[i].base, &err), &err));
+    }
+    for (int i = 0; i < WORKERS; i++) CHECK(claims_reach(&fakes[i], 1));
+    clock_sleep_ms(50); /* they rest */
+    for (int i = 0; i < TIMES; i++) {
+        Fake *f = &fakes[i % WORKERS];
+        size_t before = f->claims;
+        f->arrived(f->user);
+        CHECK(claims_reach(f, before + 1));
+    }
+    size_t total = 0;
+    for (int i = 0; i < WORKERS; i++) total += fakes[i].claims;
+    CHECK(total <= WORKERS + TIMES + WORKERS); /* whom it did not concern has rested on */
+    command_workers_free(all);
+}
+
+SUITE_ON_ENGINES("command workers", TEST(what_arrives_wakes_its_own_worker), TEST(race_for_emails),
+                 TEST(race_for_entities), TEST(workers));
