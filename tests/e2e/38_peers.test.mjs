@@ -88,3 +88,22 @@ test('the admin address takes rings from who knows the secret', async () => {
   assert.equal(json.status, 400);
   assert.equal((await call(`http://${it.installation.admin.relay}/doorbell`)).status, 405);
 });
+
+test('a user who is disabled elsewhere is cut off at once', async () => {
+  const { installation } = it, { env } = installation;
+  const ctl = async (...args) => {
+    const { code, stderr } = await installation.ctlWith({ input: 'some-password\n' }, ...args);
+    assert.deepEqual([code, stderr], [0, '']);
+  };
+  await ctl('user', 'add', 'ada', '--tenant', 'demo', '--scopes', 'prospects:read', '--password-stdin');
+  const ada = await new Client(it.demo.url, { username: 'ada', password: 'some-password' }).login();
+  const socket = await EventSocket.subscribe(ada), begun = Date.now();
+  // on a machine where no gateway's bell is in reach
+  installation.env = { ...env, EVENTS_HOME: it.homes[0], EVENTS_USERS_DB: `sqlite:${path.join(installation.home, 'db', 'users.db')}` };
+  await ctl('user', 'disable', 'ada');
+  installation.env = env;
+  await eventually('the end', () => socket.ws.closed, AT_ONCE / SLOW);
+  assert.equal(socket.ws.closed.code, 4401);
+  assert.equal((await ada.get('/api/event-types')).status, 401);
+  assert.ok(Date.now() - begun < AT_ONCE, `${Date.now() - begun} ms`);
+});

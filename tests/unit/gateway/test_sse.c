@@ -47,6 +47,21 @@ static size_t count(Span text, const char *part) {
     return found;
 }
 
+static void presence(void) {
+    char *users[] = {(char *)"ada", (char *)"b\n\"b\""};
+    Events__V1__PresenceChanged changed = EVENTS__V1__PRESENCE_CHANGED__INIT;
+    Events__V1__ServerFrame frame = EVENTS__V1__SERVER_FRAME__INIT;
+    changed.subject = (char *)"prospect/7", changed.users = users, changed.n_users = COUNT(users);
+    frame.frame_case = EVENTS__V1__SERVER_FRAME__FRAME_PRESENCE_CHANGED;
+    frame.presence_changed = &changed;
+    uint8_t packed[128];
+    AUTO(Blob) text = sse_text(span_bytes(packed, events__v1__server_frame__pack(&frame, packed)), "e-1");
+    CHECK_SPAN(
+        blob_view(text),
+        "event: PresenceChanged\n"
+        "data: {\"subject\":\"prospect/7\",\"users\":[\"ada\",\"b\\n\\\"b\\\"\"],\"complete\":false}\n\n");
+}
+
 /* One line of data for each event, whatever its text holds; the id never passes what is still to be sent. */
 static void events(void) {
     static const struct {
@@ -100,4 +115,4 @@ static void ids(void) {
     }
 }
 
-SUITE("sse", TEST(frames), TEST(events), TEST(ids));
+SUITE("sse", TEST(frames), TEST(presence), TEST(events), TEST(ids));
