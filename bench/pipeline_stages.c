@@ -278,7 +278,7 @@ bool pipeline_relay(Pipeline *p, size_t upto, Err *err) {
         if (!relay_turn(p->relay, clock_mono_us(), &more, err)) return false;
         if (more) continue;
         pthread_mutex_lock(&p->lock);
-        if (p->committed == before && p->published < upto) wait_changed(p, 5);
+        if (p->committed == before && p->published < upto) wait_changed(p, 100);
         pthread_mutex_unlock(&p->lock);
     }
     return true;

@@ -1,7 +1,9 @@
 #include "store/outbox/lanes.h"
 
-/* One statement takes rows out of outbox_fresh, gives them numbers and reads their events. In T-SQL, where a
- * CTE cannot write, these are DELETE ... OUTPUT into a table variable and two statements more. */
+/* One statement takes rows out of outbox_fresh, gives them numbers, notes these for their lanes, takes those
+ * that are free and have nothing older, and reads the events: each round trip more would be waited for by all
+ * who number. What lanes say is read as it is when they are locked (in their order, as everywhere). In T-SQL,
+ * where a CTE cannot write, these are DELETE ... OUTPUT into a table variable and four statements more. */
 static const char NUMBER[] =
     "WITH taken AS (DELETE FROM outbox_fresh WHERE outbox_id IN"
     " (SELECT outbox_id FROM outbox_fresh ORDER BY outbox_id {limit}) RETURNING outbox_id),"
@@ -9,10 +11,22 @@ static const char NUMBER[] =
     " CAST(? AS BIGINT) + row_number() OVER (ORDER BY o.outbox_id) AS sequence"
     " FROM taken JOIN outbox o ON o.outbox_id = taken.outbox_id),"
     " kept AS (INSERT INTO numbered (sequence, outbox_id, lane) SELECT sequence, outbox_id, lane FROM "
-    "ordered)"
-    " SELECT sequence, lane, 0, body, outbox_id FROM ordered ORDER BY sequence";
+    "ordered),"
+    " news AS (SELECT lane, max(sequence) AS last FROM ordered GROUP BY lane),"
+    " lanes AS (SELECT lane, published >= last_sequence AND (owner = ? OR leased_until < {now}) AS take"
+    " FROM relay_lane WHERE lane IN (SELECT lane FROM news) ORDER BY lane{lock}),"
+    " noted AS (UPDATE relay_lane l SET last_sequence = n.last,"
+    " owner = CASE WHEN t.take THEN ? ELSE l.owner END,"
+    " leased_until = CASE WHEN t.take THEN {now} + ? ELSE l.leased_until END"
+    " FROM lanes t JOIN news n ON n.lane = t.lane WHERE l.lane = t.lane),"
+    " marked AS (UPDATE relay_state SET last_sequence = m.last, last_outbox_id = greatest(last_outbox_id, "
+    "m.id) FROM"
+    " (SELECT max(sequence) AS last, max(outbox_id) AS id FROM ordered) m WHERE relay_state.id = 1"
+    " AND m.last > 0)"
+    " SELECT r.sequence, r.lane, 0, CASE WHEN t.take THEN r.body END"
+    " FROM ordered r JOIN lanes t ON t.lane = r.lane ORDER BY r.sequence";
 
-#define READ   "SELECT n.sequence, n.lane, coalesce(s.sequence, 0), o.body, n.outbox_id FROM "
+#define READ   "SELECT n.sequence, n.lane, coalesce(s.sequence, 0), o.body FROM "
 #define JOINED " JOIN outbox o ON o.outbox_id = n.outbox_id LEFT JOIN skipped s ON s.sequence = n.sequence"
 /* Of each lane a run of its index, of these the lowest numbers, and only then the events themselves. */
 static const char CLAIMED[] =
@@ -29,11 +43,6 @@ static const char READ_RANGE[] =
         "8") "," row("9") "," row("10") "," row("11") "," row("12") "," row("13") "," row("14") "," row("1"      \
                                                                                                         "5")
 #define ONE(lane) "(" lane ", CAST(? AS BIGINT))"
-#define TWO(lane) "(" lane ", CAST(? AS BIGINT), CAST(? AS BIGINT))"
-static const char NOTE_NUMBERS[] =
-    "UPDATE relay_lane SET last_sequence = v.last, owner = CASE WHEN v.take = 1 THEN ? ELSE owner END,"
-    " leased_until = CASE WHEN v.take = 1 THEN {now} + ? ELSE leased_until END"
-    " FROM (VALUES " EACH16(TWO) ") AS v(lane, last, take) WHERE relay_lane.lane = v.lane AND v.last > 0";
 static const char TAKE[] = "UPDATE relay_lane SET owner = ?, leased_until = {now} + ?"
                            " WHERE lane IN (SELECT lane FROM relay_lane WHERE last_sequence > published"
                            " AND (owner = ? OR leased_until < {now}) ORDER BY published, lane {limit})";
@@ -58,37 +67,26 @@ typedef struct Lane {
     bool free; /* or this owner's */
 } Lane;
 
-static bool take_rows(Stmt *s, LaneRows *rows, int64_t *last_outbox_id, Err *err) {
-    rows->count = 0;
-    while (rows->count < rows->most && stmt_row(s, err)) {
-        LaneRow *row = &rows->at[rows->count];
-        *row = (LaneRow){
-            .sequence = stmt_int(s, 0), .lane = (int)stmt_int(s, 1), .skipped = stmt_int(s, 2) != 0};
-        Span body = stmt_blob(s, 3);
-        int64_t outbox_id = stmt_int(s, 4);
-        char *copy = arena_copy(rows->arena, body);
-        if (!copy) {
-            stmt_done(s);
-            return err_set(err, &ERR_TOO_LARGE, "outbox: %zu rows do not fit in memory", rows->most);
-        }
-        if (row->lane < 0 || row->lane >= OUTBOX_LANES) row->lane = 0;
-        row->body = (Span){copy, body.len};
-        if (last_outbox_id && outbox_id > *last_outbox_id) *last_outbox_id = outbox_id;
-        rows->count++;
+/* The row that the statement stands on; one without its event is another relay's. */
+static bool take_row(Stmt *s, LaneRows *rows, Err *err) {
+    LaneRow row = {.sequence = stmt_int(s, 0), .lane = (int)stmt_int(s, 1), .skipped = stmt_int(s, 2) != 0};
+    Span body = stmt_blob(s, 3);
+    if (!body.at || rows->count == rows->most) return true;
+    char *copy = arena_copy(rows->arena, body);
+    if (!copy) {
+        stmt_done(s);
+        return err_set(err, &ERR_TOO_LARGE, "outbox: %zu rows do not fit in memory", rows->most);
     }
-    stmt_done(s);
-    return !err->kind;
+    if (row.lane < 0 || row.lane >= OUTBOX_LANES) row.lane = 0;
+    row.body = (Span){copy, body.len};
+    rows->at[rows->count++] = row;
+    return true;
 }
 
-/* ---- numbering ---- */
-
-static bool number_rows(Db *db, NumbersState *state, LaneRows *rows, Err *err) {
-    Stmt *s = db_statement(db, NUMBER);
-    stmt_bind_int(s, 1, (int64_t)rows->most);
-    stmt_bind_int(s, 2, state->last);
-    if (!stmt_run(s, NULL, err) || !take_rows(s, rows, &state->last_outbox_id, err)) return false;
-    state->last += (int64_t)rows->count;
-    return true;
+static bool take_rows(Stmt *s, LaneRows *rows, Err *err) {
+    rows->count = 0;
+    while (stmt_row(s, err) && take_row(s, rows, err)) continue;
+    return !err->kind;
 }
 
 static bool read_lanes(Db *db, const char *owner, Lane lanes[OUTBOX_LANES], Err *err) {
@@ -106,45 +104,32 @@ static bool read_lanes(Db *db, const char *owner, Lane lanes[OUTBOX_LANES], Err 
     return !err->kind;
 }
 
-/* Which lanes have new events, and which of those this relay takes with them. */
-static bool note_numbers(Db *db, const char *owner, const LaneRows *rows, bool taken[OUTBOX_LANES],
-                         Err *err) {
-    int64_t last[OUTBOX_LANES] = {0};
-    Lane lanes[OUTBOX_LANES] = {0};
-    if (!read_lanes(db, owner, lanes, err)) return false;
-    for (size_t i = 0; i < rows->count; i++) last[rows->at[i].lane] = rows->at[i].sequence;
-    Stmt *s = db_statement(db, NOTE_NUMBERS);
-    stmt_bind_text(s, 1, span_of(owner));
-    stmt_bind_int(s, 2, LEASE_US);
-    for (int i = 0; i < OUTBOX_LANES; i++) {
-        taken[i] = last[i] && lanes[i].free && lanes[i].published >= lanes[i].last;
-        stmt_bind_int(s, 3 + 2 * i, last[i]);
-        stmt_bind_int(s, 4 + 2 * i, taken[i]);
-    }
-    return stmt_run(s, NULL, err);
-}
+/* ---- numbering ---- */
 
-static bool number_in_transaction(Db *db, const char *owner, NumbersState *next, LaneRows *rows,
-                                  bool taken[OUTBOX_LANES], Err *err) {
-    return numbers_lock(db, next, err) && number_rows(db, next, rows, err) &&
-           (!rows->count || (note_numbers(db, owner, rows, taken, err) && numbers_mark(db, next, err))) &&
-           db_commit(db, err);
+static bool number_in_transaction(Db *db, const char *owner, NumbersState *state, LaneRows *rows,
+                                  size_t *given, Err *err) {
+    if (!numbers_lock(db, state, err)) return false;
+    Stmt *s = db_statement(db, NUMBER);
+    stmt_bind_int(s, 1, (int64_t)rows->most);
+    stmt_bind_int(s, 2, state->last);
+    stmt_bind_text(s, 3, span_of(owner));
+    stmt_bind_text(s, 4, span_of(owner));
+    stmt_bind_int(s, 5, LEASE_US);
+    if (!stmt_run(s, NULL, err)) return false;
+    for (*given = rows->count = 0; stmt_row(s, err); ++*given)
+        if (!take_row(s, rows, err)) return false;
+    state->last += (int64_t)*given;
+    return !err->kind && db_commit(db, err);
 }
 
 bool lanes_number(Db *db, const char *owner, NumbersState *state, LaneRows *rows, size_t *given, Err *err) {
-    bool taken[OUTBOX_LANES] = {false};
     NumbersState next = *state;
     if (!db_begin(db, err)) return false;
-    if (!number_in_transaction(db, owner, &next, rows, taken, err)) {
+    if (!number_in_transaction(db, owner, &next, rows, given, err)) {
         db_rollback(db);
         return false;
     }
     *state = next;
-    *given = rows->count;
-    size_t kept = 0;
-    for (size_t i = 0; i < rows->count; i++)
-        if (taken[rows->at[i].lane]) rows->at[kept++] = rows->at[i];
-    rows->count = kept;
     return true;
 }
 
@@ -196,7 +181,7 @@ bool lanes_claim(Db *db, const char *owner, LaneRows *rows, bool *elsewhere, Err
     stmt_bind_int(s, 1, (int64_t)rows->most);
     stmt_bind_text(s, 2, span_of(owner));
     stmt_bind_int(s, 3, (int64_t)rows->most);
-    return stmt_run(s, NULL, err) && take_rows(s, rows, NULL, err);
+    return stmt_run(s, NULL, err) && take_rows(s, rows, err);
 }
 
 bool lanes_read(Db *db, int64_t from, int64_t to, LaneRows *rows, Err *err) {
@@ -204,7 +189,7 @@ bool lanes_read(Db *db, int64_t from, int64_t to, LaneRows *rows, Err *err) {
     stmt_bind_int(s, 1, from);
     stmt_bind_int(s, 2, to);
     stmt_bind_int(s, 3, (int64_t)rows->most);
-    return stmt_run(s, NULL, err) && take_rows(s, rows, NULL, err);
+    return stmt_run(s, NULL, err) && take_rows(s, rows, err);
 }
 
 bool lanes_published(Db *db, const char *owner, const int64_t published[OUTBOX_LANES], Err *err) {
