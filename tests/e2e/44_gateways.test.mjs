@@ -1,5 +1,6 @@
 // Three gateways behind a TCP balancer, fed by a broker: a rolling restart under many clients who resume with their
-// position while others write. Nothing is lost, nothing out of order, and (in the long form) nobody meets a herd.
+// position while others write. Nothing is lost, nothing out of order. In the long form there are 3,000, the commands wait
+// in the broker, too, and nobody meets a herd.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { call, JSON_TYPE } from './kit/client.mjs';
@@ -13,7 +14,7 @@ const CLIENTS = LONG ? 3000 : 300, WRITERS = 3, PAUSE_MS = LONG ? 60 : 15;
 const it = { made: 0 };
 
 before(async () => {
-  it.gateways = await Gateways.start();
+  it.gateways = await Gateways.start({ commands: LONG });
   it.clients = await Promise.all(it.gateways.names.map((name) => it.gateways.client(name)));
   it.everywhere = await it.gateways.client();
 });

@@ -13,18 +13,20 @@ const SHARED = ['keys', 'secrets', 'tls.crt', 'tls.key'];
 export class Gateways {
   names = ['gateway', 'gateway-2', 'gateway-3'];
 
-  /** env: of all programs, in addition. */
-  static async start(env = {}) {
+  /** commands: they wait in the broker, too, and not in the database. */
+  static async start({ commands = false } = {}) {
     const it = new Gateways();
     try {
-      [it.rabbitmq, it.postgres] = await Promise.all([Rabbitmq.start({ queues: false }), Postgres.start('events')]);
+      [it.rabbitmq, it.postgres] = await Promise.all([Rabbitmq.start({ commands, events: true }), Postgres.start('events')]);
       const admin = {}, ports = await freePorts(6);
       it.plain = { 'gateway-2': `127.0.0.1:${ports[0]}`, 'gateway-3': `127.0.0.1:${ports[1]}` };
       admin['gateway-2'] = `127.0.0.1:${ports[2]}`, admin['gateway-3'] = `127.0.0.1:${ports[3]}`;
       const own = (name, tls) => ({ EVENTS_HOME: path.join(it.home, name), EVENTS_LISTEN: `127.0.0.1:${tls}`, EVENTS_LISTEN_PLAIN: it.plain[name] });
       it.installation = await Installation.start({
-        env: { EVENTS_WRITE_DB: it.postgres.url('events'), EVENTS_READ_DB: it.postgres.url('events'), 
-          EVENTS_FANOUT: it.rabbitmq.url('prospect-events'), EVENTS_PROJECTION_SOURCE: it.rabbitmq.url('prospect-events.projection'), ...env,
+        env: {
+          EVENTS_WRITE_DB: it.postgres.url('events'), EVENTS_READ_DB: it.postgres.url('events'),
+          EVENTS_FANOUT: it.rabbitmq.url('prospect-events'), EVENTS_PROJECTION_SOURCE: it.rabbitmq.url('prospect-events.projection'),
+          ...(commands ? { EVENTS_QUEUE: it.rabbitmq.url() } : {}),
         },
         configured(installation) {
           it.home = installation.home;

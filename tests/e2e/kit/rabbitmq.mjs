@@ -20,15 +20,17 @@ const isOpen = (port) => new Promise((done) => {
 export class Rabbitmq {
   folder = mkdtempSync(path.join(tmpdir(), 'events-rabbitmq-'));
 
-  /** queues: false where no command waits in it, for to make 64 of them takes a while; then the projection has one. */
-  static async start({ queues = true } = {}) {
+  /** commands: with the command queue, whose 64 lanes take a while to make; events: with the projection's queue. */
+  static async start({ commands = true, events = false } = {}) {
     const it = new Rabbitmq();
     const at = (name) => path.join(it.folder, name);
     for (const name of ['db', 'log', 'home', 'generated', 'definitions']) mkdirSync(at(name));
     const [port, distPort, epmdPort] = await freePorts(3);
     it.port = port;
-    const definitions = JSON.parse(readFileSync(path.join(ROOT, 'infra/rabbitmq/definitions.json')));
-    if (!queues) Object.assign(definitions, JSON.parse(readFileSync(path.join(ROOT, 'infra/rabbitmq/projection.json'))));
+    const read = (name) => JSON.parse(readFileSync(path.join(ROOT, 'infra/rabbitmq', name)));
+    const { queues: lanes, ...definitions } = read('definitions.json'), projection = read('projection.json');
+    definitions.queues = [...(commands ? lanes : []), ...(events ? projection.queues : [])];
+    if (events) definitions.bindings = projection.bindings;
     writeFileSync(at('definitions/queues.json'), JSON.stringify(definitions));
     writeFileSync(at('definitions/users.json'), JSON.stringify({
       users: [{ name: 'events', password: 'secret', tags: '' }],
