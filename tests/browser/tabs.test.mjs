@@ -34,6 +34,7 @@ test("the tabs of one user share a connection; another user in the same browser 
 
   const other = await openTab(context, { user: "other", password: "another-password" });
   await connections(2);
+  await lookAtTheSame(two, other, "Ada Shared");
   await other.close();
   await connections(1);
 
@@ -44,6 +45,19 @@ test("the tabs of one user share a connection; another user in the same browser 
   await context.close();
   await connections(0);
 });
+
+async function lookAtTheSame(mine, others, name) {
+  const alsoHere = mine.getByTestId("presence");
+  await row(mine, name).click();
+  await mine.getByRole("dialog").waitFor(WITHIN);
+  await row(others, name).click();
+  await alsoHere.getByText("other", { exact: false }).waitFor(WITHIN);
+  await others.getByTestId("presence").getByText("demo", { exact: false }).waitFor(WITHIN);
+  await others.keyboard.press("Escape");
+  await alsoHere.waitFor({ state: "detached", ...WITHIN });
+  await mine.keyboard.press("Escape");
+  await mine.getByRole("dialog").waitFor({ state: "detached", ...WITHIN });
+}
 
 test("where there is no SharedWorker, a tab has a connection of its own", { timeout: 60_000 }, async () => {
   const context = await it.browser.newContext();

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { messageForms, type MessageForm } from "../gen/forms";
 import { fullName, type Prospect } from "../model/prospect";
+import { usePresence } from "../hooks/usePresence";
 import { useSaveProspect } from "../hooks/useSaveProspect";
 import { useServices } from "../hooks/useServices";
 import { Banner } from "./Banner";
@@ -21,6 +22,7 @@ export function ProspectPanel({ prospect, onClose }: Props) {
   const [base, setBase] = useState(prospect); // what the form started from: its version goes with the command
   const [dirty, setDirty] = useState(false);
   const { state, send, reset } = useSaveProspect(base, onClose);
+  const others = usePresence(base?.prospectId);
   const saving = state.phase === "sending" || state.phase === "accepted";
   const overtaken = base !== undefined && prospect !== undefined && prospect.version > base.version && !saving;
 
@@ -41,6 +43,11 @@ export function ProspectPanel({ prospect, onClose }: Props) {
       mayDismiss={!dirty && !saving}
       onClose={onClose}
     >
+      {others.length > 0 && (
+        <p className="muted" role="status" data-testid="presence">
+          Also looking at this: {others.join(", ")}
+        </p>
+      )}
       {(overtaken || state.phase === "conflict") && (
         <Banner tone="warn" action={{ label: "Load current values", run: () => void loadCurrent() }}>
           Somebody else changed this prospect in the meantime. Your changes are not saved.
