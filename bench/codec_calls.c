@@ -1,5 +1,5 @@
 #include "bench/codec.h"
-#include "wire/cloudevent.h"
+#include "wire/cloudevents/cloudevent.h"
 #include "wire/envelope.h"
 #include "wire/envelope_json.h"
 

@@ -5,7 +5,7 @@
 #include "base/uuid.h"
 #include "events/v1/prospect.pb-c.h"
 #include "events/v1/stream.pb-c.h"
-#include "wire/cloudevent.h"
+#include "wire/cloudevents/cloudevent.h"
 #include "wire/envelope.h"
 #include "wire/message.h"
 #include "wire/proto_scan.h"

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "bench/path_run.h"
 #include "net/http_client.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include <curl/curl.h>
 #include <getopt.h>
 #include <limits.h>

@@ -1,4 +1,4 @@
-/* JSON codecs: straight-line code per message, a call of wire/json_fields.h per member. Reading finds a
+/* JSON codecs: straight-line code per message, a call of wire/json/json_fields.h per member. Reading finds a
  * member by the length of its name first. */
 #include "emit.h"
 
@@ -155,7 +155,7 @@ static void emit_from_json(const Message *m, Buf *out) {
 
 void emit_json(const Contract *c, Buf *out) {
     buf_text(out, "/* Made by protoc-gen-events. */\n#include \"events/v1/contract.h\"\n"
-                  "#include \"wire/json_fields.h\"\n\n");
+                  "#include \"wire/json/json_fields.h\"\n\n");
     for (size_t i = 0; i < c->enum_count; i++) emit_enum(&c->enums[i], out);
     for (size_t i = 0; i < c->message_count; i++) {
         const Message *m = &c->messages[i];

@@ -3,7 +3,7 @@
  * stands. */
 #include "emit.h"
 #include "names.h"
-#include "wire/rpc_hash.h"
+#include "wire/rpc/rpc_hash.h"
 
 enum { SEEDS_MAX = 1 << 20 };
 
@@ -112,8 +112,9 @@ static void emit_lookup(const Contract *c, size_t count, Buf *out) {
 }
 
 static void emit_includes(const Contract *c, Buf *out) {
-    buf_text(out, "/* Made by protoc-gen-events. */\n#include \"events/v1/contract_services.h\"\n"
-                  "#include \"wire/rpc_hash.h\"\n#include \"wire/rpc_method.h\"\n#include <stddef.h>\n");
+    buf_text(out,
+             "/* Made by protoc-gen-events. */\n#include \"events/v1/contract_services.h\"\n"
+             "#include \"wire/rpc/rpc_hash.h\"\n#include \"wire/rpc/rpc_method.h\"\n#include <stddef.h>\n");
     for (size_t i = 0; i < c->request->n_file_to_generate; i++) {
         const char *file = c->request->file_to_generate[i];
         buf_printf(out, "#include \"%.*s.pb-c.h\"\n", (int)(strlen(file) - strlen(".proto")), file);

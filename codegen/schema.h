@@ -1,7 +1,7 @@
 /* JSON Schemas (2020-12) of messages, for all documents that need one. */
 #pragma once
 #include "model.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 
 #define ENVELOPE        ".events.v1.Envelope"
 #define ENVELOPE_HIDDEN "watermark" /* no member of its JSON form */
@@ -30,7 +30,7 @@ void member_text(JsonWriter *w, const char *name, const char *value);
 void member_raw(JsonWriter *w, const char *name, const char *json);
 void member_ref(JsonWriter *w, const char *refs, const char *name); /* "$ref" */
 
-/* Attributes of an event at the CloudEvents boundary (what src/wire/cloudevent_write.c writes). */
+/* Attributes of an event at the CloudEvents boundary (what src/wire/cloudevents/cloudevent_write.c writes). */
 typedef struct CloudAttribute {
     const char *name, *about;
     const char *pattern; /* of its value, which is text unless it is data; NULL: anything but nothing */

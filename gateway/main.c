@@ -2,10 +2,10 @@
  * queue's writer, and the keeper that hears the other programs. */
 #include "base/cleaner.h"
 #include "base/log.h"
+#include "gateway/feed/keeper.h"
+#include "gateway/feed/webhook.h"
 #include "gateway/rest/login.h"
 #include "gateway/server.h"
-#include "gateway/stream/keeper.h"
-#include "gateway/stream/webhook.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -172,7 +172,8 @@ static bool open_parts(Program *p, Err *err) {
     g->attempts = attempts_new();
     g->memory = memory_new((size_t)p->memory_mib << 20, g->readers);
     g->documents = documents_new();
-    g->presence = presence_new(!strcmp(config_text(c, "EVENTS_FANOUT"), "webhook:")); /* that is for one gateway */
+    g->presence =
+        presence_new(!strcmp(config_text(c, "EVENTS_FANOUT"), "webhook:")); /* that is for one gateway */
     g->hub = hub_new(&HUB_LIMITS, repair_needed, p);
     g->webhook = webhook_new(g, secrets);
     ServerOptions server = {g, (size_t)p->threads, config_text(c, "EVENTS_LISTEN"),

@@ -1,8 +1,8 @@
 /* The gateway's spans: a call, a command's way into the queue, an event's way to the clients. While tracing
  * is off each of these costs one look at a flag. */
 #pragma once
+#include "gateway/feed/event.h"
 #include "gateway/rest/request.h"
-#include "gateway/stream/event.h"
 #include "observe/trace.h"
 
 /* Continues or begins the trace of a call whose route is known, and puts into r->traceparent what is passed

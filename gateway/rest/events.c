@@ -5,7 +5,7 @@
 #include "gateway/rest/handlers.h"
 #include "gateway/rest/reading.h"
 #include "gateway/stream/mask.h"
-#include "wire/cloudevent.h"
+#include "wire/cloudevents/cloudevent.h"
 #include "wire/envelope.h"
 
 enum { HISTORY_DEFAULT = 50, HISTORY_MAX = 200, EVENTS_DEFAULT = 100, EVENTS_MAX = 1000 };

@@ -15,10 +15,10 @@
 #include "gateway/stream/session_frames.h"
 #include "net/http_stream.h"
 #include "observe/trace.h"
-#include "wire/grpc_frame.h"
-#include "wire/rpc_method.h"
-#include "wire/rpc_status.h"
-#include "wire/rpc_text.h"
+#include "wire/rpc/grpc_frame.h"
+#include "wire/rpc/rpc_method.h"
+#include "wire/rpc/rpc_status.h"
+#include "wire/rpc/rpc_text.h"
 
 /* How messages of the answer are written. A plain value: any thread. */
 typedef struct CallForm {

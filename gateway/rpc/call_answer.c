@@ -12,9 +12,9 @@
 #include "observe/metric.h"
 #include "wire/base64.h"
 #include "wire/gzip.h"
+#include "wire/json/proto_json.h"
 #include "wire/message.h"
 #include "wire/problem.h"
-#include "wire/proto_json.h"
 #include <stdio.h>
 
 enum { COMPRESS_LEAST = 1 << 10, SMALL = 1 << 10 };

@@ -4,7 +4,7 @@
 
 #include "wire/base64.h"
 #include "wire/gzip.h"
-#include "wire/proto_json.h"
+#include "wire/json/proto_json.h"
 #include "wire/proto_scan.h"
 
 static bool fault(RpcStatus *s, RpcCode code, const char *message) {

@@ -3,8 +3,8 @@
 #include "gateway/rpc/call.h"
 
 #include "wire/base64.h"
+#include "wire/json/proto_json.h"
 #include "wire/message.h"
-#include "wire/proto_json.h"
 
 enum { ENHANCE_YOUR_CALM = 0xb }; /* RFC 9113 section 7; to gRPC it is RESOURCE_EXHAUSTED */
 

@@ -1,8 +1,8 @@
 /* gRPC, gRPC-Web and Connect on the gateway's own ports: what the loops and the other parts of the gateway
  * need of it. Everything on the loop's thread. */
 #pragma once
+#include "gateway/feed/event.h"
 #include "gateway/gateway.h"
-#include "gateway/stream/event.h"
 
 typedef struct Call Call; /* call.h */
 

@@ -5,7 +5,7 @@
 #include "gateway/rpc/call.h"
 #include "gateway/stream/resume.h"
 #include "gateway/stream/session.h"
-#include "wire/proto_json.h"
+#include "wire/json/proto_json.h"
 
 enum { REQUEST_ARENA = 256 << 10, FRAME_ARENA = 8 << 20 };
 

@@ -3,8 +3,8 @@
  * rule. One of a loop, on its thread. */
 #pragma once
 #include "base/uuid.h"
+#include "gateway/feed/event.h"
 #include "gateway/gateway.h"
-#include "gateway/stream/event.h"
 
 typedef struct Waiting Waiting;
 typedef struct Waiter Waiter;

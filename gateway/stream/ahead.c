@@ -1,6 +1,6 @@
 #include "gateway/stream/ahead.h"
 
-#include "gateway/stream/hub.h"
+#include "gateway/feed/hub.h"
 #include <stdlib.h>
 
 /* The hub holds that many early ones at most, so that no two of them share a bit. */

@@ -2,7 +2,7 @@
  * other subjects only (ring.h): until its turn comes, when it is not given to them again, and so that whoever
  * becomes live meanwhile gets it too. On the loop's thread. */
 #pragma once
-#include "gateway/stream/event.h"
+#include "gateway/feed/event.h"
 
 typedef struct Ahead Ahead;
 Ahead *ahead_new(void);

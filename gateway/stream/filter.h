@@ -7,7 +7,7 @@
 #include "base/auto.h"
 #include "events/v1/stream.pb-c.h"
 #include "gateway/auth/token.h"
-#include "gateway/stream/event.h"
+#include "gateway/feed/event.h"
 
 typedef struct Filter Filter;
 

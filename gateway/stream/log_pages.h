@@ -2,8 +2,8 @@
  * say, asks for the same pages: each is read once and kept for a while, and the one behind it is read ahead.
  * On the loop's thread; a reader of the pool does the reading. */
 #pragma once
+#include "gateway/feed/event.h"
 #include "gateway/gateway.h"
-#include "gateway/stream/event.h"
 
 enum { PAGE_EVENTS = 256, PAGE_BYTES = 256 << 10 /* about */ };
 

@@ -4,7 +4,7 @@
 #include "base/arena.h"
 #include "base/blob.h"
 #include "events/v1/stream.pb-c.h"
-#include "gateway/stream/event.h"
+#include "gateway/feed/event.h"
 #include "wire/message.h"
 
 /* Makes of a packed ServerFrame what stands on one kind of wire: a WebSocket's frame, one of gRPC, lines of

@@ -5,7 +5,7 @@
 #include "events/v1/prospect.pb-c.h"
 #include "events/v1/rest.pb-c.h"
 #include "wire/envelope.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include "wire/message.h"
 
 typedef Events__V1__Envelope Envelope;

@@ -7,7 +7,7 @@
 #include "grid/grid_publish.h"
 
 #include "net/http_client.h"
-#include "wire/cloudevent.h"
+#include "wire/cloudevents/cloudevent.h"
 #include "wire/envelope.h"
 #include <stdio.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 #include "grid/grid_split.h"
 
 #include "base/clock.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 
 enum { SHORTEST_EVENT = 50 }; /* no valid one is shorter: the four required attributes alone take more */
 

@@ -4,7 +4,7 @@
 #include "grid/grid_secret.h"
 #include "grid/grid_split.h"
 #include "grid/grid_webhook.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 
 enum { ARENA_MAX = 16 << 20 };
 

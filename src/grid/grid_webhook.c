@@ -6,8 +6,8 @@
 #include "grid/grid_webhook.h"
 
 #include "base/uuid.h"
-#include "wire/cloudevent.h"
-#include "wire/json.h"
+#include "wire/cloudevents/cloudevent.h"
+#include "wire/json/json.h"
 #include "wire/problem.h"
 
 enum { ARENA_MAX = 64 << 20, FIRST_ROOM = 64 };

@@ -9,7 +9,7 @@
 #include "main/eventsctl_outbox.h"
 #include "store/dead_letters.h"
 #include "store/outbox/outbox.h"
-#include "wire/cloudevent.h"
+#include "wire/cloudevents/cloudevent.h"
 #include "wire/envelope.h"
 #include <stdio.h>
 

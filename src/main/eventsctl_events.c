@@ -3,7 +3,7 @@
  * cost a call every two seconds and a new event is printed at once. */
 #include "base/clock.h"
 #include "main/eventsctl_session.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include <ctype.h>
 #include <stdio.h>
 

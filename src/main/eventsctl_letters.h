@@ -2,7 +2,7 @@
  * eventsctl_letters.c; what the kinds have in common when they are shown is here. */
 #pragma once
 #include "main/eventsctl.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 
 typedef struct LetterKind {
     const char *name; /* a letter is named KIND/NUMBER */

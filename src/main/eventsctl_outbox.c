@@ -6,7 +6,7 @@
 #include "store/outbox/numbers.h"
 #include "store/outbox/outbox_admin.h"
 #include "store/read/replay_log.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include <stdio.h>
 
 bool outbox_place_open(Ctl *ctl, bool read_only, OutboxPlace *ret, Err *err) {

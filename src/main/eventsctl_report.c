@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>

@@ -6,7 +6,7 @@
 #include "app/import/client_answer.h"
 #include "base/clock.h"
 #include "main/eventsctl_files.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include <limits.h>
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 #include "service/ring_wire.h"
 
 #include "base/arena.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include <openssl/crypto.h>
 #include <stdio.h>
 

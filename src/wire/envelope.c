@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "wire/base64.h"
 #include "wire/envelope_json.h"
-#include "wire/json_fields.h"
+#include "wire/json/json_fields.h"
 #include "wire/proto_scan.h"
 
 enum { FIELD_SEQUENCE = 11, FIELD_WATERMARK = 13 };

@@ -2,7 +2,7 @@
  */
 #pragma once
 #include "events/v1/envelope.pb-c.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include "wire/message.h"
 
 void events_v1_envelope_to_json(const ProtobufCMessage *message, JsonWriter *w);

@@ -6,7 +6,7 @@
  *            file. */
 #include "wire/message.h"
 
-#include "wire/json_fields.h"
+#include "wire/json/json_fields.h"
 #include "wire/proto_scan.h"
 
 const MessageType *message_type_of(const ProtobufCMessageDescriptor *descriptor) {

@@ -5,7 +5,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include <protobuf-c/protobuf-c.h>
 
 typedef enum MessageKind { MESSAGE_OTHER, MESSAGE_COMMAND, MESSAGE_EVENT } MessageKind;

@@ -3,7 +3,7 @@
  * CloudEvent, and that one is read as the same event. */
 #include "fuzz.h"
 
-#include "wire/cloudevent.h"
+#include "wire/cloudevents/cloudevent.h"
 #include "wire/message.h"
 
 static const Span TYPES[] = {

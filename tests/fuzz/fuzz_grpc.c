@@ -4,10 +4,10 @@
 
 #include "events/v1/services.pb-c.h"
 #include "wire/base64.h"
-#include "wire/grpc_frame.h"
 #include "wire/gzip.h"
-#include "wire/proto_json.h"
+#include "wire/json/proto_json.h"
 #include "wire/proto_scan.h"
+#include "wire/rpc/grpc_frame.h"
 
 enum { LIMIT = 4 << 10 };
 

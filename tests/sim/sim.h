@@ -7,8 +7,8 @@
 #pragma once
 #include "app/projection/projector.h"
 #include "app/relay/relay.h"
+#include "gateway/feed/keeper.h"
 #include "gateway/gateway.h"
-#include "gateway/stream/keeper.h"
 #include "gateway/stream/live.h"
 #include "gateway/stream/session.h"
 #include "store/outbox/lanes.h"

@@ -1,7 +1,7 @@
 #include "app/import/client_answer.h"
 
 #include "wire/base64.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include <stddef.h>
 
 typedef struct Member {

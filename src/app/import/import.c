@@ -1,7 +1,7 @@
 #include "app/import/import.h"
 
 #include "base/text.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include <stdio.h>
 
 const char *const IMPORT_FIELD_NAMES[IMPORT_FIELDS] = {"firstName", "lastName", "email", "phone", "notes"};

@@ -9,7 +9,7 @@
 #include "amqp/amqp_event.h"
 #include "amqp/amqp_receiver.h"
 #include "base/log.h"
-#include "wire/cloudevent.h"
+#include "wire/cloudevents/cloudevent.h"
 #include <pthread.h>
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 #include "store/read/inbox.h"
 
 #include "base/map.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include <stdio.h>
 
 static const SqlText KNOWN = {

@@ -1,7 +1,7 @@
 #include "app/import/csv.h"
 #include "app/import/import.h"
 #include "kit/test.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include <stdio.h>
 
 /* Each record's fields joined by '|', records by '/'. A '!' marks an open quote. */

@@ -3,7 +3,7 @@
 #include "gateway/routes.h"
 #include "grid/grid_webhook.h"
 #include "kit/test.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include "wire/message.h"
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
 /* Order of release, duplicates, holes, the ring's lower end, another epoch; filters and masks. */
 #include "base/clock.h"
 #include "events/v1/prospect.pb-c.h"
+#include "gateway/feed/hub.h"
 #include "gateway/stream/filter.h"
-#include "gateway/stream/hub.h"
 #include "gateway/stream/mask.h"
 #include "gateway/stream/socket.h"
 #include "kit/test.h"

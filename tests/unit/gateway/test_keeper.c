@@ -1,8 +1,8 @@
 /* The gateway's holes are filled from the log; what the log has trimmed is stepped over, and told to who needs it. */
-#include "gateway/stream/keeper.h"
+#include "gateway/feed/keeper.h"
 
 #include "base/clock.h"
-#include "gateway/stream/hub.h"
+#include "gateway/feed/hub.h"
 #include "kit/engine.h"
 #include "store/read/migrations_read.h"
 #include "wire/envelope.h"

@@ -1,9 +1,9 @@
 /* Small pure parts of the gateway: routes, cursors, origins, headers, attempts, rings. */
 #include "gateway/auth/attempts.h"
-#include "gateway/command.h"
-#include "gateway/rest/cursor.h"
-#include "gateway/stream/keeper.h"
 #include "gateway/auth/origin.h"
+#include "gateway/command.h"
+#include "gateway/feed/keeper.h"
+#include "gateway/rest/cursor.h"
 #include "gateway/rest/request.h"
 #include "gateway/routes.h"
 #include "kit/test.h"

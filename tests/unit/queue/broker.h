@@ -3,3 +3,4 @@
 #include "kit/rabbitmq.h"
 
 TestRabbitmq *queue_test_broker(void);
+const char *queue_test_ca(void); /* file of who has signed its certificate */

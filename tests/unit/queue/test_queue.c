@@ -1,16 +1,11 @@
 #include "unit/queue/posts.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
-#include "queue/queue_memory.h"
+#include "base/map.h"
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
-
-/* Its home. */
-static const char *new_queue(void) {
-    snprintf(url, sizeof url, "sql:%s", test_engine() == DB_SQLITE ? "" : test_database());
-    return test_folder();
-}
 
 /* A claim on a server looks into some lanes only, so that others have theirs. */
 static size_t claim_all(QueueReceiver *r) {
@@ -20,22 +15,13 @@ static size_t claim_all(QueueReceiver *r) {
     return total;
 }
 
-/* Claims and compares the bodies, joined. */
-static void expect(QueueReceiver *r, size_t most, const char *want) {
-    QueueMessage *m = NULL;
-    size_t count = claim(r, most, &m);
-    AUTO_BUF got = {0};
-    for (size_t i = 0; i < count; i++) buf_span(&got, m[i].body);
-    CHECK_SPAN(buf_view(&got), want);
-}
-
 static size_t commits;
 static void count_commit(void *user) {
     (void)user, commits++;
 }
 
 static void verdicts(void) {
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     AUTO(QueueSender) sender = open_sender(home);
     queue_on_commit(sender, count_commit, NULL);
     static Post posts[4];
@@ -72,7 +58,7 @@ static bool depth_is(QueueReceiver *r, int64_t waiting, int64_t dead) {
 
 /* Locked and delayed ones wait, too; repeats do not. */
 static void depth(void) {
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     Err err = {0};
     QueueMessage *m;
     queue_sender_free(open_sender(home)); /* makes the file */
@@ -97,7 +83,7 @@ static void depth(void) {
 }
 
 static void batches_of_all_sizes(void) {
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     static Post posts[700];
     static const size_t SIZES[] = {1, 7, 8, 9, 31, 32, 33, 64, 255, 260};
     AUTO(QueueSender) sender = open_sender(home);
@@ -119,7 +105,7 @@ static void batches_of_all_sizes(void) {
 }
 
 static void receiving(void) {
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     fill_queue(home, "1:a 2:b 3:a 4:c");
     AUTO(QueueReceiver) r = open_receiver(home);
     Err err = {0};
@@ -162,7 +148,7 @@ static void leases_by_the_servers_clock(QueueReceiver *r) {
 }
 
 static void leases(void) {
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     fill_queue(home, "1:a 2:a");
     AUTO(QueueReceiver) r = open_receiver(home);
     if (test_engine() != DB_SQLITE) {
@@ -180,7 +166,7 @@ static void leases(void) {
 
 /* What was locked when the process ended comes again, alone and with its count; what was settled does not. */
 static void restart(void) {
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     fill_queue(home, "1:a 2:b 3:c 4:d 5:e 6:f");
     Err err = {0};
     QueueReceiver *r = open_receiver(home);
@@ -206,7 +192,7 @@ static void restart(void) {
 }
 
 static void finding(void) {
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     Err err = {0};
     fill_queue(home, "1:a 2:b");
     QueueReader *reader = NULL;
@@ -230,7 +216,7 @@ static void finding(void) {
 /* queue.db is lost and made anew, its marks are not: ids that count as settled are given to new commands. */
 static void a_new_queue_is_not_settled_by_old_marks(void) {
     if (test_engine() != DB_SQLITE) return; /* there both are in one database */
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     fill_queue(home, "1:a 2:b 3:c");
     AUTO(QueueReceiver) r = open_receiver(home);
     expect(r, 10, "123");
@@ -255,110 +241,10 @@ static void a_new_queue_is_not_settled_by_old_marks(void) {
     expect(r, 10, "");
 }
 
-/* --- forgetting --- */
-
-static Db *open_table(const char *home) {
-    char file[256];
-    snprintf(file, sizeof file, "sqlite:%s/db/queue.db", home);
-    return test_db_open(test_engine() == DB_SQLITE ? file : url + 4, (DbOptions){0});
-}
-
-/* A round; how many pieces it had. */
-static size_t forget(QueueMemory *memory, Db *db, int64_t before_us) {
-    bool more = true;
-    size_t pieces = 0;
-    Err err = {0};
-    for (; more && pieces < 100; pieces++)
-        REQUIRE(CHECK_OK(queue_memory_clean(memory, db, before_us, &more, &err), &err));
-    return pieces;
-}
-
-/* The commands that are remembered, joined. */
-static void expect_rows(Db *db, const char *want) {
-    AUTO_BUF got = {0};
-    Err err = {0};
-    Stmt *s = db_statement(db, "SELECT command_id FROM command_queue ORDER BY queue_id");
-    REQUIRE(CHECK_OK(stmt_run(s, NULL, &err), &err));
-    while (stmt_row(s, &err)) buf_span(&got, stmt_text(s, 0));
-    CHECK_SPAN(buf_view(&got), want);
-}
-
-static void what_is_settled_and_old_is_forgotten(void) {
-    const char *home = new_queue();
-    QueueMemory memory = {0};
-    Err err = {0};
-    fill_queue(home, "1:a 2:b 3:c 4:d 5:e");
-    REQUIRE(CHECK_OK(queue_place(url, home, &memory.place, &err), &err));
-    AUTO(Db) db = open_table(home);
-    int64_t now = clock_now_us() + 1000000;
-    forget(&memory, db, now); /* nobody has ever received */
-    AUTO(QueueReceiver) r = open_receiver(home);
-    expect(r, 10, "12345");
-    complete(r, 1), complete(r, 2);
-    CHECK_OK(queue_dead_letter(r, 3, "bad_body", &err), &err);
-    forget(&memory, db, now); /* just now settled: their outcomes may be on their way */
-    expect_rows(db, "12345");
-    forget(&memory, db, now - 3600000000);
-    expect_rows(db, "12345"); /* young */
-    forget(&memory, db, now);
-    expect_rows(db, "345"); /* a dead one stays for its operator */
-    CHECK_OK(queue_release(r, 4, 0, true, &err), &err);
-    complete(r, 5);
-    forget(&memory, db, now), forget(&memory, db, now);
-    expect_rows(db, "345"); /* 4 waits */
-    expect(r, 10, "4");
-    complete(r, 4);
-    forget(&memory, db, now), forget(&memory, db, now);
-    expect_rows(db, "3");
-    AUTO(QueueSender) sender = open_sender(home);
-    static Post posts[3];
-    fill(&posts[0], "1", "a", "1"), fill(&posts[1], "3", "c", "3"), fill(&posts[2], "3", "c", "other");
-    send_all(sender, posts, 3);
-    static const QueueVerdict WANT[] = {QUEUE_ACCEPTED, QUEUE_REPEATED, QUEUE_CONFLICT};
-    for (size_t i = 0; i < COUNT(WANT); i++) CHECK(posts[i].send.verdict == WANT[i]);
-    expect(r, 10, "1");
-    forget(&memory, db, now + 1000000), forget(&memory, db, now + 1000000);
-    expect_rows(db, "31");
-    r = queue_receiver_free(r);
-    r = open_receiver(home);
-    expect(r, 10, "1"); /* locked when it ended */
-}
-
-static void a_long_memory_goes_in_pieces(void) {
-    enum { ROWS = 1300 };
-    const char *home = new_queue();
-    static Post posts[ROWS];
-    static int64_t ids[ROWS];
-    QueueMemory memory = {0};
-    Err err = {0};
-    AUTO(QueueSender) sender = open_sender(home);
-    for (int i = 0; i < ROWS; i++) {
-        char id[16];
-        snprintf(id, sizeof id, "%d", i);
-        fill(&posts[i], id, id, id);
-    }
-    send_all(sender, posts, ROWS);
-    REQUIRE(CHECK_OK(queue_place(url, home, &memory.place, &err), &err));
-    AUTO(QueueReceiver) r = open_receiver(home);
-    AUTO(Db) db = open_table(home);
-    QueueMessage *m;
-    for (size_t count; (count = claim(r, ROWS, &m));) {
-        for (size_t i = 0; i < count; i++) ids[i] = m[i].queue_id;
-        for (size_t i = 0; i < count; i++) /* a page of dead ones must not end the round */
-            if (ids[i] <= 600) CHECK_OK(queue_dead_letter(r, ids[i], "bad_body", &err), &err);
-        CHECK_OK(queue_complete(r, ids, count, &err), &err);
-    }
-    int64_t now = clock_now_us() + 1000000;
-    CHECK(forget(&memory, db, now) == 1);
-    CHECK(forget(&memory, db, now) == 3);
-    CHECK(test_db_number(db, "SELECT count(*) FROM command_queue") == 600);
-    CHECK(forget(&memory, db, now) == 2);
-}
-
 /* A requeue in files that was cut between its two steps: the receiver's start ends it. */
 static void a_letter_without_its_command_is_forgotten(void) {
     if (test_engine() != DB_SQLITE) return;
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     Err err = {0};
     fill_queue(home, "1:a 2:b 3:c");
     QueueReceiver *r = open_receiver(home);
@@ -367,7 +253,9 @@ static void a_letter_without_its_command_is_forgotten(void) {
     CHECK_OK(queue_dead_letter(r, 2, "poison", &err), &err);
     CHECK_OK(queue_dead_letter(r, 3, "poison", &err), &err);
     queue_receiver_free(r);
-    AUTO(Db) db = open_table(home);
+    char file[256];
+    snprintf(file, sizeof file, "sqlite:%s/db/queue.db", home);
+    AUTO(Db) db = test_db_open(file, (DbOptions){0});
     test_db_run(db, "UPDATE command_queue SET queue_id = 4 WHERE queue_id = 2");
     r = open_receiver(home);
     CHECK(depth_is(r, 1, 1));
@@ -375,32 +263,10 @@ static void a_letter_without_its_command_is_forgotten(void) {
     queue_receiver_free(r);
 }
 
-/* By the sender itself, after work. */
-static void a_sender_forgets(void) {
-    const char *home = new_queue();
-    AUTO(QueueSender) sender = open_sender(home);
-    static Post post;
-    queue_keep(sender, 1);
-    AUTO(QueueReceiver) r = open_receiver(home);
-    AUTO(Db) db = open_table(home);
-    int64_t end = clock_mono_us() + 30000000, first = 1;
-    for (int i = 0; first == 1 && clock_mono_us() < end; i++, clock_sleep_ms(300)) {
-        char id[16];
-        snprintf(id, sizeof id, "%d", i);
-        fill(&post, id, "k", id);
-        send_all(sender, &post, 1);
-        CHECK(post.send.verdict == QUEUE_ACCEPTED);
-        QueueMessage *m;
-        if (claim(r, 1, &m)) complete(r, m->queue_id);
-        first = test_db_number(db, "SELECT min(queue_id) FROM command_queue");
-    }
-    CHECK(first > 1);
-}
-
 static void refusals(void) {
     static const char *const URLS[] = {"amqp://x",     "mqtt://x", "sql:postgresql://x",
                                        "sql:nonsense", "",         "sql:sqlite:"};
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     for (size_t i = 0; i < COUNT(URLS); i++) {
         QueueSender *sender = NULL;
         Err err = {0};
@@ -422,7 +288,7 @@ static const SqlText FILL = {
 
 /* 100,000 waiting commands: a claim must not look at those behind it. */
 static void backlog(void) {
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     queue_sender_free(open_sender(home));
     char file[256];
     snprintf(file, sizeof file, "sqlite:%s/db/queue.db", home);
@@ -449,7 +315,7 @@ static void backlog(void) {
 
 /* kill -9 of the sender at a random moment: whatever it had been told is accepted is there. */
 static void sender_killed(void) {
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     int pipes[2];
     REQUIRE(pipe(pipes) == 0);
     pid_t pid = fork();
@@ -486,7 +352,7 @@ static void sender_killed(void) {
  * else it would come with the fall-back poll. */
 static void a_delayed_message_stays_announced(void) {
     if (test_engine() == DB_SQLITE) return; /* one clock */
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     fill_queue(home, "1:a");
     AUTO(QueueReceiver) r = open_receiver(home);
     AUTO(Db) db = test_db_open(url + 4, (DbOptions){0});
@@ -510,7 +376,7 @@ static void a_delayed_message_stays_announced(void) {
 /* Two have never the same message, nor a later one of a key that the other one holds. */
 static void two_receivers(void) {
     if (test_engine() == DB_SQLITE) return;
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     AUTO(QueueSender) sender = open_sender(home);
     static Post posts[400];
     enum { COUNT_OF = 400, KEYS = 40 };
@@ -546,7 +412,7 @@ static void two_receivers(void) {
 /* The server goes away while messages are held: what was done stays done, what was not is nobody's try. */
 static void an_outage_is_no_try(void) {
     if (test_engine() == DB_SQLITE) return;
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     fill_queue(home, "1:a 2:b 3:c");
     AUTO(QueueReceiver) r = open_receiver(home);
     Err err = {0};
@@ -574,7 +440,7 @@ static void an_outage_is_no_try(void) {
 /* Doubles that are sent by gateways at the same moment: one is accepted, the others are told the first. */
 static void many_senders(void) {
     if (test_engine() == DB_SQLITE) return;
-    const char *home = new_queue();
+    const char *home = new_table_queue();
     enum { COUNT_OF = 100 };
     queue_sender_free(open_sender(home));
     pid_t pids[3];
@@ -608,9 +474,7 @@ static void many_senders(void) {
 }
 
 SUITE_ON_ENGINES("queue", TEST(verdicts), TEST(depth), TEST(batches_of_all_sizes), TEST(receiving),
-                 TEST(leases), TEST(restart), TEST(finding), TEST(what_is_settled_and_old_is_forgotten),
-                 TEST(a_long_memory_goes_in_pieces), TEST(a_sender_forgets),
-                 TEST(a_letter_without_its_command_is_forgotten),
-                 TEST(a_new_queue_is_not_settled_by_old_marks), TEST(refusals), TEST(backlog),
+                 TEST(leases), TEST(restart), TEST(finding), TEST(a_new_queue_is_not_settled_by_old_marks),
+                 TEST(a_letter_without_its_command_is_forgotten), TEST(refusals), TEST(backlog),
                  TEST(sender_killed), TEST(a_delayed_message_stays_announced), TEST(two_receivers),
                  TEST(many_senders), TEST(an_outage_is_no_try));

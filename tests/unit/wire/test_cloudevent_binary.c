@@ -1,7 +1,7 @@
 #include "kit/test.h"
 
 #include "events/v1/prospect.pb-c.h"
-#include "wire/cloudevent.h"
+#include "wire/cloudevents/cloudevent.h"
 #include "wire/message.h"
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* Frames of gRPC, in every way to cut them. */
 #include "kit/test.h"
 
-#include "wire/grpc_frame.h"
+#include "wire/rpc/grpc_frame.h"
 #include <stdio.h>
 
 #define BYTES(literal)                                                                                       \

@@ -1,7 +1,7 @@
 #include "kit/test.h"
 
 #include "wire/base64.h"
-#include "wire/json.h"
+#include "wire/json/json.h"
 
 /* ---- what a document reads as: one letter per token ---- */
 

@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "events/v1/envelope.pb-c.h"
+#include "wire/json/proto_json.h"
 #include "wire/message.h"
-#include "wire/proto_json.h"
 #include <stdio.h>
 
 /* ---- random messages, by their descriptors; the same seed gives the same messages ---- */

@@ -4,7 +4,7 @@
 #include "events/v1/services.pb-c.h"
 #include "events/v1/stream.pb-c.h"
 #include "grpc/health/v1/health.pb-c.h"
-#include "wire/proto_json.h"
+#include "wire/json/proto_json.h"
 #include <stdio.h>
 
 #define FRAME     &events__v1__server_frame__descriptor

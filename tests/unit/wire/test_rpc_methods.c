@@ -6,7 +6,7 @@
 #include "grpc/health/v1/health.pb-c.h"
 #include "wire/message.h"
 #include "wire/proto_files.h"
-#include "wire/rpc_method.h"
+#include "wire/rpc/rpc_method.h"
 #include <google/protobuf/descriptor.pb-c.h>
 #include <stdio.h>
 

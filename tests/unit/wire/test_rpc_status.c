@@ -3,7 +3,7 @@
 
 #include "wire/base64.h"
 #include "wire/proto_scan.h"
-#include "wire/rpc_status.h"
+#include "wire/rpc/rpc_status.h"
 #include <stdio.h>
 
 /* A field of bytes: its number and content; false at the end or where it is something else. */

@@ -1,7 +1,7 @@
 #include "kit/test.h"
 
 #include "base/auto.h"
-#include "wire/rpc_text.h"
+#include "wire/rpc/rpc_text.h"
 #include <stdio.h>
 
 static void timeouts(void) {

@@ -5,7 +5,7 @@
 
 #include "events/v1/prospect.pb-c.h"
 #include "events/v1/rest.pb-c.h"
-#include "wire/cloudevent.h"
+#include "wire/cloudevents/cloudevent.h"
 #include "wire/envelope.h"
 #include "wire/envelope_json.h"
 #include "wire/message.h"

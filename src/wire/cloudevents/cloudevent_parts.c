@@ -1,6 +1,6 @@
 /* cloudevent_parts.c - the attributes of an event and its data, whether they came as members of JSON or as
  * header fields. */
-#include "wire/cloudevent_parts.h"
+#include "wire/cloudevents/cloudevent_parts.h"
 
 #include "base/clock.h"
 #include "wire/base64.h"

@@ -1,9 +1,9 @@
 /* proto_json_read.c - depth and syntax are the JSON reader's business (32 levels), memory is the arena's. */
-#include "wire/proto_json.h"
+#include "wire/json/proto_json.h"
 
 #include "wire/base64.h"
 #include "wire/envelope.h"
-#include "wire/json_fields.h"
+#include "wire/json/json_fields.h"
 
 typedef struct Reading {
     JsonReader json;

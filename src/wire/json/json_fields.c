@@ -2,7 +2,7 @@
  * Promise:   syntax and encoding faults end the decoding and are the only fault told; unknown, doubled and
  *            mistyped members are all told, in the order of the body. `null` is absent.
  * Limits:    memory comes from the arena, so a body can never cost more than the arena's limit. */
-#include "wire/json_fields.h"
+#include "wire/json/json_fields.h"
 
 #include "base/clock.h"
 #include "wire/base64.h"

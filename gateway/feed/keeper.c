@@ -13,12 +13,12 @@
  * A broker as the source is attached to once the hub has begun, and each time it is, the head is looked at:
  * what was published while nobody was attached stands in the log. So a broker that is out makes events late
  * by a second, and loses none. */
-#include "gateway/stream/keeper.h"
+#include "gateway/feed/keeper.h"
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/feed/source.h"
 #include "gateway/server.h"
-#include "gateway/stream/source.h"
 #include "observe/metric.h"
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "wire/json.h"
+#include "wire/json/json.h"
 
 #include "base/bytes.h"
 #include "base/clock.h"

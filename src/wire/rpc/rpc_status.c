@@ -1,6 +1,6 @@
 /* rpc_status.c - google.rpc's messages are written by hand: there are three of them, of few fields, and
  * Debian has no package of their .proto files. */
-#include "wire/rpc_status.h"
+#include "wire/rpc/rpc_status.h"
 
 #include "wire/base64.h"
 #include "wire/proto_scan.h"

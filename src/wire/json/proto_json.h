@@ -2,7 +2,7 @@
  * are strings, enums their names in the .proto file, what is empty is left out. It is what Connect clients
  * speak; REST has a JSON of its own (message.h). Pure. */
 #pragma once
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include "wire/message.h"
 
 void proto_json_write(const ProtobufCMessage *message, Buf *out);

@@ -1,7 +1,7 @@
 /* The inside of cloudevent_*.c: one event while it is read. */
 #pragma once
-#include "wire/cloudevent.h"
-#include "wire/json.h"
+#include "wire/cloudevents/cloudevent.h"
+#include "wire/json/json.h"
 #include "wire/message.h"
 
 typedef struct CloudParts {

@@ -1,6 +1,6 @@
 /* event.c - the masked view is made by the first reader that needs it: most installations have none. Two
  * loops may make it at the same time; the second one throws its work away. */
-#include "gateway/stream/event.h"
+#include "gateway/feed/event.h"
 
 #include "base/arena.h"
 #include "base/map.h"

@@ -2,7 +2,7 @@
  * the loops: in the order of their numbers, without a hole, and those that need not wait for a hole to be filled
  * ahead of it besides. Any thread unless said otherwise. */
 #pragma once
-#include "gateway/stream/ring.h"
+#include "gateway/feed/ring.h"
 #include "io/loop.h"
 #include "store/read/replay_log.h"
 

@@ -8,7 +8,7 @@
  *
  * slots[] holds by number both the released events (the ring, up to `released`) and the early ones above it.
  * An early event beyond the array or its bytes is dropped: it is then a hole, and the log has it. */
-#include "gateway/stream/ring.h"
+#include "gateway/feed/ring.h"
 
 #include "domain/prefix.h"
 #include <stdlib.h>
@@ -47,6 +47,13 @@ Ring *ring_new(const RingLimits *limits, int64_t head) {
     ring->prefix = prefix_new(head);
     ring->released = head;
     ring->low = head + 1;
+    return ring;
+}
+
+Ring *ring_after(Ring *old, int64_t head) {
+    Ring *ring = ring_new(&old->limits, head);
+    ring->ahead_last = old->ahead_last;
+    ring_free(old);
     return ring;
 }
 

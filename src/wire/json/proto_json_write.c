@@ -1,6 +1,6 @@
-#include "wire/proto_json.h"
+#include "wire/json/proto_json.h"
 
-#include "wire/json_fields.h"
+#include "wire/json/json_fields.h"
 
 Span proto_json_name(const char *proto_name, char room[PROTO_NAME_MAX]) {
     size_t len = 0;

@@ -1,4 +1,4 @@
-#include "wire/rpc_text.h"
+#include "wire/rpc/rpc_text.h"
 
 #include "base/auto.h"
 

@@ -1,7 +1,7 @@
 /* webhook.c - 200 means "in memory", which is enough here: the projection has its own delivery, and whatever
  * a gateway loses (by a crash, for instance) its clients get from the replay log. So nothing is written, and
  * nothing waits. */
-#include "gateway/stream/webhook.h"
+#include "gateway/feed/webhook.h"
 
 #include "base/log.h"
 #include "observe/metric.h"

@@ -1,12 +1,12 @@
 /* source.c - "worked off" means in memory, as with the webhook (webhook.c), so the broker forgets what it has
  * sent. It runs on the broker connection's thread, and hands over to the hub, which any thread may call. */
-#include "gateway/stream/source.h"
+#include "gateway/feed/source.h"
 
 #include "amqp/amqp_event.h"
 #include "amqp/amqp_receiver.h"
 #include "base/log.h"
 #include "observe/metric.h"
-#include "wire/cloudevent.h"
+#include "wire/cloudevents/cloudevent.h"
 #include <stdio.h>
 
 enum { WINDOW = 1000, ARENA_MAX = 16 << 20 };

@@ -4,7 +4,7 @@
  *
  * Pure: no I/O, no clock (the caller says what time it is), no lock. */
 #pragma once
-#include "gateway/stream/event.h"
+#include "gateway/feed/event.h"
 
 typedef struct Ring Ring;
 
@@ -23,6 +23,8 @@ typedef enum RingOffer {
 
 /* Everything up to `head` has been released already, and is not here. */
 Ring *ring_new(const RingLimits *limits, int64_t head);
+/* Goes on behind `head`, without what the old one had, which is freed; its places of ring_take_ahead() follow those. */
+Ring *ring_after(Ring *old, int64_t head);
 Ring *ring_free(Ring *ring);
 AUTO_FREE(Ring, ring_free)
 

@@ -3,11 +3,11 @@
  * strings, since CloudEvents integers have 32 bits; sequence and watermark are padded, so that comparing them
  * as text (extension "sequence") gives their order. `source` is "/services/" and the producer, and stays the
  * same when an event is resent. */
-#include "wire/cloudevent.h"
+#include "wire/cloudevents/cloudevent.h"
 
 #include "wire/envelope.h"
 #include "wire/envelope_json.h"
-#include "wire/json_fields.h"
+#include "wire/json/json_fields.h"
 
 static void padded(JsonWriter *w, const char *name, int64_t value) {
     char text[19];

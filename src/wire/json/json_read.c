@@ -4,7 +4,7 @@
  *            or "too_deep".
  * Shape:     no recursion: what may come next is one byte of state per open container, so depth costs no
  *            stack. */
-#include "wire/json.h"
+#include "wire/json/json.h"
 
 #include "base/bytes.h"
 #include "base/text.h"

@@ -5,10 +5,10 @@
  *            answered with 400.
  * Lenient:   attributes and data members of newer versions are passed over; what is known must have its
  *            type. */
-#include "wire/cloudevent_parts.h"
+#include "wire/cloudevents/cloudevent_parts.h"
 #include "wire/envelope.h"
 #include "wire/envelope_json.h"
-#include "wire/json_fields.h"
+#include "wire/json/json_fields.h"
 
 /* Which of two tenants would be meant? */
 static const char *given_twice(const CloudAttribute *a, Arena *arena) {

@@ -5,7 +5,7 @@
  *
  * The loops pull. A release only posts one wake-up to each loop, and the loop takes references to what
  * follows its own position. So a slow loop costs no memory: if it falls behind the ring it is told so. */
-#include "gateway/stream/hub.h"
+#include "gateway/feed/hub.h"
 
 #include "base/clock.h"
 #include <pthread.h>
@@ -123,10 +123,7 @@ bool hub_held(Hub *hub, Span epoch, int64_t prefix) {
 bool hub_step_over(Hub *hub, int64_t from, int64_t to) {
     pthread_mutex_lock(&hub->lock);
     bool steps = hub->ring && ring_released(hub->ring) == from - 1 && to >= from;
-    if (steps) {
-        ring_free(hub->ring);
-        hub->ring = ring_new(&hub->limits, to);
-    }
+    if (steps) hub->ring = ring_after(hub->ring, to);
     pthread_mutex_unlock(&hub->lock);
     if (steps) wake_all(hub);
     return steps;

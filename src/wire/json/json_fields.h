@@ -2,7 +2,7 @@
  * by the rules of message.h; each function gets the member's JSON name and its place in the message (0 to
  * 63). */
 #pragma once
-#include "wire/json.h"
+#include "wire/json/json.h"
 #include "wire/message.h"
 #include <google/protobuf/timestamp.pb-c.h>
 

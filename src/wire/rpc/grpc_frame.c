@@ -1,4 +1,4 @@
-#include "wire/grpc_frame.h"
+#include "wire/rpc/grpc_frame.h"
 
 static size_t length_of(const GrpcReader *r) {
     return (size_t)r->head[1] << 24 | (size_t)r->head[2] << 16 | (size_t)r->head[3] << 8 | r->head[4];

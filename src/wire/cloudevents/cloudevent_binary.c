@@ -3,7 +3,7 @@
  * `datacontenttype`. Values of header fields (section 3.1.3.2): a quoted string loses its quotes first, then
  * exactly one percent-decoding; lower-case digits and needless escapes are fine, what is no UTF-8 afterwards
  * is not. */
-#include "wire/cloudevent_parts.h"
+#include "wire/cloudevents/cloudevent_parts.h"
 
 #include "base/text.h"
 #include "wire/envelope.h"
