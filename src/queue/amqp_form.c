@@ -99,6 +99,7 @@ bool amqp_form_settle(const AmqpUrl *url, pn_delivery_t *delivery, AmqpSettle ho
                                         [AMQP_MODIFY] = PN_MODIFIED,
                                         [AMQP_REJECT] = PN_REJECTED};
     pn_disposition_t *disposition = pn_delivery_local(delivery);
+    if (how == AMQP_MODIFY && !url->service_bus) how = AMQP_RELEASE;
     if (how == AMQP_MODIFY) pn_disposition_set_failed(disposition, true);
     if (how == AMQP_REJECT) give_reason(disposition, reason);
     pn_delivery_update(delivery, OUTCOMES[how]);

@@ -24,8 +24,10 @@ int amqp_form_tries(const AmqpUrl *url, const AmqpCommand *command);
 typedef enum AmqpSettle {
     AMQP_ACCEPT,  /* it is done */
     AMQP_RELEASE, /* it may come again, and this was no try */
-    AMQP_MODIFY,  /* it may come again, and this was one */
-    AMQP_REJECT,  /* it never will: the broker drops it, or keeps it among its dead letters */
+    /* It may come again, and this was one. RabbitMQ 3.10 closes the connection of who says so, and counts no tries:
+     * it is told AMQP_RELEASE. */
+    AMQP_MODIFY,
+    AMQP_REJECT, /* it never will: the broker drops it, or keeps it among its dead letters */
 } AmqpSettle;
 /* reason: of a rejection. False: it is settled only when the broker has said so, with pn_delivery_settled(). */
 bool amqp_form_settle(const AmqpUrl *url, pn_delivery_t *delivery, AmqpSettle how, const char *reason);

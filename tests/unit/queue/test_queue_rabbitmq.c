@@ -74,11 +74,10 @@ static void workers_share_the_lanes(void) {
     gather_and_complete(other, 3);
 }
 
-static AmqpArrival *arrival(AmqpInbox *inbox, const char *body) {
-    uint64_t connection;
+static AmqpArrival *arrival(AmqpInbox *inbox, const char *body, uint64_t *connection) {
     for (int64_t end = now_ms() + PATIENCE_MS; now_ms() < end; clock_sleep_ms(2)) {
         AmqpArrival *found = NULL;
-        for (AmqpArrival *a = amqp_inbox_take(inbox, &connection), *next; a; a = next) {
+        for (AmqpArrival *a = amqp_inbox_take(inbox, connection), *next; a; a = next) {
             next = a->next;
             if (!found && span_is(a->command.body, body))
                 found = a;
@@ -91,7 +90,7 @@ static AmqpArrival *arrival(AmqpInbox *inbox, const char *body) {
     return NULL;
 }
 
-/* What RabbitMQ makes of each outcome: released and modified it brings again, accepted and rejected it forgets (its
+/* What RabbitMQ makes of each outcome: released it brings again (which modified is made of), accepted and rejected it forgets (its
  * lanes have no dead letter exchange). */
 static void settle_modes(void) {
     static const struct {
@@ -101,6 +100,7 @@ static void settle_modes(void) {
     const char *home = new_queue();
     AmqpUrl where;
     Err err = {0};
+    uint64_t first = 0;
     AUTO(AmqpInbox) inbox = NULL;
     REQUIRE(CHECK_OK(amqp_url_parse(url, &where, &err) && amqp_inbox_open(&where, 0, 1, &inbox, &err), &err));
     for (size_t i = 0; i < COUNT(MODES); i++) {
@@ -108,8 +108,11 @@ static void settle_modes(void) {
         snprintf(words, sizeof words, "%s:k", body);
         fill_queue(home, words);
         for (int times = 0; times <= MODES[i].again; times++) {
-            AmqpArrival *a = arrival(inbox, body);
+            uint64_t connection;
+            AmqpArrival *a = arrival(inbox, body, &connection);
             if (!a) return;
+            if (!first) first = connection;
+            CHECK(connection == first); /* no outcome costs it */
             AmqpSettle how = times ? AMQP_ACCEPT : MODES[i].how;
             amqp_inbox_settle(inbox, a, how, how == AMQP_REJECT ? "a_reason" : NULL);
             amqp_inbox_flush(inbox);
