@@ -197,4 +197,6 @@ void test_rabbitmq_url(const TestRabbitmq *r, bool tls, const char *password, ch
 
 void test_rabbitmq_hang(TestRabbitmq *r, bool hang) {
     kill(r->server, hang ? SIGSTOP : SIGCONT);
+    int status;
+    if (hang) waitpid(r->server, &status, WUNTRACED); /* until its last thread has stopped */
 }
