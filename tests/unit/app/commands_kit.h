@@ -35,7 +35,6 @@ size_t world_turn_when_due(World *w);
 /* Claims all that waits (of a server's lanes those of the first key), for handlers_run(). */
 size_t world_claim_all(World *w, QueueMessage **m);
 
-int64_t world_number(Db *db, const char *sql); /* the one value of the one row */
 /* "ProspectCreated prospect/1 1; CommandRejected command/x 0 duplicate_email email; " in order of outbox_id. */
 void world_expect_history(World *w, const char *want);
 

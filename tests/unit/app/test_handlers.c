@@ -27,9 +27,9 @@ static void one_batch(void) {
         "CommandRejected command/c7 0 invalid lastName:required email:invalid_email; "
         "ProspectCreated prospect/2 1; "
         "CommandRejected command/c9 0 duplicate_email email:duplicate_email; ");
-    CHECK(world_number(w.db, "SELECT count(*) FROM command_done") == 9);
-    CHECK(world_number(w.db,
-                       "SELECT count(*) FROM prospect WHERE email = 'ada@example.org' AND version = 2") == 1);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM command_done") == 9);
+    CHECK(test_db_number(
+              w.db, "SELECT count(*) FROM prospect WHERE email = 'ada@example.org' AND version = 2") == 1);
     world_close(&w);
 }
 
@@ -90,7 +90,7 @@ static void same_id_other_body(void) {
     CHECK(world_turn(&w) == 1);
     world_expect_history(&w,
                          "ProspectCreated prospect/1 1; CommandRejected command/c1 0 idempotency_conflict; ");
-    CHECK(world_number(w.db, "SELECT count(*) FROM command_done") == 1);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM command_done") == 1);
     world_close(&w);
 }
 
@@ -112,7 +112,7 @@ static void doubles_in_a_batch(void) {
         CHECK(results[i].as == HANDLED_DONE && results[i].events == EVENTS[i]);
     world_expect_history(&w,
                          "ProspectCreated prospect/1 1; CommandRejected command/c1 0 idempotency_conflict; ");
-    CHECK(world_number(w.db, "SELECT count(*) FROM command_done") == 1);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM command_done") == 1);
     h = handlers_free(h);
     world_close(&w);
 }
@@ -152,8 +152,8 @@ static void one_id_of_several_people(void) {
         for (size_t i = 0; i < COUNT(PEOPLE); i++)
             CHECK(results[i].as == HANDLED_DONE && results[i].events == !again);
     }
-    CHECK(world_number(w.db, "SELECT count(*) FROM command_done WHERE command_id = 'c1'") == COUNT(PEOPLE));
-    CHECK(world_number(w.db, "SELECT count(*) FROM prospect") == COUNT(PEOPLE));
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM command_done WHERE command_id = 'c1'") == COUNT(PEOPLE));
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM prospect") == COUNT(PEOPLE));
     for (size_t i = 0; i < COUNT(PEOPLE); i++) buf_free(&bodies[i]);
     h = handlers_free(h);
     world_close(&w);
@@ -179,21 +179,21 @@ static void commands_of_one_entity(void) {
         "CommandRejected command/u2 0 duplicate_email email:duplicate_email; ProspectUpdated prospect/1 3; "
         "ProspectUpdated prospect/2 2; ProspectUpdated prospect/2 3; ProspectMerged prospect/1 4; "
         "ProspectUpdated prospect/2 4; ProspectCreated prospect/3 1; ");
-    CHECK(world_number(w.db, "SELECT count(*) FROM prospect_email") == 2);
-    CHECK(world_number(w.db, "SELECT prospect_id FROM prospect_email WHERE email_key = 'a@example.org'") ==
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM prospect_email") == 2);
+    CHECK(test_db_number(w.db, "SELECT prospect_id FROM prospect_email WHERE email_key = 'a@example.org'") ==
           2);
-    CHECK(world_number(w.db, "SELECT prospect_id FROM prospect_email WHERE email_key = 'c@example.org'") ==
+    CHECK(test_db_number(w.db, "SELECT prospect_id FROM prospect_email WHERE email_key = 'c@example.org'") ==
           3);
-    CHECK(world_number(w.db, "SELECT count(*) FROM prospect WHERE version = 4") == 2);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM prospect WHERE version = 4") == 2);
     world_update(&w, "u6", 2, 4, "d@example.org"); /* and now over what is stored */
     world_update(&w, "u7", 2, 5, "a@example.org");
     world_update(&w, "u8", 3, 1, "d@example.org");
     CHECK(world_turn(&w) == 3);
-    CHECK(world_number(w.db, "SELECT prospect_id FROM prospect_email WHERE email_key = 'a@example.org'") ==
+    CHECK(test_db_number(w.db, "SELECT prospect_id FROM prospect_email WHERE email_key = 'a@example.org'") ==
           2);
-    CHECK(world_number(w.db, "SELECT prospect_id FROM prospect_email WHERE email_key = 'd@example.org'") ==
+    CHECK(test_db_number(w.db, "SELECT prospect_id FROM prospect_email WHERE email_key = 'd@example.org'") ==
           3);
-    CHECK(world_number(w.db, "SELECT version FROM prospect WHERE prospect_id = 2") == 6);
+    CHECK(test_db_number(w.db, "SELECT version FROM prospect WHERE prospect_id = 2") == 6);
     world_close(&w);
 }
 

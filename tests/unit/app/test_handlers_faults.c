@@ -50,7 +50,7 @@ static void failing_command(void) {
     int64_t start = clock_mono_us();
     CHECK(world_turn(&w) == 3);
     world_expect_history(&w, "ProspectCreated prospect/1 1; ProspectCreated prospect/2 1; ");
-    CHECK(world_number(w.db, "SELECT count(*) FROM prospect") == 2);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM prospect") == 2);
     int tries = 1;
     int64_t waited_ms = 0; /* the machine's own slowness is not the queue's */
     while (clock_mono_us() - start < 30000000) {
@@ -74,7 +74,7 @@ static void failing_command(void) {
     CHECK_OK(queue_find(reader, SPAN("t"), SPAN("u"), SPAN("c2"), &state, correlation, &err), &err);
     CHECK(state == QUEUE_DEAD);
     queue_reader_free(reader);
-    CHECK(world_number(w.db, "SELECT count(*) FROM command_done") == 2);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM command_done") == 2);
     world_close(&w);
 }
 
@@ -106,9 +106,9 @@ static void poison_in_a_batch(void) {
         CHECK(done == COMMANDS - 2);
         CHECK(results[BAD].as == HANDLED_FAILED && results[BEHIND].as == HANDLED_BEHIND);
     }
-    CHECK(world_number(w.db, "SELECT count(*) FROM prospect") == COMMANDS - 2);
-    CHECK(world_number(w.db, "SELECT count(*) FROM outbox") == COMMANDS - 2);
-    CHECK(world_number(w.db, "SELECT count(*) FROM command_done") == COMMANDS - 2);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM prospect") == COMMANDS - 2);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM outbox") == COMMANDS - 2);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM command_done") == COMMANDS - 2);
     h = handlers_free(h);
     world_close(&w);
 }
@@ -129,15 +129,15 @@ static void order_behind_a_failing_one(void) {
     world_turn(&w); /* whether the next try of c1 is due already or not */
     world_expect_history(&w, "ProspectCreated prospect/1 1; ");
     world_drop_trigger(&w, "prospect_email");
-    for (int i = 0; i < 5 && world_number(w.db, "SELECT count(*) FROM prospect") < 3; i++)
+    for (int i = 0; i < 5 && test_db_number(w.db, "SELECT count(*) FROM prospect") < 3; i++)
         world_turn_when_due(&w);
     static const char PLACE[] = "SELECT count(*) FROM prospect WHERE prospect_id <="
                                 " (SELECT prospect_id FROM prospect WHERE email LIKE '%s%%')";
     char sql[160];
     snprintf(sql, sizeof sql, PLACE, "poison");
-    CHECK(world_number(w.db, sql) == 2);
+    CHECK(test_db_number(w.db, sql) == 2);
     snprintf(sql, sizeof sql, PLACE, "ada");
-    CHECK(world_number(w.db, sql) == 3);
+    CHECK(test_db_number(w.db, sql) == 3);
     world_close(&w);
 }
 
@@ -188,12 +188,12 @@ static void killed(void) {
     }
     world_open_service(&w);
     while (world_turn(&w)) continue;
-    CHECK(world_number(w.db, "SELECT count(*) FROM prospect") == COMMANDS);
-    CHECK(world_number(w.db, "SELECT count(*) FROM prospect_email") == COMMANDS);
-    CHECK(world_number(w.db, "SELECT count(*) FROM command_done") == COMMANDS);
-    CHECK(world_number(w.db, "SELECT count(DISTINCT subject) FROM outbox WHERE subject_version = 1") ==
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM prospect") == COMMANDS);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM prospect_email") == COMMANDS);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM command_done") == COMMANDS);
+    CHECK(test_db_number(w.db, "SELECT count(DISTINCT subject) FROM outbox WHERE subject_version = 1") ==
           COMMANDS);
-    CHECK(world_number(w.db, "SELECT count(*) FROM outbox") == COMMANDS);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM outbox") == COMMANDS);
     world_close(&w);
 }
 

@@ -127,15 +127,6 @@ size_t world_turn_when_due(World *w) {
     return handled;
 }
 
-int64_t world_number(Db *db, const char *sql) {
-    Err err = {0};
-    Stmt *s = db_statement(db, sql);
-    REQUIRE(CHECK_OK(stmt_run(s, NULL, &err), &err));
-    int64_t n = stmt_row(s, &err) ? stmt_int(s, 0) : -1;
-    stmt_done(s);
-    return n;
-}
-
 /* A server's ids have gaps where a transaction was undone: there a prospect's number is its place in the
  * order of appearance. */
 static const char *subject_name(const char *subject, int64_t seen[16]) {

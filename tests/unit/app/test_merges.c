@@ -32,11 +32,11 @@ static void merges(void) {
             "CommandRejected command/m8 0 not_found prospectId:not_found; "
             "CommandRejected command/u1 0 not_found; "
             "ProspectCreated prospect/3 1; ProspectUpdated prospect/1 3; ");
-    CHECK(world_number(w.db, "SELECT merged_into FROM prospect WHERE prospect_id = 2 AND email = ''") == 1);
-    CHECK(world_number(w.db, "SELECT prospect_id FROM prospect_email WHERE email_key = 'king@example.org'") ==
-          3);
-    CHECK(world_number(w.db, "SELECT count(*) FROM prospect_email") == 2);
-    CHECK(world_number(w.db, "SELECT count(*) FROM command_done") == 13);
+    CHECK(test_db_number(w.db, "SELECT merged_into FROM prospect WHERE prospect_id = 2 AND email = ''") == 1);
+    CHECK(test_db_number(w.db,
+                         "SELECT prospect_id FROM prospect_email WHERE email_key = 'king@example.org'") == 3);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM prospect_email") == 2);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM command_done") == 13);
     world_close(&w);
 }
 
@@ -50,9 +50,9 @@ static void merge_is_one_thing(void) {
     world_make_trigger(&w, "INSERT ON outbox", "NEW.subject = 'prospect/1'", true);
     world_merge(&w, "m1", 1, 1, 2, 1);
     CHECK(world_turn(&w) == 1);
-    CHECK(world_number(w.db, "SELECT count(*) FROM prospect WHERE version = 1 AND merged_into = 0") == 2);
-    CHECK(world_number(w.db, "SELECT count(*) FROM outbox") == 2);
-    CHECK(world_number(w.db, "SELECT count(*) FROM prospect_email") == 2);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM prospect WHERE version = 1 AND merged_into = 0") == 2);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM outbox") == 2);
+    CHECK(test_db_number(w.db, "SELECT count(*) FROM prospect_email") == 2);
     world_drop_trigger(&w, "outbox");
     CHECK(world_turn_when_due(&w) == 1);
     world_expect_history(&w, "ProspectCreated prospect/1 1; ProspectCreated prospect/2 1; "
@@ -74,9 +74,10 @@ static void merge_meets_another_lane(void) {
     for (size_t i = 0; i < COUNT(LANES); i++) {
         world_make_trigger(&w, "UPDATE ON prospect", LANES[i], false);
         CHECK(world_turn_when_due(&w) == 1);
-        CHECK(world_number(w.db, "SELECT count(*) FROM outbox") == 2); /* neither event of the merge */
-        CHECK(world_number(w.db, "SELECT count(*) FROM prospect WHERE version = 1 AND merged_into = 0") == 2);
-        CHECK(world_number(w.db, "SELECT count(*) FROM prospect_email") == 2);
+        CHECK(test_db_number(w.db, "SELECT count(*) FROM outbox") == 2); /* neither event of the merge */
+        CHECK(test_db_number(w.db, "SELECT count(*) FROM prospect WHERE version = 1 AND merged_into = 0") ==
+              2);
+        CHECK(test_db_number(w.db, "SELECT count(*) FROM prospect_email") == 2);
         world_drop_trigger(&w, "prospect");
     }
     CHECK(world_turn_when_due(&w) == 1);
