@@ -1,13 +1,15 @@
 // chaos - eight writers with known intent, three subscribers, and a schedule of everything that can go wrong; then the
 // checker.
 //
-//   node tests/chaos/chaos.mjs [--seconds N | --minutes N] [--seed N] [--engine sqlite|postgresql]
+//   node tests/chaos/chaos.mjs [--seconds N | --minutes N] [--seed N] [--engine sqlite|postgresql|rabbitmq]
 //
+// rabbitmq: the tables are SQLite's; commands wait in a broker, which brings the gateway its events, too.
 // The seed makes the schedule, the network's moods and the writers' wishes; when exactly a kill hits is the machine's.
 import { parseArgs } from 'node:util';
 import { Client } from '../e2e/kit/client.mjs';
 import { BUILD, Installation, PROGRAMS } from '../e2e/kit/installation.mjs';
 import { Postgres } from '../e2e/kit/postgres.mjs';
+import { Rabbitmq } from '../e2e/kit/rabbitmq.mjs';
 import { Subscriber } from '../e2e/kit/subscriber.mjs';
 import { eventually, sleep } from '../e2e/kit/wait.mjs';
 import { check } from './checker.mjs';
@@ -18,15 +20,18 @@ import { makeSchedule } from './schedule.mjs';
 import { Writer } from './writers.mjs';
 
 const WRITERS = 8, SUBSCRIBERS = 3, DISK_MIB = 256, QUIET_MS = 120000, FAULTS_SHOWN = 20;
+const ENGINES = ['sqlite', 'postgresql', 'rabbitmq'];
 const { values: options } = parseArgs({
   options: { seconds: { type: 'string', default: '15' }, minutes: { type: 'string' }, seed: { type: 'string' }, engine: { type: 'string', default: 'sqlite' } },
 });
 const ms = options.minutes ? Number(options.minutes) * 60000 : Number(options.seconds) * 1000;
 const seed = Number(options.seed ?? 1 + Math.floor(Math.random() * 1e6));
-if (!(ms > 0) || !Number.isInteger(seed) || !['sqlite', 'postgresql'].includes(options.engine)) {
-  console.error('usage: chaos.mjs [--seconds N | --minutes N] [--seed N] [--engine sqlite|postgresql]');
+if (!(ms > 0) || !Number.isInteger(seed) || !ENGINES.includes(options.engine)) {
+  console.error(`usage: chaos.mjs [--seconds N | --minutes N] [--seed N] [--engine ${ENGINES.join('|')}]`);
   process.exit(64);
 }
+
+const again = `again: ./dev test chaos --engine ${options.engine} --seed ${seed}`;
 
 const it = { writers: [], subscribers: [], proxies: {}, counts: {} };
 const pids = () => [...(it.installation?.children.values() ?? [])].filter((c) => c.exitCode === null && !c.signalCode).map((c) => c.pid);
@@ -40,6 +45,10 @@ async function open() {
   if (options.engine === 'postgresql') {
     it.postgres = await Postgres.start('events');
     env.EVENTS_WRITE_DB = env.EVENTS_READ_DB = it.postgres.url('events');
+  }
+  if (options.engine === 'rabbitmq') {
+    it.rabbitmq = await Rabbitmq.start({ events: true });
+    Object.assign(env, { EVENTS_QUEUE: it.rabbitmq.url(), EVENTS_FANOUT: it.rabbitmq.url('prospect-events') });
   }
   it.installation = await Installation.start({
     folder: it.disk.folder,
@@ -91,9 +100,10 @@ const ACTIONS = {
   killAll: (a) => killed(PROGRAMS, a.for),
   stop: (a) => stopped(a.program, a.for),
   async network(a) {
-    it.proxies[a.to].mood = a;
+    const proxy = it.proxies[it.rabbitmq ? 'projection' : a.to]; // with a broker nothing comes through the gateway's
+    proxy.mood = a;
     await sleep(a.for);
-    if (it.proxies[a.to].mood === a) it.proxies[a.to].calm();
+    if (proxy.mood === a) proxy.calm();
   },
   async disk(a) {
     it.disk.fill(pids);
@@ -111,6 +121,13 @@ const ACTIONS = {
     it.postgres.signal('SIGSTOP');
     await sleep(a.for);
     it.postgres.signal('SIGCONT');
+  },
+  async rabbitmq(a) {
+    if (a.how === 'crash') await it.rabbitmq.down();
+    else it.rabbitmq.signal('SIGSTOP');
+    await sleep(a.for);
+    if (a.how === 'crash') await it.rabbitmq.up();
+    else it.rabbitmq.signal('SIGCONT');
   },
 };
 
@@ -137,6 +154,7 @@ async function settle() {
   await Promise.all(PROGRAMS.map(start));
   for (const writer of it.writers) writer.running = false;
   await Promise.all(it.writers.map((writer) => writer.done));
+  if (it.rabbitmq) await Promise.all(it.writers.map((writer) => writer.insist())); // a broker cannot be asked what it has
   const open = () => it.writers.flatMap((writer) => writer.commands.filter((c) => !c.outcome || (c.accepted && c.outcome.status === 'unknown')).map((c) => writer.ask(c)));
   await eventually('every outcome', async () => (await Promise.all(open())).length === 0, QUIET_MS, 100);
   let head;
@@ -154,6 +172,7 @@ async function close() {
   } finally {
     it.disk?.remove();
     await it.postgres?.stop();
+    await it.rabbitmq?.stop();
   }
 }
 
@@ -165,13 +184,13 @@ function report(history, faults) {
   console.log(`deliveries lost ${projection.lost + gateway.lost}, doubled ${projection.doubled + gateway.doubled}, late ${projection.delayed + gateway.delayed}`);
   console.log(`commands: ${history.commands.length} (${Object.entries(outcomes).map(([code, n]) => `${n} ${code}`).join(', ')}); events: ${history.log.length}; prospects: ${history.write.length}`);
   for (const fault of faults.slice(0, FAULTS_SHOWN)) console.log(`FAULT ${fault}`);
-  console.log(faults.length ? `${faults.length} faults; again: ./dev test chaos --seed ${seed}` : 'all well');
+  console.log(faults.length ? `${faults.length} faults; ${again}` : 'all well');
 }
 
 async function main() {
   console.log(`chaos for ${ms / 1000} s on ${options.engine}, seed ${seed}`);
   await open();
-  const can = ['disk', ...(it.clock.works ? ['clock'] : []), ...(it.postgres ? ['postgres', 'postgres'] : [])];
+  const can = ['disk', ...(it.clock.works ? ['clock'] : []), ...(it.postgres ? ['postgres', 'postgres'] : []), ...(it.rabbitmq ? ['rabbitmq', 'rabbitmq'] : [])];
   await play(makeSchedule(seed, ms, can));
   await settle();
   const history = await collect(it);
@@ -184,7 +203,7 @@ let code = 1;
 try {
   code = await main();
 } catch (error) {
-  console.error(`${error.stack}\n${it.installation?.logs() ?? ''}\nagain: ./dev test chaos --seed ${seed}`);
+  console.error(`${error.stack}\n${it.installation?.logs() ?? ''}\n${again}`);
 } finally {
   for (const writer of it.writers) writer.running = false;
   await close().catch((error) => {

@@ -58,6 +58,13 @@ export class Writer {
     return false;
   }
 
+  /** What was given up is sent again, until it is accepted. */
+  async insist() {
+    this.running = true;
+    for (const command of this.commands) if (!command.accepted) await this.#send(command);
+    this.running = false;
+  }
+
   async #outcome(command) {
     for (; this.running; await sleep(40)) if (await this.ask(command)) return true;
     return false;

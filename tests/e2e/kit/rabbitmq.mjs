@@ -80,6 +80,10 @@ export class Rabbitmq {
     await this.server.gone;
   }
 
+  signal(name) {
+    this.server.kill(name);
+  }
+
   url(name = 'identity-commands') {
     return `amqp://events:secret@127.0.0.1:${this.port}/${name}`;
   }
