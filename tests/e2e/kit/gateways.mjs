@@ -13,8 +13,8 @@ const SHARED = ['keys', 'secrets', 'tls.crt', 'tls.key'];
 export class Gateways {
   names = ['gateway', 'gateway-2', 'gateway-3'];
 
-  /** commands: they wait in the broker, too, and not in the database. */
-  static async start({ commands = false } = {}) {
+  /** commands: they wait in the broker, too, and not in the database; webhook: so the projection has its events. */
+  static async start({ commands = false, webhook = false } = {}) {
     const it = new Gateways();
     try {
       [it.rabbitmq, it.postgres] = await Promise.all([Rabbitmq.start({ commands, events: true }), Postgres.start('events')]);
@@ -25,7 +25,8 @@ export class Gateways {
       it.installation = await Installation.start({
         env: {
           EVENTS_WRITE_DB: it.postgres.url('events'), EVENTS_READ_DB: it.postgres.url('events'),
-          EVENTS_FANOUT: it.rabbitmq.url('prospect-events'), EVENTS_PROJECTION_SOURCE: it.rabbitmq.url('prospect-events.projection'),
+          EVENTS_FANOUT: it.rabbitmq.url('prospect-events'),
+          ...(webhook ? {} : { EVENTS_PROJECTION_SOURCE: it.rabbitmq.url('prospect-events.projection') }),
           ...(commands ? { EVENTS_QUEUE: it.rabbitmq.url() } : {}),
         },
         configured(installation) {
