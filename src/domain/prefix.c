@@ -14,7 +14,8 @@
  *
  * A big hole is asked for in parts. `asked` is the end of the part asked for; once the front has passed it,
  * the next part is due at once, and as long as the front moves, nothing is asked twice. When it does not,
- * requests go on for ever at doubling distances. */
+ * requests go on for ever at doubling distances. A tail that only gets longer does not shorten them: while
+ * nothing comes at all, each request lies down behind the others and makes the way back longer. */
 typedef struct Hole {
     int64_t from, to; /* both missing */
     int64_t since_us;
@@ -100,8 +101,8 @@ static bool is_tail(const Prefix *p, const Hole *h) {
     return h->to == p->last;
 }
 
-/* The tail has got longer, or is no tail any more. A request that has been backing off must not make the
- * numbers that are new to it wait. */
+/* Something has come behind it: a request that was backing off must not make the numbers that are new to it
+ * wait. */
 static void hole_changed(Hole *h, int64_t now_us) {
     int64_t due = now_us + PREFIX_PATIENCE_US;
     h->delay_us = PREFIX_PATIENCE_US;
@@ -162,9 +163,7 @@ static PrefixOffer offer_in_hole(Prefix *p, size_t index, int64_t number, int64_
 static bool tail_extend(Prefix *p, int64_t to, int64_t now_us) {
     if (to <= p->last) return true;
     if (p->count && is_tail(p, &p->holes[p->count - 1])) {
-        Hole *h = &p->holes[p->count - 1];
-        h->to = to;
-        if (h->asked) hole_changed(h, now_us);
+        p->holes[p->count - 1].to = to;
     } else {
         if (p->count == PREFIX_HOLES_MAX) return false;
         hole_insert(p, p->count, hole_fresh(p->last + 1, to, now_us));
