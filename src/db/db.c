@@ -210,9 +210,14 @@ bool db_execute(Db *db, const char *sql, Err *err) {
     return ok;
 }
 
+static bool run(Db *db, const char *sql, Err *err) {
+    return db->dialect->prepares_procedures ? db_execute(db, sql, err)
+                                            : stmt_run(db_statement(db, sql), NULL, err);
+}
+
 static bool begin(Db *db, const char *sql, Err *err) {
     if (db->in_transaction) return err_set(err, &ERR_INTERNAL, "database: a transaction is open already");
-    if (!stmt_run(db_statement(db, sql), NULL, err)) return false;
+    if (!run(db, sql, err)) return false;
     db->spoiled = false;
     return db->in_transaction = true;
 }
@@ -228,7 +233,7 @@ bool db_commit(Db *db, Err *err) {
     if (!db->in_transaction) return err_set(err, &ERR_INTERNAL, "database: no transaction is open");
     if (db->spoiled)
         err_set(err, &ERR_INTERNAL, "database: a statement of the transaction had failed");
-    else if (stmt_run(db_statement(db, "COMMIT"), NULL, err)) {
+    else if (run(db, "COMMIT", err)) {
         db->in_transaction = false;
         return true;
     }
@@ -240,7 +245,7 @@ void db_rollback(Db *db) {
     if (!db->in_transaction) return;
     /* fails where the engine has rolled back by itself (full disk, I/O error): the end is the same */
     Err ignored = {0};
-    stmt_run(db_statement(db, "ROLLBACK"), NULL, &ignored);
+    run(db, db->dialect->rollback ? db->dialect->rollback : "ROLLBACK", &ignored);
     db->in_transaction = false;
 }
 

@@ -41,6 +41,16 @@ typedef struct SqlText {
     const char *sqlite, *postgresql, *sqlserver;
 } SqlText;
 const char *db_text(const Db *db, const SqlText *text);
+/* Adds those rows (VALUES ..., or a query) whose key, one of the columns, is not there yet. T-SQL knows no ON CONFLICT:
+ * there the key is looked for under a lock of its range, which keeps others from adding it meanwhile. */
+#define SQL_ADD_NEW(table, key, columns, rows)                                                               \
+    {                                                                                                        \
+        .sqlite = "INSERT INTO " table " (" columns ") " rows " ON CONFLICT (" key ") DO NOTHING",           \
+        .sqlserver = "INSERT INTO " table " (" columns ") SELECT " columns " FROM (SELECT *, row_number()"   \
+                     " OVER (PARTITION BY " key " ORDER BY " key ") AS turn FROM (" rows ") AS r(" columns   \
+                     ")) AS n WHERE turn = 1 AND NOT EXISTS (SELECT 1 FROM " table                           \
+                     " AS t WITH (UPDLOCK, HOLDLOCK) WHERE t." key " = n." key ")"                           \
+    }
 /* Is there a table of this name, made by whom ever? ERR_DB_DOWN where its owner has not made it yet. */
 bool db_has_table(Db *db, const char *name, Err *err);
 

@@ -14,6 +14,7 @@ typedef struct Dialect {
     DbDialect id;
     const char *begin;          /* takes the write lock at once where the engine has one */
     const char *begin_read;     /* all reads until the end see one state */
+    const char *rollback;       /* NULL: ROLLBACK */
     const char *probe;          /* fails where the connection or the file is lost */
     const char *set_up;         /* for each new connection; NULL: nothing */
     const char *count_table;    /* how many tables have the name of the one parameter? */
@@ -21,6 +22,8 @@ typedef struct Dialect {
                                    begin does it */
     bool remote;                /* a server: connecting to one that is down wants pauses */
     bool blobs_are_hex;         /* the driver has a blob as text: X'0A1B' */
+    bool wide_texts;            /* parameters of text are sent as UTF-16, which is lossless everywhere */
+    bool prepares_procedures;   /* a prepared statement is one: it cannot begin or end a transaction */
     bool spoils;                /* one failed statement makes its whole transaction fail */
     const ErrKind *(*classify)(const Diagnosis *d);
     const char *(*explain)(const Diagnosis *d); /* a few plain words; "" where the codes say enough */

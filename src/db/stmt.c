@@ -114,7 +114,7 @@ void stmt_bind_text(Stmt *s, int index, Span value) {
     /* psqlodbc cuts a text at a NUL without a word; no text of ours has one */
     if (value.len && memchr(value.at, 0, value.len))
         err_set(&s->err, &ERR_INVALID, "database: a text with a NUL");
-    bind_bytes(s, index, SQL_C_CHAR, SQL_VARCHAR, value);
+    bind_bytes(s, index, SQL_C_CHAR, s->db->dialect->wide_texts ? SQL_WVARCHAR : SQL_VARCHAR, value);
 }
 
 void stmt_bind_blob(Stmt *s, int index, Span value) {

@@ -1,9 +1,10 @@
-/* given.c - on a server the cells go into their columns' arrays at once, in the form in which PostgreSQL
- * reads an array: {"a","b\"c"}, {1,2}, {"\\x00ff"}. For SQLite they are kept, and bound to the parameters of
- * VALUES. */
+/* given.c - for PostgreSQL the cells go into their columns' arrays at once, in the form in which it reads an
+ * array: {"a","b\"c"}, {1,2}, {"\\x00ff"}. For T-SQL they go into one text of JSON, each row with its place in
+ * front and bytes as hexadecimal digits: [[0,"a",1,"00ff"],[1,"b\"c",2,""]]. For SQLite they are kept, and
+ * bound to the parameters of VALUES. */
 #include "store/given.h"
 
-#include "base/buf.h"
+#include "wire/json/json.h"
 
 /* What a file's rows are cut into, so that a handful of texts serve every count. */
 static const size_t GROUPS[] = {128, 32, 8, 1};
@@ -17,10 +18,10 @@ typedef struct Cell {
 struct Given {
     const GivenShape *shape;
     Db *db;
-    bool server;
+    DbDialect dialect;
     size_t columns, count;    /* count: of cells */
     char *sql[COUNT(GROUPS)]; /* a server: the first alone */
-    Buf arrays[COLUMNS_MAX];
+    Buf arrays[COLUMNS_MAX];  /* T-SQL: the first alone, which is the JSON */
     Cell *cells;
     size_t size;
 };
@@ -30,9 +31,38 @@ struct Given {
 static void write_arrays(const char *columns, Buf *sql) {
     buf_text(sql, "SELECT * FROM unnest(");
     for (const char *c = columns; *c; c++) {
-        const char *type = *c == 'i' ? "BIGINT" : *c == 't' ? "TEXT" : "BYTEA";
+        const char *type = *c == 'i' ? "BIGINT" : *c == 'b' ? "BYTEA" : "TEXT";
         buf_printf(sql, "%sCAST(? AS %s[])", c == columns ? "" : ", ", type);
     }
+    buf_byte(sql, ')');
+}
+
+/* How a column leaves the JSON. */
+static const struct {
+    char letter;
+    const char *type, *before, *behind;
+} IN_JSON[] = {{'i', "BIGINT", "", ""},
+               {'t', "NVARCHAR(MAX)", "", "{bytewise}"},
+               {'k', "NVARCHAR(400)", "", "{bytewise}"},
+               {'b', "VARCHAR(MAX)", "CONVERT(VARBINARY(MAX), ", ", 2)"}};
+
+static size_t in_json(char letter) {
+    size_t i = 0;
+    while (IN_JSON[i].letter != letter) i++;
+    return i;
+}
+
+/* nth, the place in the order that was given, can be asked for behind the whole: {given} ORDER BY nth. */
+static void write_json(const char *columns, Buf *sql) {
+    int count = (int)strlen(columns);
+    buf_text(sql, "SELECT ");
+    for (int i = 0; i < count; i++) {
+        size_t how = in_json(columns[i]);
+        buf_printf(sql, "%s%sc%d%s", i ? ", " : "", IN_JSON[how].before, i + 1, IN_JSON[how].behind);
+    }
+    buf_text(sql, " FROM OPENJSON(?) WITH (nth BIGINT '$[0]'");
+    for (int i = 0; i < count; i++)
+        buf_printf(sql, ", c%d %s '$[%d]'", i + 1, IN_JSON[in_json(columns[i])].type, i + 1);
     buf_byte(sql, ')');
 }
 
@@ -51,10 +81,11 @@ static char *statement_of(const Given *g, size_t rows) {
     Buf sql = {0};
     if (!mark) abort(); /* a defect of the shape */
     buf_append(&sql, text, (size_t)(mark - text));
-    if (g->server)
-        write_arrays(g->shape->columns, &sql);
-    else
-        write_values(g->shape->columns, rows, &sql);
+    switch (g->dialect) {
+    case DB_SQLITE: write_values(g->shape->columns, rows, &sql); break;
+    case DB_POSTGRESQL: write_arrays(g->shape->columns, &sql); break;
+    case DB_SQLSERVER: write_json(g->shape->columns, &sql); break;
+    }
     buf_text(&sql, mark + sizeof MARK - 1);
     buf_byte(&sql, 0);
     return must(sql.at);
@@ -62,10 +93,11 @@ static char *statement_of(const Given *g, size_t rows) {
 
 Given *given_new(Db *db, const GivenShape *shape) {
     Given *g = must(calloc(1, sizeof *g));
-    *g = (Given){.shape = shape, .db = db, .server = db_dialect(db) != DB_SQLITE};
+    *g = (Given){.shape = shape, .db = db, .dialect = db_dialect(db)};
     g->columns = strlen(shape->columns);
     if (!g->columns || g->columns > COLUMNS_MAX) abort();
-    for (size_t i = 0; i < (g->server ? 1 : COUNT(GROUPS)); i++) g->sql[i] = statement_of(g, GROUPS[i]);
+    for (size_t i = 0; i < (g->dialect == DB_SQLITE ? COUNT(GROUPS) : 1); i++)
+        g->sql[i] = statement_of(g, GROUPS[i]);
     return g;
 }
 
@@ -95,9 +127,10 @@ static void quoted(Buf *array, Span value) {
     buf_byte(array, '"');
 }
 
-static void in_hex(Buf *array, Span value) {
+/* begin: with the quote. */
+static void in_hex(Buf *array, const char *begin, Span value) {
     static const char DIGITS[] = "0123456789abcdef";
-    buf_text(array, "\"\\\\x");
+    buf_text(array, begin);
     char *to = buf_reserve(array, 2 * value.len + 1);
     if (!to) return;
     for (size_t i = 0; i < value.len; i++) {
@@ -113,16 +146,36 @@ static void add_to_array(Given *g, char type, Cell cell) {
     buf_byte(array, array->len ? ',' : '{');
     if (type == 'i')
         buf_printf(array, "%lld", (long long)cell.number);
-    else if (type == 't')
-        quoted(array, cell.bytes);
+    else if (type == 'b')
+        in_hex(array, "\"\\\\x", cell.bytes);
     else
-        in_hex(array, cell.bytes);
+        quoted(array, cell.bytes);
+}
+
+static void add_to_json(Given *g, char type, Cell cell) {
+    Buf *json = g->arrays;
+    size_t column = g->count % g->columns;
+    if (!column) buf_printf(json, "%s[%zu", g->count ? "," : "[", g->count / g->columns);
+    buf_byte(json, ',');
+    if (type == 'i') {
+        buf_printf(json, "%lld", (long long)cell.number);
+    } else if (type == 'b') {
+        in_hex(json, "\"", cell.bytes);
+    } else {
+        JsonWriter w = json_writer(json);
+        json_string(&w, cell.bytes);
+        if (memchr(cell.bytes.at, 0, cell.bytes.len)) buf_byte(json, 0); /* refused, as everywhere */
+    }
+    if (column + 1 == g->columns) buf_byte(json, ']');
 }
 
 static void add(Given *g, char type, Cell cell) {
-    if (g->shape->columns[g->count % g->columns] != type) abort(); /* a defect of the caller */
-    if (g->server) {
+    char wanted = g->shape->columns[g->count % g->columns];
+    if ((wanted == 'k' ? 't' : wanted) != type) abort(); /* a defect of the caller */
+    if (g->dialect == DB_POSTGRESQL) {
         add_to_array(g, type, cell);
+    } else if (g->dialect == DB_SQLSERVER) {
+        add_to_json(g, type, cell);
     } else {
         if (g->count == g->size)
             g->cells = must(realloc(g->cells, (g->size = g->size ? 2 * g->size : 256) * sizeof *g->cells));
@@ -180,14 +233,22 @@ static bool run_arrays(Given *g, Run *run, Err *err) {
     return run_one(run, s, err);
 }
 
+static bool run_json(Given *g, Run *run, Err *err) {
+    Stmt *s = db_statement(g->db, g->sql[0]);
+    buf_byte(g->arrays, ']');
+    if (g->arrays->failed) return err_set(err, &ERR_TOO_LARGE, "a batch does not fit in memory");
+    stmt_bind_text(s, 1, buf_view(g->arrays));
+    return run_one(run, s, err);
+}
+
 static bool run_group(Given *g, size_t group, const Cell *cells, Run *run, Err *err) {
     Stmt *s = db_statement(g->db, g->sql[group]);
     for (size_t i = 0; i < GROUPS[group] * g->columns; i++) {
         int at = (int)i + 1;
         switch (g->shape->columns[i % g->columns]) {
         case 'i': stmt_bind_int(s, at, cells[i].number); break;
-        case 't': stmt_bind_text(s, at, cells[i].bytes); break;
-        default: stmt_bind_blob(s, at, cells[i].bytes);
+        case 'b': stmt_bind_blob(s, at, cells[i].bytes); break;
+        default: stmt_bind_text(s, at, cells[i].bytes);
         }
     }
     return run_one(run, s, err);
@@ -202,7 +263,9 @@ static bool run_values(Given *g, Run *run, Err *err) {
 }
 
 static bool run_all(Given *g, Run *run, Err *err) {
-    bool ok = !given_count(g) || (g->server ? run_arrays(g, run, err) : run_values(g, run, err));
+    static bool (*const RUN[])(Given * g, Run * run, Err * err) = {
+        [DB_SQLITE] = run_values, [DB_POSTGRESQL] = run_arrays, [DB_SQLSERVER] = run_json};
+    bool ok = !given_count(g) || RUN[g->dialect](g, run, err);
     given_clear(g);
     return ok;
 }

@@ -9,14 +9,15 @@
  * PostgreSQL: an array for each column, which is one parameter, one round trip and one plan whatever the count,
  * and costs the server half of what VALUES cost. SQLite: VALUES of a few fixed counts, one after the other, since
  * libsqliteodbc prepares a statement anew at each execution, so that a row of its own statement costs more in
- * parsing than in writing. T-SQL: the rows come as JSON there (OPENJSON ... WITH). One thread. */
+ * parsing than in writing. T-SQL: one parameter too, the rows as JSON; where a statement needs their order (an INSERT
+ * that is given its ids) it ends with "{given} ORDER BY nth". One thread. */
 #pragma once
 #include "db/db.h"
 
 typedef struct Given Given;
 typedef struct GivenShape {
     SqlText sql;         /* each with {given} once; of one that is NULL the first form serves */
-    const char *columns; /* a letter each: i int64, t text, b bytes */
+    const char *columns; /* a letter each: i int64, t text, k text to compare with {name}, b bytes */
 } GivenShape;
 
 Given *given_new(Db *db, const GivenShape *shape); /* borrows db; the shape must outlive it */

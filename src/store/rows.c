@@ -66,8 +66,8 @@ static size_t give(Rows *rows, const Cell *row) {
     for (size_t i = 0; i < rows->columns; i++) {
         switch (rows->shape->given.columns[i]) {
         case 'i': given_int(rows->given, row[i].number); break;
-        case 't': given_text(rows->given, row[i].bytes); break;
-        default: given_blob(rows->given, row[i].bytes);
+        case 'b': given_blob(rows->given, row[i].bytes); break;
+        default: given_text(rows->given, row[i].bytes);
         }
         bytes += row[i].bytes.len;
     }

@@ -1,5 +1,5 @@
 /* Rows of one table that are gathered while a batch is decided on, and inserted together by given.h: many rows per
- * statement. (T-SQL has no ON CONFLICT: there the same rows are the source of a MERGE.)
+ * statement. (T-SQL has no ON CONFLICT: there the same rows are the source of a MERGE, or of SQL_ADD_NEW.)
  *
  * Cells borrow their bytes until rows_flush() or rows_clear(). */
 #pragma once

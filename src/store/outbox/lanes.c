@@ -3,34 +3,61 @@
 /* One statement takes rows out of outbox_fresh, gives them numbers, notes these for their lanes, takes those
  * that are free and have nothing older, and reads the events: each round trip more would be waited for by all
  * who number. What lanes say is read as it is when they are locked (in their order, as everywhere). In T-SQL,
- * where a CTE cannot write, these are DELETE ... OUTPUT into a table variable and four statements more. */
-static const char NUMBER[] =
-    "WITH taken AS (DELETE FROM outbox_fresh WHERE outbox_id IN"
-    " (SELECT outbox_id FROM outbox_fresh ORDER BY outbox_id {limit}) RETURNING outbox_id),"
-    " ordered AS (SELECT o.outbox_id, o.lane, o.body,"
-    " CAST(? AS BIGINT) + row_number() OVER (ORDER BY o.outbox_id) AS sequence"
-    " FROM taken JOIN outbox o ON o.outbox_id = taken.outbox_id),"
-    " kept AS (INSERT INTO numbered (sequence, outbox_id, lane) SELECT sequence, outbox_id, lane FROM "
-    "ordered),"
-    " news AS (SELECT lane, max(sequence) AS last FROM ordered GROUP BY lane),"
-    " lanes AS (SELECT lane, published >= last_sequence AND (owner = ? OR leased_until < {now}) AS take"
-    " FROM relay_lane WHERE lane IN (SELECT lane FROM news) ORDER BY lane{lock}),"
-    " noted AS (UPDATE relay_lane l SET last_sequence = n.last,"
-    " owner = CASE WHEN t.take THEN ? ELSE l.owner END,"
-    " leased_until = CASE WHEN t.take THEN {now} + ? ELSE l.leased_until END"
-    " FROM lanes t JOIN news n ON n.lane = t.lane WHERE l.lane = t.lane),"
-    " marked AS (UPDATE relay_state SET last_sequence = m.last, last_outbox_id = greatest(last_outbox_id, "
-    "m.id) FROM"
-    " (SELECT max(sequence) AS last, max(outbox_id) AS id FROM ordered) m WHERE relay_state.id = 1"
-    " AND m.last > 0)"
-    " SELECT r.sequence, r.lane, 0, CASE WHEN t.take THEN r.body END"
-    " FROM ordered r JOIN lanes t ON t.lane = r.lane ORDER BY r.sequence";
+ * where a CTE cannot write, these are statements one after the other, in one round trip too. They begin with a SELECT
+ * that sees one state of outbox_fresh, by versions of rows: one that only passed over locked rows could meet a later
+ * version of a subject, committed behind its back, without the earlier one. */
+static const SqlText NUMBER = {
+    .postgresql =
+        "WITH taken AS (DELETE FROM outbox_fresh WHERE outbox_id IN"
+        " (SELECT outbox_id FROM outbox_fresh ORDER BY outbox_id {limit}) RETURNING outbox_id),"
+        " ordered AS (SELECT o.outbox_id, o.lane, o.body,"
+        " CAST(? AS BIGINT) + row_number() OVER (ORDER BY o.outbox_id) AS sequence"
+        " FROM taken JOIN outbox o ON o.outbox_id = taken.outbox_id),"
+        " kept AS (INSERT INTO numbered (sequence, outbox_id, lane) SELECT sequence, outbox_id, lane FROM "
+        "ordered),"
+        " news AS (SELECT lane, max(sequence) AS last FROM ordered GROUP BY lane),"
+        " lanes AS (SELECT lane, published >= last_sequence AND (owner = ? OR leased_until < {now}) AS take"
+        " FROM relay_lane WHERE lane IN (SELECT lane FROM news) ORDER BY lane{lock}),"
+        " noted AS (UPDATE relay_lane l SET last_sequence = n.last,"
+        " owner = CASE WHEN t.take THEN ? ELSE l.owner END,"
+        " leased_until = CASE WHEN t.take THEN {now} + ? ELSE l.leased_until END"
+        " FROM lanes t JOIN news n ON n.lane = t.lane WHERE l.lane = t.lane),"
+        " marked AS (UPDATE relay_state SET last_sequence = m.last, last_outbox_id = "
+        "greatest(last_outbox_id, "
+        "m.id) FROM"
+        " (SELECT max(sequence) AS last, max(outbox_id) AS id FROM ordered) m WHERE relay_state.id = 1"
+        " AND m.last > 0)"
+        " SELECT r.sequence, r.lane, 0, CASE WHEN t.take THEN r.body END"
+        " FROM ordered r JOIN lanes t ON t.lane = r.lane ORDER BY r.sequence",
+    .sqlserver =
+        "SET NOCOUNT ON; DECLARE @most BIGINT = ?, @last BIGINT = ?, @owner NVARCHAR(400) = ?, @taker "
+        "NVARCHAR(400) = ?,"
+        " @lease BIGINT = ?; DECLARE @ordered TABLE (sequence BIGINT PRIMARY KEY, outbox_id BIGINT NOT NULL,"
+        " lane SMALLINT NOT NULL); DECLARE @lanes TABLE (lane SMALLINT PRIMARY KEY, last BIGINT NOT NULL,"
+        " take BIT NOT NULL);"
+        " INSERT INTO @ordered SELECT @last + row_number() OVER (ORDER BY o.outbox_id), o.outbox_id, o.lane"
+        " FROM (SELECT TOP (@most) outbox_id FROM outbox_fresh ORDER BY outbox_id) f"
+        " JOIN outbox o ON o.outbox_id = f.outbox_id;"
+        " DELETE f FROM outbox_fresh f JOIN @ordered r ON r.outbox_id = f.outbox_id;"
+        " INSERT INTO numbered (sequence, outbox_id, lane) SELECT sequence, outbox_id, lane FROM @ordered;"
+        " INSERT INTO @lanes SELECT l.lane, n.last, CASE WHEN l.published >= l.last_sequence"
+        " AND (l.owner = @owner OR l.leased_until < {now}) THEN 1 ELSE 0 END FROM relay_lane l{locked}"
+        " JOIN (SELECT lane, max(sequence) AS last FROM @ordered GROUP BY lane) n ON n.lane = l.lane"
+        " ORDER BY l.lane;"
+        " UPDATE l SET last_sequence = t.last, owner = CASE WHEN t.take = 1 THEN @taker ELSE l.owner END,"
+        " leased_until = CASE WHEN t.take = 1 THEN {now} + @lease ELSE l.leased_until END"
+        " FROM relay_lane l JOIN @lanes t ON t.lane = l.lane;"
+        " UPDATE s SET last_sequence = m.last, last_outbox_id = greatest(s.last_outbox_id, m.id)"
+        " FROM relay_state s CROSS JOIN (SELECT max(sequence) AS last, max(outbox_id) AS id FROM @ordered) m"
+        " WHERE s.id = 1 AND m.last > 0;"
+        " SELECT r.sequence, r.lane, 0, CASE WHEN t.take = 1 THEN o.body END FROM @ordered r"
+        " JOIN @lanes t ON t.lane = r.lane JOIN outbox o ON o.outbox_id = r.outbox_id ORDER BY r.sequence"};
 
 #define READ   "SELECT n.sequence, n.lane, coalesce(s.sequence, 0), o.body FROM "
 #define JOINED " JOIN outbox o ON o.outbox_id = n.outbox_id LEFT JOIN skipped s ON s.sequence = n.sequence"
 /* Of each lane a run of its index, of these the lowest numbers, and only then the events themselves. */
 static const char CLAIMED[] =
-    READ "(SELECT w.sequence, w.lane, w.outbox_id FROM relay_lane l CROSS JOIN LATERAL"
+    READ "(SELECT w.sequence, w.lane, w.outbox_id FROM relay_lane l {apply}"
          " (SELECT sequence, lane, outbox_id FROM numbered WHERE lane = l.lane AND sequence > l.published"
          " ORDER BY sequence {limit}) w WHERE l.owner = ? AND l.leased_until > {now}"
          " ORDER BY w.sequence {limit}) n" JOINED " ORDER BY n.sequence";
@@ -50,11 +77,14 @@ static const char TAKE[] = "UPDATE relay_lane SET owner = ?, leased_until = {now
 static const char OTHERS[] = "SELECT count(DISTINCT owner) FROM relay_lane WHERE owner <> ? AND owner <> ''"
                              " AND leased_until > {now} - ?";
 /* Whoever changes lanes has locked them in their order, so that no two relays wait for each other. */
-static const char PUBLISHED[] =
-    "WITH mine AS (SELECT lane FROM relay_lane WHERE owner = ? ORDER BY lane{lock})"
-    " UPDATE relay_lane SET published = greatest(published, v.upto), leased_until = {now}"
-    " FROM mine JOIN (VALUES " EACH16(ONE) ") AS v(lane, upto) ON v.lane = mine.lane"
-                                           " WHERE relay_lane.lane = mine.lane";
+static const SqlText PUBLISHED = {
+    .postgresql = "WITH mine AS (SELECT lane FROM relay_lane WHERE owner = ? ORDER BY lane{lock})"
+                  " UPDATE relay_lane SET published = greatest(published, v.upto), leased_until = {now}"
+                  " FROM mine JOIN (VALUES " EACH16(ONE) ") AS v(lane, upto) ON v.lane = mine.lane"
+                                                         " WHERE relay_lane.lane = mine.lane",
+    .sqlserver = "DECLARE @owner NVARCHAR(400) = ?; UPDATE l SET published = greatest(l.published, v.upto),"
+                 " leased_until = {now} FROM relay_lane l{locked}"
+                 " JOIN (VALUES " EACH16(ONE) ") AS v(lane, upto) ON v.lane = l.lane WHERE l.owner = @owner"};
 _Static_assert(OUTBOX_LANES == 16, "the statements above name each lane");
 
 enum {
@@ -109,7 +139,7 @@ static bool read_lanes(Db *db, const char *owner, Lane lanes[OUTBOX_LANES], Err 
 static bool number_in_transaction(Db *db, const char *owner, NumbersState *state, LaneRows *rows,
                                   size_t *given, Err *err) {
     if (!numbers_lock(db, state, err)) return false;
-    Stmt *s = db_statement(db, NUMBER);
+    Stmt *s = db_statement(db, db_text(db, &NUMBER));
     stmt_bind_int(s, 1, (int64_t)rows->most);
     stmt_bind_int(s, 2, state->last);
     stmt_bind_text(s, 3, span_of(owner));
@@ -193,7 +223,7 @@ bool lanes_read(Db *db, int64_t from, int64_t to, LaneRows *rows, Err *err) {
 }
 
 bool lanes_published(Db *db, const char *owner, const int64_t published[OUTBOX_LANES], Err *err) {
-    Stmt *s = db_statement(db, PUBLISHED);
+    Stmt *s = db_statement(db, db_text(db, &PUBLISHED));
     stmt_bind_text(s, 1, span_of(owner));
     for (int i = 0; i < OUTBOX_LANES; i++) stmt_bind_int(s, i + 2, published[i]);
     return stmt_run(s, NULL, err);

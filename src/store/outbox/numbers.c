@@ -14,8 +14,9 @@ static bool first_state(Db *db, Err *err) {
     char epoch[UUID_TEXT];
     Uuid id = uuid_v7();
     uuid_format(&id, epoch);
-    Stmt *s = db_statement(db, "INSERT INTO relay_state (id, epoch, last_sequence, last_outbox_id, published)"
-                               " VALUES (1, ?, 0, 0, 0) ON CONFLICT (id) DO NOTHING");
+    static const SqlText ADD = SQL_ADD_NEW(
+        "relay_state", "id", "id, epoch, last_sequence, last_outbox_id, published", "VALUES (1, ?, 0, 0, 0)");
+    Stmt *s = db_statement(db, db_text(db, &ADD));
     stmt_bind_text(s, 1, span_of(epoch));
     return stmt_run(s, NULL, err);
 }
@@ -118,8 +119,9 @@ bool numbers_read(Db *db, int64_t from, int64_t to, NumberedRow *rows, size_t mo
 }
 
 static bool add_skipped(Db *db, int64_t sequence, const char *reason, int64_t now_us, Err *err) {
-    Stmt *s = db_statement(db, "INSERT INTO skipped (sequence, reason, skipped_at) VALUES (?, ?, ?)"
-                               " ON CONFLICT (sequence) DO NOTHING");
+    static const SqlText ADD =
+        SQL_ADD_NEW("skipped", "sequence", "sequence, reason, skipped_at", "VALUES (?, ?, ?)");
+    Stmt *s = db_statement(db, db_text(db, &ADD));
     stmt_bind_int(s, 1, sequence);
     stmt_bind_text(s, 2, span_of(reason));
     stmt_bind_int(s, 3, now_us);
@@ -127,8 +129,7 @@ static bool add_skipped(Db *db, int64_t sequence, const char *reason, int64_t no
 }
 
 bool numbers_skip(Db *db, int64_t sequence, const char *reason, Span packed, int64_t now_us, Err *err) {
-    DeadLetter letter = {
-        .sequence = sequence, .dead_at = now_us, .reason = span_of(reason), .body = packed};
+    DeadLetter letter = {.sequence = sequence, .dead_at = now_us, .reason = span_of(reason), .body = packed};
     bool done = db_begin(db, err) && add_skipped(db, sequence, reason, now_us, err) &&
                 outbox_letter_add(db, &letter, err) && db_commit(db, err);
     if (!done) db_rollback(db);

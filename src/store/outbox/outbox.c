@@ -9,7 +9,7 @@ struct Outbox {
     Arena *arena;
 };
 
-/* On a server the row is also written down as one without a number. T-SQL: OUTPUT inserted.outbox_id INTO. */
+/* On a server the row is also written down as one without a number. */
 static const GivenShape IN_FILE = {
     .sql.sqlite =
         "INSERT INTO outbox (event_id, tenant_id, subject, subject_version, body, created_at) {given}",
@@ -18,6 +18,9 @@ static const GivenShape ON_SERVER = {
     .sql.sqlite = "WITH added AS (INSERT INTO outbox"
                   " (event_id, tenant_id, subject, subject_version, body, created_at, lane) {given}"
                   " RETURNING outbox_id) INSERT INTO outbox_fresh (outbox_id) SELECT outbox_id FROM added",
+    .sql.sqlserver = "INSERT INTO outbox"
+                     " (event_id, tenant_id, subject, subject_version, body, created_at, lane)"
+                     " OUTPUT inserted.outbox_id INTO outbox_fresh (outbox_id) {given} ORDER BY nth",
     .columns = "tttibii"};
 
 int outbox_lane(Span subject) {

@@ -78,13 +78,8 @@ bool outbox_status(Db *numbers, Db *outbox, OutboxStatus *ret, Err *err) {
 /* ---- dead letters ---- */
 
 bool outbox_letter_add(Db *numbers, const DeadLetter *letter, Err *err) {
-    static const SqlText ADD = {
-        .sqlite = "INSERT INTO outbox_dead_letter (sequence, reason, body, dead_at) VALUES (?, ?, ?, ?)"
-                  " ON CONFLICT (sequence) DO NOTHING",
-        .sqlserver =
-            "MERGE outbox_dead_letter WITH (HOLDLOCK) AS d USING (VALUES (?, ?, ?, ?)) AS v(sequence, reason,"
-            " body, dead_at) ON d.sequence = v.sequence WHEN NOT MATCHED THEN INSERT (sequence, reason, body,"
-            " dead_at) VALUES (v.sequence, v.reason, v.body, v.dead_at);"};
+    static const SqlText ADD = SQL_ADD_NEW("outbox_dead_letter", "sequence",
+                                           "sequence, reason, body, dead_at", "VALUES (?, ?, ?, ?)");
     Stmt *s = db_statement(numbers, db_text(numbers, &ADD));
     stmt_bind_int(s, 1, letter->sequence);
     stmt_bind_text(s, 2, letter->reason);

@@ -8,7 +8,7 @@ static const SqlText KNOWN = {
     .sqlite = "SELECT event_id FROM inbox WHERE event_id IN (SELECT value FROM json_each(?))",
     .postgresql = "SELECT event_id FROM inbox WHERE event_id = ANY(ARRAY(SELECT "
                   "jsonb_array_elements_text(CAST(? AS jsonb))))",
-    .sqlserver = "SELECT event_id FROM inbox WHERE event_id IN (SELECT value FROM OPENJSON(?))"};
+    .sqlserver = "SELECT event_id FROM inbox WHERE event_id IN (SELECT value{bytewise} FROM OPENJSON(?))"};
 
 bool inbox_known(Db *db, const Span *event_ids, size_t count, void (*known)(void *user, Span event_id),
                  void *user, Err *err) {
@@ -26,9 +26,8 @@ bool inbox_known(Db *db, const Span *event_ids, size_t count, void (*known)(void
 }
 
 const RowShape INBOX_ROWS = {
-    .given.sql.sqlite =
-        "INSERT INTO inbox (event_id, sequence, received_at) {given} ON CONFLICT (event_id) DO NOTHING",
-    .given.columns = "tii",
+    .given.sql = SQL_ADD_NEW("inbox", "event_id", "event_id, sequence, received_at", "{given}"),
+    .given.columns = "kii",
 };
 
 void inbox_add(Rows *rows, Span event_id, int64_t sequence, int64_t now_us) {
@@ -38,8 +37,7 @@ void inbox_add(Rows *rows, Span event_id, int64_t sequence, int64_t now_us) {
 }
 
 const RowShape WAITING_ROWS = {
-    .given.sql.sqlite =
-        "INSERT INTO waiting (sequence, body, received_at) {given} ON CONFLICT (sequence) DO NOTHING",
+    .given.sql = SQL_ADD_NEW("waiting", "sequence", "sequence, body, received_at", "{given}"),
     .given.columns = "ibi",
 };
 
@@ -95,9 +93,10 @@ static Span or_empty(Span s) {
 bool dead_event_add(Db *db, const DeadEvent *event, int64_t now_us, Err *err) {
     char key[80];
     dedupe_key(event, key, sizeof key);
-    Stmt *s = db_statement(
-        db, "INSERT INTO event_dead_letter (dedupe_key, sequence, event_id, event_type, reason, body,"
-            " dead_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dedupe_key) DO NOTHING");
+    static const SqlText ADD = SQL_ADD_NEW(
+        "event_dead_letter", "dedupe_key",
+        "dedupe_key, sequence, event_id, event_type, reason, body, dead_at", "VALUES (?, ?, ?, ?, ?, ?, ?)");
+    Stmt *s = db_statement(db, db_text(db, &ADD));
     stmt_bind_text(s, 1, span_of(key));
     stmt_bind_int(s, 2, event->sequence);
     stmt_bind_text(s, 3, or_empty(event->event_id));

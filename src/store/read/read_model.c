@@ -1,17 +1,28 @@
 #include "store/read/read_model.h"
 
+#define COLUMNS_OF(p)                                                                                        \
+    p "prospect_id, " p "tenant_id, " p "first_name, " p "last_name, " p "email, " p "phone, " p "notes, " p \
+      "version, " p "created_at, " p "updated_at, " p "last_name_key, " p "email_key, " p "search, " p       \
+      "merged_into"
+#define COLUMNS COLUMNS_OF("")
 #define SHAPE(table, newer)                                                                                  \
     {                                                                                                        \
         .given.sql.sqlite =                                                                                  \
-            "INSERT INTO " table                                                                             \
-            " AS p (prospect_id, tenant_id, first_name, last_name, email, phone, notes, version,"            \
-            " created_at, updated_at, last_name_key, email_key, search, merged_into) {given}"                \
+            "INSERT INTO " table " AS p (" COLUMNS ") {given}"                                               \
             " ON CONFLICT (prospect_id) DO UPDATE SET first_name = excluded.first_name,"                     \
             " last_name = excluded.last_name, email = excluded.email, phone = excluded.phone,"               \
             " notes = excluded.notes, version = excluded.version, updated_at = excluded.updated_at,"         \
             " last_name_key = excluded.last_name_key, email_key = excluded.email_key,"                       \
             " search = excluded.search, merged_into = excluded.merged_into"                                  \
             " WHERE excluded.version " newer " p.version AND excluded.tenant_id = p.tenant_id",              \
+        .given.sql.sqlserver =                                                                               \
+            "MERGE " table " WITH (HOLDLOCK) AS p USING ({given}) AS v(" COLUMNS ")"                         \
+            " ON p.prospect_id = v.prospect_id WHEN MATCHED AND v.version " newer " p.version"               \
+            " AND v.tenant_id = p.tenant_id THEN UPDATE SET first_name = v.first_name,"                      \
+            " last_name = v.last_name, email = v.email, phone = v.phone, notes = v.notes,"                   \
+            " version = v.version, updated_at = v.updated_at, last_name_key = v.last_name_key,"              \
+            " email_key = v.email_key, search = v.search, merged_into = v.merged_into"                       \
+            " WHEN NOT MATCHED THEN INSERT (" COLUMNS ") VALUES (" COLUMNS_OF("v.") ");",                    \
         .given.columns = "ittttttiiittti", .key = 1                                                          \
     }
 
@@ -103,9 +114,6 @@ bool read_model_clear(Db *db, int model, int64_t *after, int64_t most, bool *don
     return stmt_run(s, NULL, err);
 }
 
-#define COLUMNS                                                                                              \
-    "prospect_id, tenant_id, first_name, last_name, email, phone, notes, version, created_at, updated_at,"   \
-    " last_name_key, email_key, search, merged_into"
 #define COPY(from, to)                                                                                       \
     "INSERT INTO " to " (" COLUMNS ") SELECT " COLUMNS " FROM " from                                         \
     " WHERE prospect_id > ? AND prospect_id <= ?"

@@ -6,7 +6,7 @@ const RowShape REPLAY_ROWS = {
     .given.sql.sqlite =
         "INSERT INTO replay_log (sequence, tenant_id, subject, subject_version, event_type, issued_by, body,"
         " occurred_at) {given}",
-    .given.columns = "ittittbi",
+    .given.columns = "ikkikkbi",
 };
 
 void replay_log_append(Rows *rows, const ReplayRow *row) {

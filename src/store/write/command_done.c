@@ -17,11 +17,11 @@ static const GivenShape READ = {
         "WITH k(tenant_id, issued_by, command_id) AS ({given})"
         " SELECT d.tenant_id, d.issued_by, d.command_id, d.body_hash FROM k CROSS JOIN command_done d"
         " WHERE d.tenant_id = k.tenant_id AND d.issued_by = k.issued_by AND d.command_id = k.command_id",
-    .columns = "ttt"};
+    .columns = "kkk"};
 static const GivenShape INSERT = {
     .sql.sqlite = "INSERT INTO command_done (tenant_id, issued_by, command_id, body_hash, event_id, done_at)"
                   " {given}",
-    .columns = "tttiti"};
+    .columns = "kkkiki"};
 
 CommandsDone *commands_done_new(Db *db) {
     CommandsDone *d = must(calloc(1, sizeof *d));

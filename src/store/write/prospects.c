@@ -46,13 +46,12 @@ static const GivenShape READ_EMAILS = {
     .sql.sqlite = "WITH k(tenant_id, email_key) AS ({given}) SELECT e.tenant_id, e.email_key, e.prospect_id"
                   " FROM k CROSS JOIN prospect_email e"
                   " WHERE e.tenant_id = k.tenant_id AND e.email_key = k.email_key",
-    .columns = "tt"};
+    .columns = "kk"};
 static const GivenShape INSERT = {.sql.sqlite = "INSERT INTO prospect (" STATE
                                                 ", created_at, tenant_id, prospect_id, merged_into) {given}",
                                   .columns = "tttttiiitii"};
 /* Only over the version before: a worker of another lane may have been here in between. The drivers count the
- * rows of a statement that begins with UPDATE, not of one that begins with WITH. T-SQL: UPDATE p ... FROM
- * prospect p. */
+ * rows of a statement that begins with UPDATE, not of one that begins with WITH. */
 static const GivenShape UPDATE = {
     .sql = {.sqlite = "UPDATE prospect SET first_name = k.column1, last_name = k.column2, email = k.column3,"
                       " phone = k.column4, notes = k.column5, version = k.column6, updated_at = k.column7,"
@@ -62,15 +61,22 @@ static const GivenShape UPDATE = {
                           " email = k.email, phone = k.phone, notes = k.notes, version = k.version,"
                           " updated_at = k.updated_at, merged_into = k.merged_into"
                           " FROM ({given}) AS k(" STATE ", merged_into, id, base)"
-                          " WHERE prospect.prospect_id = k.id AND prospect.version = k.base"},
+                          " WHERE prospect.prospect_id = k.id AND prospect.version = k.base",
+            .sqlserver = "UPDATE p SET first_name = k.first_name, last_name = k.last_name, email = k.email,"
+                         " phone = k.phone, notes = k.notes, version = k.version, updated_at = k.updated_at,"
+                         " merged_into = k.merged_into"
+                         " FROM prospect AS p JOIN ({given}) AS k(" STATE ", merged_into, id, base)"
+                         " ON p.prospect_id = k.id AND p.version = k.base"},
     .columns = "tttttiiiii"};
 static const GivenShape TAKE_EMAIL = {
-    .sql.sqlite = "INSERT INTO prospect_email (tenant_id, email_key, prospect_id) {given}", .columns = "tti"};
+    .sql.sqlite = "INSERT INTO prospect_email (tenant_id, email_key, prospect_id) {given}", .columns = "kki"};
 /* The version of the prospect that had it vouches for the row. SQLite takes the index for a SELECT alone. */
-static const GivenShape GIVE_EMAIL_BACK = {.sql.sqlite =
-                                               "DELETE FROM prospect_email WHERE (tenant_id, email_key) IN"
-                                               " (SELECT k.* FROM ({given}) AS k)",
-                                           .columns = "tt"};
+static const GivenShape GIVE_EMAIL_BACK = {
+    .sql = {.sqlite = "DELETE FROM prospect_email WHERE (tenant_id, email_key) IN"
+                      " (SELECT k.* FROM ({given}) AS k)",
+            .sqlserver = "DELETE e FROM prospect_email AS e JOIN ({given}) AS k(tenant_id, email_key)"
+                         " ON e.tenant_id = k.tenant_id AND e.email_key = k.email_key"},
+    .columns = "kk"};
 
 /* ---- tables ---- */
 
@@ -260,7 +266,8 @@ static bool next_in_file(Prospects *p, int64_t *ret, Err *err) {
 static const SqlText NEXT_IDS = {
     .postgresql =
         "SELECT nextval(pg_get_serial_sequence('prospect', 'prospect_id')) FROM generate_series(1, ?)",
-    .sqlserver = "SELECT NEXT VALUE FOR prospect_ids FROM generate_series(1, ?)"};
+    .sqlserver = "SELECT NEXT VALUE FOR prospect_ids"
+                 " FROM generate_series(CAST(1 AS BIGINT), CAST(? AS BIGINT))"};
 
 static bool fetch_ids(Prospects *p, Err *err) {
     size_t most = p->creates ? p->creates : 1;
