@@ -14,7 +14,7 @@ enum { WINDOW = 1000, ARENA_MAX = 16 << 20 };
 struct Source {
     SourceOptions options;
     AmqpReceiver *receiver;
-    AmqpEventCoder *coder;
+    AmqpCoder *coder;
     size_t unknown_members;
     Metric *received, *unreadable, *unknown;
 };
@@ -84,7 +84,7 @@ static bool open_receiver(Source *s, Err *err) {
 bool source_open(const SourceOptions *options, Source **ret, Err *err) {
     Source *s = must(calloc(1, sizeof *s));
     s->options = *options;
-    s->coder = amqp_event_coder_new();
+    s->coder = amqp_coder_new();
     s->received = metric_counter("events_gateway_received_total", "events delivered by webhook or broker");
     s->unreadable = metric_counter("events_gateway_unreadable_total", "events that nobody could read");
     s->unknown = metric_counter("events_gateway_unknown_members_total", "JSON members of a newer version");
@@ -99,7 +99,7 @@ bool source_open(const SourceOptions *options, Source **ret, Err *err) {
 Source *source_free(Source *s) {
     if (!s) return NULL;
     amqp_receiver_free(s->receiver);
-    amqp_event_coder_free(s->coder);
+    amqp_coder_free(s->coder);
     free(s);
     return NULL;
 }

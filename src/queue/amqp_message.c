@@ -3,28 +3,7 @@
 #include "base/map.h"
 #include "base/uuid.h"
 #include "queue/queue.h"
-#include <proton/codec.h>
-#include <proton/message.h>
 #include <stdio.h>
-
-enum { ROOM_FIRST = 1024, ROOM_MOST = 16 << 20 };
-
-struct AmqpCoder {
-    pn_message_t *message;
-};
-
-AmqpCoder *amqp_coder_new(void) {
-    AmqpCoder *coder = must(calloc(1, sizeof *coder));
-    coder->message = must(pn_message());
-    return coder;
-}
-
-AmqpCoder *amqp_coder_free(AmqpCoder *coder) {
-    if (!coder) return NULL;
-    pn_message_free(coder->message);
-    free(coder);
-    return NULL;
-}
 
 void amqp_message_id(Span tenant_id, Span issued_by, Span command_id, unsigned requeues, char ret[37]) {
     char suffix[16];
@@ -44,18 +23,14 @@ void amqp_session(unsigned lane, char ret[AMQP_SESSION]) {
 
 /* --- writing --- */
 
-static pn_bytes_t bytes_of(Span s) {
-    return pn_bytes(s.len, s.at);
-}
-
 static void put_name(pn_data_t *map, const char *name) {
-    pn_data_put_string(map, bytes_of(span_of(name)));
+    pn_data_put_string(map, amqp_bytes(span_of(name)));
 }
 
 static void put_text(pn_data_t *map, const char *name, Span value) {
     if (!value.len) return;
     put_name(map, name);
-    pn_data_put_string(map, bytes_of(value));
+    pn_data_put_string(map, amqp_bytes(value));
 }
 
 static void fill_properties(pn_data_t *map, const AmqpCommand *c) {
@@ -76,44 +51,20 @@ static void fill_properties(pn_data_t *map, const AmqpCommand *c) {
 static void fill(pn_message_t *m, const AmqpCommand *c) {
     char session[AMQP_SESSION], type[128];
     amqp_session(c->lane, session);
-    pn_message_clear(m);
-    pn_message_set_durable(m, true);
-    pn_message_set_inferred(m, true); /* the body is a data section */
-    pn_message_set_content_type(m, "application/x-protobuf");
     pn_message_set_group_id(m, session);
     pn_message_set_creation_time(m, c->accepted_at / 1000);
     if (c->command_type.len && span_copy(c->command_type, type, sizeof type)) pn_message_set_subject(m, type);
-    pn_data_put_string(pn_message_id(m), bytes_of(c->message_id));
+    pn_data_put_string(pn_message_id(m), amqp_bytes(c->message_id));
     fill_properties(pn_message_properties(m), c);
-    pn_data_put_binary(pn_message_body(m), bytes_of(c->body));
+    pn_data_put_binary(pn_message_body(m), amqp_bytes(c->body));
 }
 
 bool amqp_encode(AmqpCoder *coder, const AmqpCommand *command, Buf *to, Err *err) {
-    fill(coder->message, command);
-    for (size_t room = ROOM_FIRST + command->body.len; room <= ROOM_MOST; room *= 2) {
-        char *at = buf_reserve(to, room);
-        if (!at) break;
-        size_t len = room;
-        int failed = pn_message_encode(coder->message, at, &len);
-        if (!failed) return to->len += len, true;
-        if (failed != PN_OVERFLOW) break;
-    }
-    return err_set(err, &ERR_TOO_LARGE, "a command of %zu bytes does not become a message",
-                   command->body.len);
+    fill(amqp_coder_begin(coder, "application/x-protobuf"), command);
+    return amqp_coder_write(coder, to, err);
 }
 
 /* --- reading --- */
-
-static Span text_at(pn_data_t *data) {
-    pn_bytes_t b = pn_bytes_null;
-    switch (pn_data_type(data)) {
-    case PN_STRING: b = pn_data_get_string(data); break;
-    case PN_SYMBOL: b = pn_data_get_symbol(data); break;
-    case PN_BINARY: b = pn_data_get_binary(data); break;
-    default: break;
-    }
-    return span_bytes(b.start, b.size);
-}
 
 static int64_t number_at(pn_data_t *data) {
     switch (pn_data_type(data)) {
@@ -130,29 +81,23 @@ static bool read_properties(pn_data_t *map, AmqpCommand *c) {
     pn_data_rewind(map);
     if (!pn_data_next(map) || pn_data_type(map) != PN_MAP || !pn_data_enter(map)) return false;
     while (pn_data_next(map)) {
-        Span name = text_at(map);
+        Span name = amqp_text(map);
         if (!pn_data_next(map)) break;
-        if (span_is(name, "tenantId")) c->tenant_id = text_at(map);
-        if (span_is(name, "orderingKey")) c->ordering_key = text_at(map);
-        if (span_is(name, "traceparent")) c->traceparent = text_at(map);
+        if (span_is(name, "tenantId")) c->tenant_id = amqp_text(map);
+        if (span_is(name, "orderingKey")) c->ordering_key = amqp_text(map);
+        if (span_is(name, "traceparent")) c->traceparent = amqp_text(map);
         if (span_is(name, "bodyHash")) c->body_hash = (uint64_t)number_at(map), hashed = true;
         if (span_is(name, "requeues") && number_at(map) > 0) c->requeues = (unsigned)number_at(map);
     }
     return hashed;
 }
 
-static Span only_value(pn_data_t *data) {
-    pn_data_rewind(data);
-    return pn_data_next(data) ? text_at(data) : SPAN_NONE;
-}
-
 bool amqp_decode(AmqpCoder *coder, Span bytes, AmqpCommand *ret) {
     *ret = (AmqpCommand){0};
-    pn_message_t *m = coder->message;
-    pn_message_clear(m);
-    if (!bytes.len || pn_message_decode(m, bytes.at, bytes.len)) return false; /* it aborts on nothing */
-    ret->body = only_value(pn_message_body(m));
-    ret->message_id = only_value(pn_message_id(m));
+    pn_message_t *m = amqp_coder_read(coder, bytes);
+    if (!m) return false;
+    ret->body = amqp_only_text(pn_message_body(m));
+    ret->message_id = amqp_only_text(pn_message_id(m));
     ret->accepted_at = pn_message_get_creation_time(m) * 1000;
     ret->command_type = span_of(pn_message_get_subject(m));
     ret->tries = pn_message_get_delivery_count(m);

@@ -1,9 +1,7 @@
 /* A command as an AMQP 1.0 message: the packed envelope in one data section, beside it what a broker, or
- * somebody who looks at its queues, needs. Inside queue/ only; one thread per coder. */
+ * somebody who looks at its queues, needs. Inside queue/ only. */
 #pragma once
-#include "base/auto.h"
-#include "base/buf.h"
-#include "base/err.h"
+#include "amqp/amqp_coder.h"
 
 typedef struct AmqpCommand {
     Span body; /* packed CommandEnvelope */
@@ -24,12 +22,8 @@ unsigned amqp_lane(Span ordering_key);
 enum { AMQP_SESSION = 16 };
 void amqp_session(unsigned lane, char ret[AMQP_SESSION]); /* "lane-07" */
 
-typedef struct AmqpCoder AmqpCoder;
-AmqpCoder *amqp_coder_new(void);
-AmqpCoder *amqp_coder_free(AmqpCoder *coder);
-AUTO_FREE(AmqpCoder, amqp_coder_free)
 /* Appends to `to`. */
 bool amqp_encode(AmqpCoder *coder, const AmqpCommand *command, Buf *to, Err *err);
-/* Spans live until the next call. What lacks is empty: somebody else's message is no reason to stop, the
+/* Spans live until the coder's next call. What lacks is empty: somebody else's message is no reason to stop, the
  * handler will find that its body is no envelope. False: not even a message. */
 bool amqp_decode(AmqpCoder *coder, Span bytes, AmqpCommand *ret);

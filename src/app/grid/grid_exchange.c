@@ -27,7 +27,7 @@ struct GridExchange {
     GridTail *tail;
     GridBacklog *backlog;
     AmqpSender *sender;
-    AmqpEventCoder *coder;
+    AmqpCoder *coder;
     pthread_t thread;
     bool started;
     atomic_bool alarm, ending;
@@ -162,7 +162,7 @@ bool grid_exchange_open(const GridExchangeOptions *options, GridExchange **ret, 
     x->tail = grid_journal_tail(options->journal);
     x->position = grid_journal_cursor(options->journal, options->index);
     x->backlog = grid_backlog_new(options->journal, options->index, options->name);
-    x->coder = amqp_event_coder_new();
+    x->coder = amqp_coder_new();
     x->counts = grid_counts(options->name);
     x->take = (GridTake){.events = x->events, .most = BATCH_EVENTS, .bytes = BATCH_BYTES};
     if (!open_sender(x, err)) return false;
@@ -184,7 +184,7 @@ GridExchange *grid_exchange_free(GridExchange *x) {
         pthread_join(x->thread, NULL);
     }
     amqp_sender_free(x->sender);
-    amqp_event_coder_free(x->coder);
+    amqp_coder_free(x->coder);
     grid_backlog_free(x->backlog);
     buf_free(&x->bytes);
     free(x);

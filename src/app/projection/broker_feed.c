@@ -18,7 +18,7 @@ enum { WINDOW = 512, TOGETHER = 256, BYTES_TOGETHER = 2 << 20, ARENA_MAX = 64 <<
 struct BrokerFeed {
     BrokerFeedOptions options;
     AmqpReceiver *receiver;
-    AmqpEventCoder *coder;
+    AmqpCoder *coder;
     pthread_mutex_t lock;
     /* under the lock */
     AmqpMessage *first, **last;
@@ -182,7 +182,7 @@ bool broker_feed_open(const BrokerFeedOptions *options, BrokerFeed **ret, Err *e
     f->last = &f->first;
     f->arrival.run = on_arrival;
     f->again.expired = deliver_again;
-    f->coder = amqp_event_coder_new();
+    f->coder = amqp_coder_new();
     pthread_mutex_init(&f->lock, NULL);
     if (!open_receiver(f, err)) return false;
     *ret = f;
@@ -203,7 +203,7 @@ BrokerFeed *broker_feed_free(BrokerFeed *f) {
     amqp_receiver_free(f->receiver);
     for (AmqpMessage *m = f->first, *next; m; m = next) next = m->next, free(m);
     for (BrokerDelivery *d = f->refused, *next; d; d = next) next = d->next, free_delivery(d);
-    amqp_event_coder_free(f->coder);
+    amqp_coder_free(f->coder);
     pthread_mutex_destroy(&f->lock);
     free(f);
     return NULL;

@@ -7,7 +7,7 @@ static void there_and_back(void) {
     memset(large, 'x', sizeof large - 1);
     const char *const BODIES[] = {"{}", "{\"subject\":\"prospect/1\",\"data\":{\"firstName\":\"Žofie\"}}", "",
                                   large};
-    AUTO(AmqpEventCoder) coder = amqp_event_coder_new();
+    AUTO(AmqpCoder) coder = amqp_coder_new();
     for (size_t i = 0; i < COUNT(BODIES); i++) {
         AUTO_BUF bytes = {0};
         AmqpEvent got;
@@ -22,7 +22,7 @@ static void there_and_back(void) {
 
 /* Of the bytes of a message every beginning, and every single byte another. */
 static void what_is_no_message(void) {
-    AUTO(AmqpEventCoder) coder = amqp_event_coder_new();
+    AUTO(AmqpCoder) coder = amqp_coder_new();
     AUTO_BUF bytes = {0};
     AmqpEvent got;
     Err err = {0};

@@ -23,7 +23,7 @@ typedef struct Got {
     int last;
     bool in_order;
     AmqpMessage *kept;
-    AmqpEventCoder *coder;
+    AmqpCoder *coder;
     AmqpReceiver *receiver;
 } Got;
 
@@ -78,7 +78,7 @@ static void receive(Got *g, const char *address, bool keeps) {
     Err err = {0};
     *g = (Got){.keeps = keeps, .in_order = true};
     pthread_mutex_init(&g->lock, NULL);
-    g->coder = amqp_event_coder_new();
+    g->coder = amqp_coder_new();
     const AmqpReceiverOptions options = {.name = "test-receive",
                                          .address = address,
                                          .durable = keeps,
@@ -94,13 +94,13 @@ static void receive(Got *g, const char *address, bool keeps) {
 static void end_receiving(Got *g) {
     amqp_receiver_free(g->receiver);
     for (AmqpMessage *m = g->kept, *next; m; m = next) next = m->next, free(m);
-    amqp_event_coder_free(g->coder);
+    amqp_coder_free(g->coder);
     pthread_mutex_destroy(&g->lock);
 }
 
 /* Numbers as events, from 1. */
 static AmqpSent send_numbers(AmqpSender *sender, int from, size_t count, int64_t ms) {
-    AUTO(AmqpEventCoder) coder = amqp_event_coder_new();
+    AUTO(AmqpCoder) coder = amqp_coder_new();
     AUTO_BUF bytes = {0};
     size_t ends[EVENTS];
     Span messages[EVENTS];
