@@ -4,26 +4,19 @@
  * and none is passed over. */
 #include "amqp/amqp_sender.h"
 
+#include "amqp/amqp_lanes.h"
 #include "amqp/amqp_peer.h"
 #include "base/clock.h"
-#include <proton/delivery.h>
-#include <proton/disposition.h>
-#include <proton/link.h>
 #include <proton/session.h>
 #include <stdio.h>
-
-typedef enum State { STATE_NEW, STATE_SENT, STATE_ACCEPTED, STATE_REFUSED, STATE_TOO_LARGE } State;
 
 struct AmqpSender {
     char name[16], address[256];
     AmqpPeer *peer;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    /* under the lock: the table */
-    const Span *messages;
-    State *states;
-    size_t count, states_size, next, left; /* next: the first that is not sent; left: without a disposition */
-    uint32_t call;                         /* counts up, so that a late disposition ticks off nothing else */
+    /* under the lock */
+    AmqpTable *table;
     bool ready, interrupted;
     Err why;
     /* of the broker's thread */
@@ -41,35 +34,11 @@ static void opened(void *user, pn_session_t *session) {
     pn_link_open(s->link);
 }
 
-static void tick_off(AmqpSender *s, size_t index, State state) {
-    s->states[index] = state;
-    if (--s->left == 0) pthread_cond_broadcast(&s->changed);
-}
-
-static void send_one(AmqpSender *s, size_t index) {
-    uint32_t tag[2] = {s->call, (uint32_t)index};
-    Span m = s->messages[index];
-    uint64_t most = pn_link_remote_max_message_size(s->link);
-    if (most && m.len > most) { /* sent, it would cost the link, again and again */
-        tick_off(s, index, STATE_TOO_LARGE);
-        return;
-    }
-    pn_delivery_t *d = pn_delivery(s->link, pn_dtag((const char *)tag, sizeof tag));
-    pn_delivery_set_context(d, (void *)(((uintptr_t)s->call << 32) | index));
-    pn_link_send(s->link, m.at, m.len);
-    pn_link_advance(s->link);
-    s->states[index] = STATE_SENT;
-}
-
-/* What was accepted over an earlier connection is passed over. */
 static void send_on(void *user) {
     AmqpSender *s = user;
     pthread_mutex_lock(&s->lock);
-    for (; s->ready && s->next < s->count; s->next++) {
-        if (s->states[s->next] != STATE_NEW) continue;
-        if (pn_link_credit(s->link) <= 0) break;
-        send_one(s, s->next);
-    }
+    if (s->ready) amqp_lanes_send(s->table, &s->link);
+    if (!amqp_table_left(s->table)) pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -89,15 +58,10 @@ static void linked(void *user, pn_link_t *link) {
 
 static void delivery(void *user, pn_delivery_t *d) {
     AmqpSender *s = user;
-    if (!pn_delivery_updated(d) || !(pn_delivery_remote_state(d) || pn_delivery_settled(d))) return;
-    uintptr_t context = (uintptr_t)pn_delivery_get_context(d);
-    size_t index = context & UINT32_MAX;
     pthread_mutex_lock(&s->lock);
-    bool of_this = (uint32_t)(context >> 32) == s->call && index < s->count && s->states[index] == STATE_SENT;
-    if (of_this)
-        tick_off(s, index, pn_delivery_remote_state(d) == PN_ACCEPTED ? STATE_ACCEPTED : STATE_REFUSED);
+    amqp_lanes_told(s->table, d);
+    if (!amqp_table_left(s->table)) pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
-    pn_delivery_settle(d);
 }
 
 static void closed(void *user, const Err *why) {
@@ -105,38 +69,28 @@ static void closed(void *user, const Err *why) {
     pthread_mutex_lock(&s->lock);
     s->ready = false;
     s->why = *why;
-    for (size_t i = 0; i < s->count; i++)
-        if (s->states[i] == STATE_SENT) s->states[i] = STATE_NEW;
-    s->next = 0;
+    amqp_table_lost(s->table);
     pthread_mutex_unlock(&s->lock);
 }
 
 /* --- the sending thread --- */
 
-static void lay_on_table(AmqpSender *s, const Span *messages, size_t count) {
-    if (s->states_size < count)
-        s->states = must(realloc(s->states, (s->states_size = count) * sizeof *s->states));
-    for (size_t i = 0; i < count; i++) s->states[i] = STATE_NEW;
-    s->messages = messages;
-    s->count = s->left = count;
-    s->next = 0;
-    s->call++;
-}
-
-static AmqpSent clear_table(AmqpSender *s) {
+/* Of the table as it is at the end, which is cleared. */
+static AmqpSent take_away(AmqpSender *s) {
     AmqpSent sent = {0};
-    size_t count = s->count;
-    while (sent.accepted < count && s->states[sent.accepted] == STATE_ACCEPTED) sent.accepted++;
-    State next = sent.accepted < count ? s->states[sent.accepted] : STATE_ACCEPTED;
-    if (next == STATE_REFUSED)
+    size_t count = amqp_table_count(s->table);
+    while (sent.accepted < count && amqp_table_fate(s->table, sent.accepted) == AMQP_ACCEPTED)
+        sent.accepted++;
+    AmqpFate next = sent.accepted < count ? amqp_table_fate(s->table, sent.accepted) : AMQP_ACCEPTED;
+    if (next == AMQP_REFUSED)
         err_set(&sent.why, &ERR_INVALID, "the broker has refused it");
-    else if (next == STATE_TOO_LARGE)
+    else if (next == AMQP_TOO_LARGE)
         err_set(&sent.why, &ERR_TOO_LARGE, "the broker takes no message of this size");
-    else if (next != STATE_ACCEPTED && s->ready)
+    else if (next != AMQP_ACCEPTED && s->ready)
         err_set(&sent.why, &ERR_UNAVAILABLE, "the broker does not answer");
-    else if (next != STATE_ACCEPTED)
+    else if (next != AMQP_ACCEPTED)
         err_set(&sent.why, &ERR_UNAVAILABLE, "%s", s->why.kind ? s->why.why : "the broker is not connected");
-    s->count = s->left = 0;
+    amqp_table_clear(s->table);
     return sent;
 }
 
@@ -144,12 +98,13 @@ AmqpSent amqp_sender_send(AmqpSender *s, const Span *messages, size_t count, int
     struct timespec end = clock_deadline(ms);
     int late = 0;
     pthread_mutex_lock(&s->lock);
-    lay_on_table(s, messages, count);
+    for (size_t i = 0; i < count; i++) amqp_table_lay(s->table, messages[i], 0);
     pthread_mutex_unlock(&s->lock);
     amqp_peer_wake(s->peer);
     pthread_mutex_lock(&s->lock);
-    while (s->left && !late && !s->interrupted) late = pthread_cond_timedwait(&s->changed, &s->lock, &end);
-    AmqpSent sent = clear_table(s);
+    while (amqp_table_left(s->table) && !late && !s->interrupted)
+        late = pthread_cond_timedwait(&s->changed, &s->lock, &end);
+    AmqpSent sent = take_away(s);
     pthread_mutex_unlock(&s->lock);
     return sent;
 }
@@ -167,6 +122,7 @@ bool amqp_sender_open(const AmqpUrl *url, const char *name, const char *address,
     AUTO(AmqpSender) s = must(calloc(1, sizeof *s));
     clock_cond_init(&s->changed);
     pthread_mutex_init(&s->lock, NULL);
+    s->table = amqp_table_new();
     snprintf(s->name, sizeof s->name, "%s", name);
     if (!span_copy(span_of(address), s->address, sizeof s->address))
         return err_set(err, &ERR_CONFIG, "amqp: the address is too long");
@@ -189,7 +145,7 @@ AmqpSender *amqp_sender_free(AmqpSender *s) {
     amqp_peer_free(s->peer);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
-    free(s->states);
+    amqp_table_free(s->table);
     free(s);
     return NULL;
 }

@@ -14,37 +14,26 @@
  *            all that is not settled is sent again, in order. */
 #include "queue/queue_driver.h"
 
+#include "amqp/amqp_lanes.h"
 #include "amqp/amqp_peer.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "events/v1/envelope.pb-c.h"
 #include "queue/amqp_form.h"
-#include <proton/delivery.h>
-#include <proton/disposition.h>
-#include <proton/link.h>
 #include <proton/session.h>
 #include <pthread.h>
 #include <stdio.h>
 
 enum { START_MS = 30000, BATCH_MS = 2500, GONE_MS = 1000 };
 
-typedef enum SendState { SEND_NEW, SEND_SENT, SEND_ACCEPTED, SEND_REFUSED } SendState;
+/* What lies on the table under the same index. */
 typedef struct Outgoing {
     QueueSend *send;
-    SendState state;
     unsigned lane;
     size_t from, len; /* in the batch's bytes */
 } Outgoing;
 
-/* What lies on the table. */
-typedef struct Batch {
-    Outgoing *items;
-    size_t count, left; /* left: without a disposition */
-    Buf bytes;
-    uint32_t number;
-} Batch;
-
-typedef struct AmqpSender {
+typedef struct QueueAmqpSender {
     QueueSendEngine base;
     AmqpUrl url;
     AmqpPeer *peer;
@@ -52,7 +41,7 @@ typedef struct AmqpSender {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* under the lock */
-    Batch *batch;
+    AmqpTable *table;
     bool ready;
     int64_t gone_at; /* monotonic; while not ready */
     Err why;
@@ -60,15 +49,15 @@ typedef struct AmqpSender {
     pn_link_t *lanes[QUEUE_LANES];
     unsigned linked;
     /* of the writing thread */
-    uint32_t batches;
     Outgoing *items;
     size_t items_size;
-} AmqpSender;
+} QueueAmqpSender;
+_Static_assert(QUEUE_LANES <= (int)AMQP_LANES_MOST, "a lane of the table for each");
 
 /* --- the broker's thread --- */
 
 static void opened(void *user, pn_session_t *session) {
-    AmqpSender *s = user;
+    QueueAmqpSender *s = user;
     s->linked = 0;
     for (unsigned i = 0; i < QUEUE_LANES; i++) {
         char name[32];
@@ -81,35 +70,16 @@ static void opened(void *user, pn_session_t *session) {
     }
 }
 
-/* False: the lane has no credit, the rest of it must wait behind this one. */
-static bool send_one(AmqpSender *s, const Batch *b, size_t index) {
-    Outgoing *o = &b->items[index];
-    pn_link_t *link = s->lanes[o->lane];
-    if (pn_link_credit(link) <= 0) return false;
-    char tag[16];
-    uint32_t words[2] = {b->number, (uint32_t)index};
-    memcpy(tag, words, sizeof words);
-    pn_delivery_t *d = pn_delivery(link, pn_dtag(tag, sizeof words));
-    pn_delivery_set_context(d, (void *)(((uintptr_t)b->number << 16) | index));
-    pn_link_send(link, b->bytes.at + o->from, o->len);
-    pn_link_advance(link);
-    o->state = SEND_SENT;
-    return true;
-}
-
-static void send_batch(AmqpSender *s) {
-    Batch *b = s->batch;
-    uint64_t full = 0; /* lanes without credit */
-    for (size_t i = 0; b && s->ready && i < b->count; i++) {
-        uint64_t lane = UINT64_C(1) << b->items[i].lane;
-        if (b->items[i].state == SEND_NEW && !(full & lane) && !send_one(s, b, i)) full |= lane;
-    }
+/* Under the lock. */
+static void send_on(QueueAmqpSender *s) {
+    if (s->ready) amqp_lanes_send(s->table, s->lanes);
+    if (!amqp_table_left(s->table)) pthread_cond_broadcast(&s->changed);
 }
 
 static void woken(void *user) {
-    AmqpSender *s = user;
+    QueueAmqpSender *s = user;
     pthread_mutex_lock(&s->lock);
-    send_batch(s);
+    send_on(s);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -119,57 +89,38 @@ static void credit(void *user, pn_link_t *link) {
 }
 
 static void linked(void *user, pn_link_t *link) {
-    AmqpSender *s = user;
+    QueueAmqpSender *s = user;
     if (!pn_terminus_get_address(pn_link_remote_target(link))) return; /* refused: its end follows */
     if (++s->linked < QUEUE_LANES) return;
     pthread_mutex_lock(&s->lock);
     s->ready = true;
-    send_batch(s);
+    send_on(s);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
 }
 
-static void tick_off(AmqpSender *s, Outgoing *o, pn_delivery_t *d) {
-    uint64_t state = pn_delivery_remote_state(d);
-    o->state = state == PN_ACCEPTED ? SEND_ACCEPTED : SEND_REFUSED;
-    if (o->state == SEND_ACCEPTED) {
-        o->send->verdict = QUEUE_ACCEPTED;
-    } else {
-        const char *name = pn_condition_get_name(pn_disposition_condition(pn_delivery_remote(d)));
-        err_set(&o->send->err, &ERR_UNAVAILABLE, "the broker has not accepted it: %.60s",
-                name ? name : "no reason");
-    }
-    if (--s->batch->left == 0) pthread_cond_broadcast(&s->changed);
-}
-
 static void delivery(void *user, pn_delivery_t *d) {
-    AmqpSender *s = user;
-    if (!pn_delivery_updated(d) || !(pn_delivery_remote_state(d) || pn_delivery_settled(d))) return;
-    uintptr_t context = (uintptr_t)pn_delivery_get_context(d);
-    size_t index = context & 0xffff;
+    QueueAmqpSender *s = user;
     pthread_mutex_lock(&s->lock);
-    Batch *b = s->batch;
-    bool of_this = b && (uint32_t)(context >> 16) == b->number && index < b->count;
-    if (of_this && b->items[index].state == SEND_SENT) tick_off(s, &b->items[index], d);
+    amqp_lanes_told(s->table, d);
+    if (!amqp_table_left(s->table)) pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
-    pn_delivery_settle(d);
 }
 
 static void closed(void *user, const Err *why) {
-    AmqpSender *s = user;
+    QueueAmqpSender *s = user;
     pthread_mutex_lock(&s->lock);
     if (s->ready) s->gone_at = clock_mono_us();
     s->ready = false;
     s->why = *why;
-    for (size_t i = 0; s->batch && i < s->batch->count; i++)
-        if (s->batch->items[i].state == SEND_SENT) s->batch->items[i].state = SEND_NEW;
+    amqp_table_lost(s->table);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
 }
 
 /* --- the writing thread --- */
 
-static bool lay_out(AmqpSender *s, QueueSend *send, Outgoing *o, Buf *bytes, Err *err) {
+static bool lay_out(QueueAmqpSender *s, QueueSend *send, Outgoing *o, Buf *bytes, Err *err) {
     char id[37];
     amqp_message_id(send->tenant_id, send->issued_by, send->command_id, send->requeues, id);
     Events__V1__CommandEnvelope *envelope =
@@ -192,8 +143,8 @@ static bool lay_out(AmqpSender *s, QueueSend *send, Outgoing *o, Buf *bytes, Err
 }
 
 /* Until the broker has spoken about each, or it takes too long. Under the lock. */
-static void wait_for(AmqpSender *s, const Batch *b, int64_t until) {
-    while (b->left) {
+static void wait_for_word(QueueAmqpSender *s, int64_t until) {
+    while (amqp_table_left(s->table)) {
         int64_t now = clock_mono_us(), end = until;
         if (!s->ready && s->gone_at + GONE_MS * 1000 < end) end = s->gone_at + GONE_MS * 1000;
         if (now >= end) return;
@@ -202,53 +153,78 @@ static void wait_for(AmqpSender *s, const Batch *b, int64_t until) {
     }
 }
 
-static void fail_rest(AmqpSender *s, Batch *b) {
-    size_t failed = 0;
-    for (size_t i = 0; i < b->count; i++) {
-        QueueSend *send = b->items[i].send;
-        if (send->verdict == QUEUE_ACCEPTED) continue;
-        failed++;
-        if (s->ready)
-            err_set(&send->err, &ERR_UNAVAILABLE, "the broker does not answer");
-        else
-            err_set(&send->err, &ERR_UNAVAILABLE, "the broker is not connected");
+static void judge(const QueueAmqpSender *s, size_t index, QueueSend *send) {
+    const char *reason = amqp_table_reason(s->table);
+    switch (amqp_table_fate(s->table, index)) {
+    case AMQP_ACCEPTED: send->verdict = QUEUE_ACCEPTED; break;
+    case AMQP_REFUSED:
+        err_set(&send->err, &ERR_UNAVAILABLE, "the broker has not accepted it: %s",
+                *reason ? reason : "no reason");
+        break;
+    case AMQP_TOO_LARGE:
+        err_set(&send->err, &ERR_TOO_LARGE, "the broker takes no message of this size");
+        break;
+    case AMQP_NEW:
+    case AMQP_SENT:
+        err_set(&send->err, &ERR_UNAVAILABLE, "the broker %s",
+                s->ready ? "does not answer" : "is not connected");
     }
-    if (failed) log_warn("commands not stored", LOG_INT("commands", failed), LOG_ERR(&b->items[0].send->err));
+}
+
+/* Under the lock. How many are accepted. */
+static size_t take_away(QueueAmqpSender *s) {
+    size_t count = amqp_table_count(s->table), accepted = 0;
+    const Err *why = NULL;
+    for (size_t i = 0; i < count; i++) {
+        QueueSend *send = s->items[i].send;
+        judge(s, i, send);
+        if (send->verdict == QUEUE_ACCEPTED)
+            accepted++;
+        else
+            why = &send->err;
+    }
+    if (why) log_warn("commands not stored", LOG_INT("commands", count - accepted), LOG_ERR(why));
+    amqp_table_clear(s->table);
+    return accepted;
+}
+
+/* How many there are: those that become messages. */
+static size_t lay_out_all(QueueAmqpSender *s, QueueSend **sends, size_t count, Buf *bytes) {
+    size_t laid = 0;
+    if (s->items_size < count) s->items = must(realloc(s->items, (s->items_size = count) * sizeof *s->items));
+    for (size_t i = 0; i < count; i++) {
+        sends[i]->verdict = QUEUE_FAILED;
+        if (lay_out(s, sends[i], &s->items[laid], bytes, &sends[i]->err)) laid++;
+    }
+    return laid;
 }
 
 static bool store(void *engine, QueueSend **sends, size_t count) {
-    AmqpSender *s = engine;
-    if (s->items_size < count) s->items = must(realloc(s->items, (s->items_size = count) * sizeof *s->items));
-    Batch b = {.items = s->items, .number = ++s->batches};
-    for (size_t i = 0; i < count; i++) {
-        sends[i]->verdict = QUEUE_FAILED;
-        if (lay_out(s, sends[i], &b.items[b.count], &b.bytes, &sends[i]->err)) b.count++;
-    }
-    b.left = b.count;
+    QueueAmqpSender *s = engine;
+    AUTO_BUF bytes = {0};
+    size_t laid = lay_out_all(s, sends, count, &bytes);
     int64_t until = clock_mono_us() + BATCH_MS * 1000;
     pthread_mutex_lock(&s->lock);
-    s->batch = &b;
+    for (size_t i = 0; i < laid; i++)
+        amqp_table_lay(s->table, span_bytes(bytes.at + s->items[i].from, s->items[i].len), s->items[i].lane);
     pthread_mutex_unlock(&s->lock);
     amqp_peer_wake(s->peer);
     pthread_mutex_lock(&s->lock);
-    wait_for(s, &b, until);
-    s->batch = NULL;
-    fail_rest(s, &b);
+    wait_for_word(s, until);
+    size_t accepted = take_away(s);
     pthread_mutex_unlock(&s->lock);
-    buf_free(&b.bytes);
-    for (size_t i = 0; i < count; i++)
-        if (sends[i]->verdict == QUEUE_ACCEPTED) return true;
-    return false;
+    return accepted > 0;
 }
 
 /* --- opening --- */
 
 static void *free_sender(void *engine) {
-    AmqpSender *s = engine;
+    QueueAmqpSender *s = engine;
     amqp_peer_free(s->peer);
     amqp_coder_free(s->coder);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
+    amqp_table_free(s->table);
     free(s->items);
     free(s);
     return NULL;
@@ -257,12 +233,13 @@ static void *free_sender(void *engine) {
 static const QueueSendDriver AMQP = {.free = free_sender, .store = store};
 
 bool queue_amqp_sender_open(const QueuePlace *place, QueueSendEngine **ret, Err *err) {
-    AmqpSender *s = must(calloc(1, sizeof *s));
+    QueueAmqpSender *s = must(calloc(1, sizeof *s));
     clock_cond_init(&s->changed);
     pthread_mutex_init(&s->lock, NULL);
     s->base.driver = &AMQP;
     s->url = place->amqp;
     s->coder = amqp_coder_new();
+    s->table = amqp_table_new();
     *ret = &s->base; /* freed by the caller, whole or not */
     AmqpPeerOptions options = {.name = "queue-send",
                                .opened = opened,
