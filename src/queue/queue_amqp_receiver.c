@@ -112,7 +112,7 @@ static void take_arrivals(AmqpReceiver *r, int64_t now) {
 static void take(AmqpReceiver *r, Ticket *t, int64_t now, int64_t until) {
     char room[40];
     AmqpArrival *a = map_get(r->arrivals, key_of(&t->queue_id));
-    Try *one = amqp_tries_put(r->tries, id_of(&a->command, room), now);
+    Try *one = amqp_tries_put(r->tries, id_of(&a->command, room), a->lane, now);
     lines_lock(r->lines, t, until);
     r->suspect = t->suspect;
     one->deliveries = ++t->deliveries;
@@ -190,7 +190,7 @@ static bool release(void *receiver, int64_t queue_id, int64_t delay_ms, bool cou
         t->suspect = false;
     }
     Span id = id_of(&a->command, room);
-    Try *one = amqp_tries_put(r->tries, id, now);
+    Try *one = amqp_tries_put(r->tries, id, a->lane, now);
     one->deliveries = t->deliveries;
     one->locked = false;
     one->suspect = t->suspect;
@@ -285,15 +285,13 @@ static const QueueDriver AMQP = {.free = free_amqp,
 bool queue_amqp_receiver_open(const QueuePlace *place, unsigned worker, unsigned workers, QueueReceiver **ret,
                               Err *err) {
     AmqpReceiver *r = must(calloc(1, sizeof *r));
-    char path[640];
     r->base.driver = &AMQP;
     r->url = place->amqp;
     r->lines = lines_new(0);
     r->arrivals = map_new();
     *ret = &r->base; /* freed by the caller, whole or not */
-    snprintf(path, sizeof path, "%s-%u", place->tries, worker);
     if (!db_open(place->dead, (DbOptions){0}, &r->dead, err) || !queue_dead_migrate(r->dead, err))
         return false;
-    r->tries = amqp_tries_open(path);
+    r->tries = amqp_tries_open(place->tries, worker, workers);
     return amqp_inbox_open(&place->amqp, worker, workers, &r->inbox, err);
 }

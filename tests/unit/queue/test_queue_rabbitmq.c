@@ -74,6 +74,29 @@ static void workers_share_the_lanes(void) {
     gather_and_complete(other, 3);
 }
 
+/* What has been tried stays tried, whichever worker has its lane after the next start. */
+static void other_workers_know_the_tries(void) {
+    enum { WORKERS = 3 };
+    const char *home = new_queue();
+    Err err = {0};
+    QueueReceiver *r[WORKERS], *only = open_receiver(home);
+    fill_queue(home, "1:a 2:b 3:c 4:d 5:e 6:f");
+    gather(only, 6);
+    for (size_t i = 0; i < got_count; i++) CHECK_OK(queue_release(only, got[i].id, 0, true, &err), &err);
+    queue_receiver_free(only);
+    for (unsigned k = 0; k < WORKERS; k++) r[k] = open_worker(home, k, WORKERS);
+    size_t done = 0;
+    for (int64_t end = now_ms() + PATIENCE_MS; done < 6 && now_ms() < end; clock_sleep_ms(2))
+        for (int k = 0; k < WORKERS; k++) {
+            got_count = 0;
+            claim_once(r[k], 6);
+            for (size_t i = 0; i < got_count; i++, done++) CHECK(got[i].deliveries == 2);
+            complete_all(r[k]);
+        }
+    CHECK(done == 6);
+    for (int k = 0; k < WORKERS; k++) queue_receiver_free(r[k]);
+}
+
 static AmqpArrival *arrival(AmqpInbox *inbox, const char *body, uint64_t *connection) {
     for (int64_t end = now_ms() + PATIENCE_MS; now_ms() < end; clock_sleep_ms(2)) {
         AmqpArrival *found = NULL;
@@ -238,6 +261,7 @@ static void over_tls(void) {
 static CU_TestInfo tests[] = {TEST(message_ids_differ),
                               TEST(the_second_takes_over),
                               TEST(workers_share_the_lanes),
+                              TEST(other_workers_know_the_tries),
                               TEST(settle_modes),
                               TEST(refusals),
                               TEST(over_tls),
