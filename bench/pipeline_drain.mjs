@@ -63,7 +63,7 @@ export async function drain(env, backlog, peak) {
       (await metric(installation, 'prospects', 'events_prospects_events_total')) >= first + backlog, PATIENCE_MS);
     await installation.run('grid');
     const since = performance.now();
-    // The relay looks again when its back-off ends: that wait is part of an outage, and not of the drain.
+    // Until the first event is there, which events-grid's ring at its start brings about: part of an outage, not of the drain.
     while ((await held(installation)) === first) await sleep(LOOK_MS);
     const began = performance.now(), from = await held(installation), during = steady(installation, rate, seconds);
     while ((await held(installation)) < first + backlog) await sleep(LOOK_MS);

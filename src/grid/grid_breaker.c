@@ -15,6 +15,10 @@ bool grid_breaker_failed(GridBreaker *b, const GridAnswer *answer, uint32_t rand
     return b->open = true;
 }
 
+void grid_breaker_up(GridBreaker *b, int64_t now_us) {
+    if (b->retry_us > now_us) b->retry_us = now_us;
+}
+
 bool grid_breaker_passed(GridBreaker *b) {
     bool closes = b->open;
     b->failures = 0;

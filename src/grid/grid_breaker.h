@@ -22,6 +22,9 @@ typedef struct GridBreaker {
 bool grid_breaker_failed(GridBreaker *breaker, const GridAnswer *answer, uint32_t random, int64_t now_us);
 /* A request was answered well. True where that closes it. */
 bool grid_breaker_passed(GridBreaker *breaker);
+/* The topic says itself that it has started: the next request may go at once. It is as small as it would have been,
+ * and should it fail the pauses go on from where they were. */
+void grid_breaker_up(GridBreaker *breaker, int64_t now_us);
 /* How many of `count` events the next request may have: an open breaker tries with one. */
 static inline size_t grid_breaker_most(const GridBreaker *breaker, size_t count) {
     return breaker->open && count > 1 ? 1 : count;

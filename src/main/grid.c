@@ -235,6 +235,8 @@ int main(int argc, char **argv) {
         service_on_reload(service, on_reload, &grid);
         service_on_stop(service, on_stop, &grid);
         service_ready(service, true);
+        /* A relay that has found nobody here waits for up to half a minute. Its request finds the listeners open. */
+        doorbell_ring(grid.bell, "relay", "up grid");
         loop_run(grid.loop);
     }
     close_grid(&grid);

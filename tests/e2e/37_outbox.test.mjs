@@ -153,6 +153,19 @@ test('status tells what waits', async () => {
   it.last = down.lastSequence;
 });
 
+test('an events-grid that has started is sent what waits, whatever pause was asked for before', async () => {
+  await eventually('quiet', async () => (await status()).unpublished === 0, 20000);
+  Object.assign(it.topic, { down: true, patience: 600 });
+  const { requests } = it.topic;
+  const { json } = await it.demo.post('/api/prospects', person('patient'));
+  await eventually('a request', async () => it.topic.requests > requests);
+  await it.installation.kill('grid');
+  it.topic.down = false;
+  await it.installation.run('grid');
+  assert.equal((await it.demo.outcome(json.commandId)).status, 'succeeded');
+  it.last = (await status()).lastSequence;
+});
+
 test('a lost numbering is followed by a new epoch', async () => {
   const refusal = await it.installation.ctl('outbox', 'new-epoch');
   assert.equal(refusal.code, 69);

@@ -149,6 +149,7 @@ void relay_hear(Relay *r, const char *ring, int64_t now_us) {
     first = span_split(rest, ' ', &second);
     if (span_is(verb, "held")) hear_held(r, first, second, now_us);
     if (span_is(verb, "repair")) hear_repair(r, first, second);
+    if (span_is(verb, "up")) grid_breaker_up(&r->sender.breaker, now_us);
 }
 
 static void ring_last(Relay *r, int64_t now_us) {

@@ -30,7 +30,8 @@ bool relay_open(const RelayOptions *options, int64_t now_us, Relay **ret, Err *e
 Relay *relay_free(Relay *relay);
 AUTO_FREE(Relay, relay_free)
 
-/* "held EPOCH N" and "repair FROM TO" of the projection; "work" and anything else mean only: take a turn. */
+/* "held EPOCH N" and "repair FROM TO" of the projection; "up grid" of a topic that has just started, so that the end
+ * of a back-off is not waited for; "work" and anything else mean only: take a turn. */
 void relay_hear(Relay *relay, const char *ring, int64_t now_us);
 /* One piece of work. *more: there is more to do at once. False where a database failed; call again, with
  * back-off. */

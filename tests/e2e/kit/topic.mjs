@@ -6,6 +6,7 @@ import { freePorts } from './installation.mjs';
 export class Topic {
   refuses = null; // a text: 400 for every request that has it
   down = false; // 503 for all
+  patience = 0; // seconds that are asked for with it (Retry-After)
   requests = 0;
   last = null; // the body of the last request
 
@@ -25,7 +26,8 @@ export class Topic {
     const body = Buffer.concat(chunks);
     this.requests++;
     this.last = body.toString();
-    if (this.down || (this.refuses && body.includes(this.refuses))) return reply.writeHead(this.down ? 503 : 400).end();
+    if (this.down) return reply.writeHead(503, this.patience ? { 'retry-after': this.patience } : {}).end();
+    if (this.refuses && body.includes(this.refuses)) return reply.writeHead(400).end();
     const { host, connection, ...headers } = request.headers;
     const onward = http.request(this.target + request.url, { method: request.method, headers }, (answer) => {
       reply.writeHead(answer.statusCode, answer.headers);

@@ -229,6 +229,23 @@ static void a_topic_that_is_given_up_is_tried_gently(void) {
     CHECK(w->requests == 11); /* one event, and all the others */
 }
 
+/* events-grid says that it has started: no back-off is waited for, not even one that it had asked for; and while it
+ * does not say so nothing is sent. */
+static void a_topic_that_has_started_gets_all_at_once(void) {
+    AUTO(World) w = world_new();
+    w->failing = 1;
+    w->bad_answer = (GridAnswer){.outcome = GRID_RETRY, .status = 503, .retry_after_ms = 3600000};
+    commit(w, 5);
+    turn(w);
+    relay_hear(w->relay, "work", w->now);
+    turn(w);
+    CHECK(w->requests == 1 && w->seen_count == 0);
+    relay_hear(w->relay, "up grid", w->now);
+    CHECK(relay_due_us(w->relay) <= w->now);
+    turn(w);
+    check_seen(w, 1, 5);
+}
+
 static void unpublished_events_go_out_after_a_crash(void) {
     AUTO(World) w = world_new();
     commit(w, 4);
@@ -485,6 +502,7 @@ static void an_outbox_that_is_older_than_the_numbers_is_refused(void) {
 }
 
 SUITE_ON_ENGINES("relay", TEST(publishes_in_order_and_announces), TEST(a_topic_that_is_down_loses_nothing),
+                 TEST(a_topic_that_has_started_gets_all_at_once),
                  TEST(a_topic_that_is_given_up_is_tried_gently),
                  TEST(unpublished_events_go_out_after_a_crash),
                  TEST(what_is_published_is_stored_when_it_gets_quiet),

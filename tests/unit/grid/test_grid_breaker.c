@@ -52,4 +52,19 @@ static void a_day_of_failures_is_few_requests(void) {
     CHECK(b.retry_us - now <= BREAKER_MOST_US + BREAKER_FIRST_US);
 }
 
-SUITE("grid breaker", TEST(it_opens_and_closes), TEST(a_day_of_failures_is_few_requests));
+/* Before that, and afterwards: a topic that has started is asked at once, but by no more than one event. */
+static void a_topic_that_has_started_is_asked_at_once(void) {
+    GridBreaker b = {0};
+    GridAnswer answer = {.outcome = GRID_RETRY};
+    grid_breaker_up(&b, 5 * S);
+    CHECK(b.retry_us == 0);
+    for (int i = 0; i < 12; i++) grid_breaker_failed(&b, &answer, 29999999, 10 * S);
+    CHECK(b.open && b.retry_us == 10 * S + 29999999 + 10000);
+    grid_breaker_up(&b, 11 * S);
+    CHECK(b.open && b.retry_us == 11 * S && grid_breaker_most(&b, 700) == 1);
+    grid_breaker_failed(&b, &answer, 29999999, 11 * S);
+    CHECK(b.retry_us == 11 * S + 29999999 + 10000);
+}
+
+SUITE("grid breaker", TEST(a_topic_that_has_started_is_asked_at_once), TEST(it_opens_and_closes),
+      TEST(a_day_of_failures_is_few_requests));
