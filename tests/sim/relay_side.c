@@ -209,13 +209,23 @@ static void lease(SimLane *lane, const SimRelay *relay) {
     lane->leased_until = w->now + 40 * S;
 }
 
-bool __wrap_lanes_number(Db *db, const char *owner, NumbersState *state, LaneRows *rows, size_t *given_count,
-                         Err *err) {
+static void note_published(const SimRelay *relay, const int64_t published[OUTBOX_LANES]) {
+    for (int i = 0; i < OUTBOX_LANES; i++) {
+        SimLane *lane = &w->lanes[i];
+        if (lane->owner != relay->owner[0]) continue;
+        if (published[i] > lane->published) lane->published = published[i];
+        lane->leased_until = 0;
+    }
+}
+
+bool __wrap_lanes_number(Db *db, const char *owner, const int64_t published[OUTBOX_LANES],
+                         NumbersState *state, LaneRows *rows, Err *err) {
     (void)owner;
     const SimRelay *relay = relay_of(db);
     int64_t before = w->numbers.last;
-    rows->count = *given_count = 0;
+    rows->count = rows->given = 0;
     if (away(db, err)) return false;
+    if (published) note_published(relay, published);
     for (int id = 1; id <= w->row_count && (size_t)(w->numbers.last - before) < rows->most; id++)
         if (w->rows[id].committed && !w->rows[id].number) given(++w->numbers.last, id);
     bool taken[OUTBOX_LANES] = {false}, seen[OUTBOX_LANES] = {false};
@@ -229,7 +239,7 @@ bool __wrap_lanes_number(Db *db, const char *owner, NumbersState *state, LaneRow
     }
     if (!answered(err)) return false;
     *state = w->numbers;
-    *given_count = (size_t)(w->numbers.last - before);
+    rows->given = (size_t)(w->numbers.last - before);
     for (int64_t n = before + 1; n <= w->numbers.last; n++)
         if (taken[w->rows[w->row_of[n]].subject]) rows->at[rows->count++] = lane_row(n);
     return true;
@@ -266,14 +276,8 @@ bool __wrap_lanes_read(Db *db, int64_t from, int64_t to, LaneRows *rows, Err *er
 
 bool __wrap_lanes_published(Db *db, const char *owner, const int64_t published[OUTBOX_LANES], Err *err) {
     (void)owner;
-    const SimRelay *relay = relay_of(db);
     if (away(db, err)) return false;
-    for (int i = 0; i < OUTBOX_LANES; i++) {
-        SimLane *lane = &w->lanes[i];
-        if (lane->owner != relay->owner[0]) continue;
-        if (published[i] > lane->published) lane->published = published[i];
-        lane->leased_until = 0;
-    }
+    note_published(relay_of(db), published);
     return answered(err);
 }
 

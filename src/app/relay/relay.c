@@ -241,6 +241,7 @@ static bool clean(Relay *r, int64_t now_us, Err *err) {
 
 static bool work(Relay *r, int64_t now_us, bool *more, Err *err) {
     if (!publish_next(r, now_us, more, err)) return false;
+    *more = *more || r->source.unmarked;
     if (r->repair_count && now_us >= r->sender.breaker.retry_us) {
         if (!publish_repair(r, now_us, err)) return false;
         *more = *more || r->repair_count;

@@ -22,6 +22,9 @@ struct RelaySource {
     int64_t outbox_last; /* files: highest row when the state was read */
     int64_t stored;      /* files: `published` as the database has it */
     int64_t look_us;     /* when to look for what waits with a number; NEVER */
+    /* lanes: published, and to be noted with the next numbering, for which a turn more is worth while */
+    bool unmarked;
+    int64_t marks[OUTBOX_LANES];
 };
 #define RELAY_NEVER INT64_MAX
 

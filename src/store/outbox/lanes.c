@@ -1,57 +1,53 @@
 #include "store/outbox/lanes.h"
 
-/* One statement takes rows out of outbox_fresh, gives them numbers, notes these for their lanes, takes those
- * that are free and have nothing older, and reads the events: each round trip more would be waited for by all
- * who number. What lanes say is read as it is when they are locked (in their order, as everywhere). In T-SQL,
- * where a CTE cannot write, these are statements one after the other, in one round trip too. They begin with a SELECT
- * that sees one state of outbox_fresh, by versions of rows: one that only passed over locked rows could meet a later
- * version of a subject, committed behind its back, without the earlier one. */
+#include "base/buf.h"
+
+/* On PostgreSQL a function of the database (migrations_relay.c): one round trip, commit included. In T-SQL, where a CTE
+ * cannot write, these are statements one after the other, in one round trip too. They read one state of outbox_fresh,
+ * by versions of rows: a SELECT that only passed over locked rows could meet a later version of a subject, committed
+ * behind its back, without the earlier one. */
 static const SqlText NUMBER = {
-    .postgresql =
-        "WITH taken AS (DELETE FROM outbox_fresh WHERE outbox_id IN"
-        " (SELECT outbox_id FROM outbox_fresh ORDER BY outbox_id {limit}) RETURNING outbox_id),"
-        " ordered AS (SELECT o.outbox_id, o.lane, o.body,"
-        " CAST(? AS BIGINT) + row_number() OVER (ORDER BY o.outbox_id) AS sequence"
-        " FROM taken JOIN outbox o ON o.outbox_id = taken.outbox_id),"
-        " kept AS (INSERT INTO numbered (sequence, outbox_id, lane) SELECT sequence, outbox_id, lane FROM "
-        "ordered),"
-        " news AS (SELECT lane, max(sequence) AS last FROM ordered GROUP BY lane),"
-        " lanes AS (SELECT lane, published >= last_sequence AND (owner = ? OR leased_until < {now}) AS take"
-        " FROM relay_lane WHERE lane IN (SELECT lane FROM news) ORDER BY lane{lock}),"
-        " noted AS (UPDATE relay_lane l SET last_sequence = n.last,"
-        " owner = CASE WHEN t.take THEN ? ELSE l.owner END,"
-        " leased_until = CASE WHEN t.take THEN {now} + ? ELSE l.leased_until END"
-        " FROM lanes t JOIN news n ON n.lane = t.lane WHERE l.lane = t.lane),"
-        " marked AS (UPDATE relay_state SET last_sequence = m.last, last_outbox_id = "
-        "greatest(last_outbox_id, "
-        "m.id) FROM"
-        " (SELECT max(sequence) AS last, max(outbox_id) AS id FROM ordered) m WHERE relay_state.id = 1"
-        " AND m.last > 0)"
-        " SELECT r.sequence, r.lane, 0, CASE WHEN t.take THEN r.body END"
-        " FROM ordered r JOIN lanes t ON t.lane = r.lane ORDER BY r.sequence",
+    .postgresql = "SELECT number, in_lane, 0, event, in_epoch"
+                  " FROM relay_number(?, ?, ?, CAST(? AS BIGINT[]))",
     .sqlserver =
-        "SET NOCOUNT ON; DECLARE @most BIGINT = ?, @last BIGINT = ?, @owner NVARCHAR(400) = ?, @taker "
-        "NVARCHAR(400) = ?,"
-        " @lease BIGINT = ?; DECLARE @ordered TABLE (sequence BIGINT PRIMARY KEY, outbox_id BIGINT NOT NULL,"
-        " lane SMALLINT NOT NULL); DECLARE @lanes TABLE (lane SMALLINT PRIMARY KEY, last BIGINT NOT NULL,"
-        " take BIT NOT NULL);"
+        "SET NOCOUNT ON; SET XACT_ABORT ON; DECLARE @owner NVARCHAR(400) = ?, @lease BIGINT = ?, @most "
+        "BIGINT = ?,"
+        " @upto VARCHAR(400) = ?, @last BIGINT, @epoch NVARCHAR(400);"
+        " DECLARE @marks TABLE (lane SMALLINT PRIMARY KEY, upto BIGINT NOT NULL);"
+        " DECLARE @ordered TABLE (sequence BIGINT PRIMARY KEY, outbox_id BIGINT NOT NULL, lane SMALLINT NOT "
+        "NULL);"
+        " DECLARE @lanes TABLE (lane SMALLINT PRIMARY KEY, last BIGINT, published BIGINT NOT NULL, take BIT "
+        "NOT NULL,"
+        " held BIT NOT NULL);"
+        " INSERT INTO @marks SELECT ordinal - 1, CAST(value AS BIGINT) FROM string_split(@upto, ',', 1);"
+        " BEGIN TRANSACTION;"
+        " SELECT @last = last_sequence, @epoch = epoch FROM relay_state{locked} WHERE id = 1;"
         " INSERT INTO @ordered SELECT @last + row_number() OVER (ORDER BY o.outbox_id), o.outbox_id, o.lane"
         " FROM (SELECT TOP (@most) outbox_id FROM outbox_fresh ORDER BY outbox_id) f"
         " JOIN outbox o ON o.outbox_id = f.outbox_id;"
         " DELETE f FROM outbox_fresh f JOIN @ordered r ON r.outbox_id = f.outbox_id;"
         " INSERT INTO numbered (sequence, outbox_id, lane) SELECT sequence, outbox_id, lane FROM @ordered;"
-        " INSERT INTO @lanes SELECT l.lane, n.last, CASE WHEN l.published >= l.last_sequence"
-        " AND (l.owner = @owner OR l.leased_until < {now}) THEN 1 ELSE 0 END FROM relay_lane l{locked}"
-        " JOIN (SELECT lane, max(sequence) AS last FROM @ordered GROUP BY lane) n ON n.lane = l.lane"
-        " ORDER BY l.lane;"
-        " UPDATE l SET last_sequence = t.last, owner = CASE WHEN t.take = 1 THEN @taker ELSE l.owner END,"
-        " leased_until = CASE WHEN t.take = 1 THEN {now} + @lease ELSE l.leased_until END"
-        " FROM relay_lane l JOIN @lanes t ON t.lane = l.lane;"
+        " INSERT INTO @lanes SELECT t.lane, t.last, t.published, CASE WHEN t.published >= t.last_sequence AND"
+        " (t.owner = @owner OR t.leased_until < {now}) THEN 1 ELSE 0 END, CASE WHEN t.owner = @owner THEN 1 "
+        "ELSE 0 END"
+        " FROM (SELECT l.lane, n.last, l.last_sequence, l.owner, l.leased_until, m.upto, "
+        "greatest(l.published,"
+        " CASE WHEN l.owner = @owner THEN m.upto ELSE 0 END) AS published FROM relay_lane l{locked}"
+        " JOIN @marks m ON m.lane = l.lane LEFT JOIN"
+        " (SELECT lane, max(sequence) AS last FROM @ordered GROUP BY lane) n ON n.lane = l.lane) t"
+        " WHERE t.last > 0 OR (t.owner = @owner AND (t.upto > 0 OR t.leased_until > {now})) ORDER BY t.lane;"
+        " UPDATE l SET published = t.published, last_sequence = coalesce(t.last, l.last_sequence),"
+        " owner = CASE WHEN t.last > 0 AND t.take = 1 THEN @owner ELSE l.owner END,"
+        " leased_until = CASE WHEN t.last > 0 AND t.take = 1 THEN {now} + @lease WHEN t.held = 1 THEN {now}"
+        " ELSE l.leased_until END FROM relay_lane l JOIN @lanes t ON t.lane = l.lane;"
         " UPDATE s SET last_sequence = m.last, last_outbox_id = greatest(s.last_outbox_id, m.id)"
         " FROM relay_state s CROSS JOIN (SELECT max(sequence) AS last, max(outbox_id) AS id FROM @ordered) m"
-        " WHERE s.id = 1 AND m.last > 0;"
-        " SELECT r.sequence, r.lane, 0, CASE WHEN t.take = 1 THEN o.body END FROM @ordered r"
-        " JOIN @lanes t ON t.lane = r.lane JOIN outbox o ON o.outbox_id = r.outbox_id ORDER BY r.sequence"};
+        " WHERE s.id = 1 AND m.last > 0; COMMIT;"
+        " SELECT @last AS sequence, CAST(-1 AS SMALLINT) AS lane, 0 AS skipped, CAST(NULL AS VARBINARY(MAX)) "
+        "AS event,"
+        " @epoch AS epoch WHERE @last IS NOT NULL UNION ALL SELECT r.sequence, r.lane, 0,"
+        " CASE WHEN t.take = 1 THEN o.body END, NULL FROM @ordered r JOIN @lanes t ON t.lane = r.lane"
+        " JOIN outbox o ON o.outbox_id = r.outbox_id ORDER BY sequence"};
 
 #define READ   "SELECT n.sequence, n.lane, coalesce(s.sequence, 0), o.body FROM "
 #define JOINED " JOIN outbox o ON o.outbox_id = n.outbox_id LEFT JOIN skipped s ON s.sequence = n.sequence"
@@ -78,13 +74,15 @@ static const char OTHERS[] = "SELECT count(DISTINCT owner) FROM relay_lane WHERE
                              " AND leased_until > {now} - ?";
 /* Whoever changes lanes has locked them in their order, so that no two relays wait for each other. */
 static const SqlText PUBLISHED = {
-    .postgresql = "WITH mine AS (SELECT lane FROM relay_lane WHERE owner = ? ORDER BY lane{lock})"
-                  " UPDATE relay_lane SET published = greatest(published, v.upto), leased_until = {now}"
-                  " FROM mine JOIN (VALUES " EACH16(ONE) ") AS v(lane, upto) ON v.lane = mine.lane"
-                                                         " WHERE relay_lane.lane = mine.lane",
-    .sqlserver = "DECLARE @owner NVARCHAR(400) = ?; UPDATE l SET published = greatest(l.published, v.upto),"
-                 " leased_until = {now} FROM relay_lane l{locked}"
-                 " JOIN (VALUES " EACH16(ONE) ") AS v(lane, upto) ON v.lane = l.lane WHERE l.owner = @owner"};
+    .postgresql = "WITH mine AS (SELECT l.lane, v.upto FROM relay_lane l JOIN (VALUES " EACH16(
+        ONE) ") AS v(lane, upto) ON v.lane = l.lane"
+             " WHERE l.owner = ? AND (v.upto > 0 OR l.leased_until > {now}) ORDER BY l.lane FOR UPDATE OF l)"
+             " UPDATE relay_lane SET published = greatest(published, mine.upto), leased_until = {now}"
+             " FROM mine WHERE relay_lane.lane = mine.lane",
+    .sqlserver = "UPDATE l SET published = greatest(l.published, v.upto), leased_until = {now}"
+                 " FROM relay_lane l{locked} JOIN (VALUES " EACH16(
+                     ONE) ") AS v(lane, upto) ON v.lane = l.lane WHERE l.owner = ?"
+                          " AND (v.upto > 0 OR l.leased_until > {now})"};
 _Static_assert(OUTBOX_LANES == 16, "the statements above name each lane");
 
 enum {
@@ -136,29 +134,39 @@ static bool read_lanes(Db *db, const char *owner, Lane lanes[OUTBOX_LANES], Err 
 
 /* ---- numbering ---- */
 
-static bool number_in_transaction(Db *db, const char *owner, NumbersState *state, LaneRows *rows,
-                                  size_t *given, Err *err) {
-    if (!numbers_lock(db, state, err)) return false;
-    Stmt *s = db_statement(db, db_text(db, &NUMBER));
-    stmt_bind_int(s, 1, (int64_t)rows->most);
-    stmt_bind_int(s, 2, state->last);
-    stmt_bind_text(s, 3, span_of(owner));
-    stmt_bind_text(s, 4, span_of(owner));
-    stmt_bind_int(s, 5, LEASE_US);
-    if (!stmt_run(s, NULL, err)) return false;
-    for (*given = rows->count = 0; stmt_row(s, err); ++*given)
-        if (!take_row(s, rows, err)) return false;
-    state->last += (int64_t)*given;
-    return !err->kind && db_commit(db, err);
+/* The first row: how things stood before. */
+static bool take_state(Stmt *s, NumbersState *state, Err *err) {
+    if (!stmt_row(s, err)) return err->kind ? false : err_set(err, &ERR_INTERNAL, "relay_state is empty");
+    state->last = stmt_int(s, 0);
+    return span_copy(stmt_text(s, 4), state->epoch, sizeof state->epoch) ||
+           err_set(err, &ERR_INTERNAL, "relay_state has an epoch that is no UUID");
 }
 
-bool lanes_number(Db *db, const char *owner, NumbersState *state, LaneRows *rows, size_t *given, Err *err) {
+/* "{1,0,2 ...}", or "1,0,2 ..." in T-SQL: that of lane 0 first. */
+static void list_lanes(const Db *db, const int64_t published[OUTBOX_LANES], Buf *out) {
+    bool braces = db_dialect(db) == DB_POSTGRESQL;
+    if (braces) buf_byte(out, '{');
+    for (int i = 0; i < OUTBOX_LANES; i++)
+        buf_printf(out, "%s%lld", i ? "," : "", (long long)(published ? published[i] : 0));
+    if (braces) buf_byte(out, '}');
+}
+
+bool lanes_number(Db *db, const char *owner, const int64_t published[OUTBOX_LANES], NumbersState *state,
+                  LaneRows *rows, Err *err) {
+    AUTO_BUF lanes = {0};
     NumbersState next = *state;
-    if (!db_begin(db, err)) return false;
-    if (!number_in_transaction(db, owner, &next, rows, given, err)) {
-        db_rollback(db);
-        return false;
-    }
+    list_lanes(db, published, &lanes);
+    Stmt *s = db_statement(db, db_text(db, &NUMBER));
+    stmt_bind_text(s, 1, span_of(owner));
+    stmt_bind_int(s, 2, LEASE_US);
+    stmt_bind_int(s, 3, (int64_t)rows->most);
+    stmt_bind_text(s, 4, buf_view(&lanes));
+    rows->count = rows->given = 0;
+    if (!stmt_run(s, NULL, err) || !take_state(s, &next, err)) return false;
+    for (; stmt_row(s, err); rows->given++)
+        if (!take_row(s, rows, err)) return false;
+    if (err->kind) return false;
+    next.last += (int64_t)rows->given;
     *state = next;
     return true;
 }
@@ -224,7 +232,7 @@ bool lanes_read(Db *db, int64_t from, int64_t to, LaneRows *rows, Err *err) {
 
 bool lanes_published(Db *db, const char *owner, const int64_t published[OUTBOX_LANES], Err *err) {
     Stmt *s = db_statement(db, db_text(db, &PUBLISHED));
-    stmt_bind_text(s, 1, span_of(owner));
-    for (int i = 0; i < OUTBOX_LANES; i++) stmt_bind_int(s, i + 2, published[i]);
+    for (int i = 0; i < OUTBOX_LANES; i++) stmt_bind_int(s, i + 1, published[i]);
+    stmt_bind_text(s, OUTBOX_LANES + 1, span_of(owner));
     return stmt_run(s, NULL, err);
 }

@@ -23,13 +23,16 @@ typedef struct LaneRow {
 typedef struct LaneRows {
     LaneRow *at; /* room for `most` rows */
     size_t most, count;
+    size_t given; /* lanes_number(): how many got a number */
     Arena *arena;
 } LaneRows;
 
 /* Gives numbers to the rows that have none, `rows->most` at most, and takes their lanes where those are free
- * and nothing older waits in them: these events are in *rows, ascending, to be published. *given: how many
- * got a number; the others stand in lanes of other relays. */
-bool lanes_number(Db *db, const char *owner, NumbersState *state, LaneRows *rows, size_t *given, Err *err);
+ * and nothing older waits in them: these events are in *rows, ascending, to be published; others that got a number
+ * stand in lanes of other relays. Numbers are durable when this returns. With it goes what lanes_published() would
+ * note (NULL: nothing); what is noted without a number being given is not synced. Autocommit. */
+bool lanes_number(Db *db, const char *owner, const int64_t published[OUTBOX_LANES], NumbersState *state,
+                  LaneRows *rows, Err *err);
 /* Takes free lanes (and those that this owner had) in which something waits, not more than its share while
  * other relays are at work, and gives the oldest of it.
  * *elsewhere: something waits in lanes of other relays. */

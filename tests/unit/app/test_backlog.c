@@ -76,11 +76,10 @@ static void claim_server(World *w, Arena *arena, Err *err) {
     LaneRows rows = {.at = room, .most = CLAIM, .arena = arena};
     NumbersState state;
     int64_t upto[OUTBOX_LANES] = {0};
-    size_t given;
     bool elsewhere;
     REQUIRE(CHECK_OK(numbers_load(w->numbers, &state, err), err));
     REQUIRE(CHECK_OK(lanes_claim(w->numbers, "a", &rows, &elsewhere, err), err));
-    if (!rows.count) REQUIRE(CHECK_OK(lanes_number(w->numbers, "a", &state, &rows, &given, err), err));
+    if (!rows.count) REQUIRE(CHECK_OK(lanes_number(w->numbers, "a", NULL, &state, &rows, err), err));
     for (size_t i = 0; i < rows.count; i++) upto[rows.at[i].lane] = rows.at[i].sequence;
     REQUIRE(CHECK_OK(lanes_published(w->outbox, "a", upto, err), err));
 }

@@ -172,7 +172,7 @@ static void say_lanes(DbDialect dialect) {
     const int64_t published[OUTBOX_LANES] = {1};
     size_t given;
     bool elsewhere;
-    SAID(lanes_number(db, "relay", &state, &taken, &given, &err));
+    SAID(lanes_number(db, "relay", published, &state, &taken, &err));
     SAID(lanes_claim(db, "relay", &taken, &elsewhere, &err));
     SAID(lanes_read(db, 1, 8, &taken, &err));
     SAID(lanes_published(db, "relay", published, &err));
