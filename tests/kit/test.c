@@ -45,7 +45,8 @@ bool test_check_ok(bool ok, const Err *err, const char *file, int line) {
 const char *test_folder(void) {
     if (folder_count == FOLDERS_MAX) abort();
     char *path = folders[folder_count++];
-    snprintf(path, sizeof folders[0], "/tmp/events-unit-XXXXXX");
+    const char *base = getenv("TMPDIR");
+    snprintf(path, sizeof folders[0], "%s/events-unit-XXXXXX", base && strlen(base) < 32 ? base : "/tmp");
     if (!mkdtemp(path)) abort();
     return path;
 }

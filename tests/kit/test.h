@@ -27,5 +27,5 @@ void test_at_end(void (*end)(void));
 #include "base/span.h"
 void test_check_span(Span got, const char *want, const char *file, int line);
 bool test_check_ok(bool ok, const Err *err, const char *file, int line);
-/* A new empty folder, removed at the end of the program. */
+/* A new empty folder in $TMPDIR, removed at the end of the program. */
 const char *test_folder(void);
