@@ -76,13 +76,19 @@ static void pq_option(Buf *out, const char *name, const char *value) {
 static const char BY_INDEX[] =
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c random_page_cost=1.1 -c jit=off";
 
+/* Who writes has a few statements, each with one good plan, and arrays among their parameters from which the
+ * server would learn, planning anew each time, how long they are: for some of them that takes longer than to run
+ * them. Nor shall it keep rows to look through them again and again, because there were few when it planned.
+ * Readers' filters are of many kinds. */
+static const char PLANNED_ONCE[] = " -c plan_cache_mode=force_generic_plan -c enable_material=off";
+
 static void session_options(const DbOptions *options, Buf *out) {
     AUTO_BUF session = {0};
     buf_printf(&session,
                "-c lock_timeout=%lld -c statement_timeout=%d -c idle_in_transaction_session_timeout=%d"
                " -c default_transaction_isolation=read\\ committed -c client_min_messages=error %s",
                (long long)(options->busy_ms ? options->busy_ms : LOCK_MS), STATEMENT_MS, IDLE_MS, BY_INDEX);
-    if (options->read_only) buf_text(&session, " -c default_transaction_read_only=on");
+    buf_text(&session, options->read_only ? " -c default_transaction_read_only=on" : PLANNED_ONCE);
     buf_printf(&session, " -c synchronous_commit=%s", options->relaxed ? "off" : "on");
     buf_byte(&session, 0);
     pq_option(out, "options", session.at);

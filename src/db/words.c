@@ -34,10 +34,11 @@ static const struct {
      {"",
       " WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000)",
       ""}},
-    /* the server's clock, the one that all programs share: microseconds since 1970 */
+    /* the server's clock, the one that all programs share: microseconds since 1970. Read once in a statement: as
+     * an expression PostgreSQL would read it, and reckon with decimals, for each row that is looked at. */
     {"now",
      {"CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
-      "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
+      "(SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT))",
       "DATEDIFF_BIG(microsecond, '1970-01-01', SYSUTCDATETIME())"}},
     {"limit", {"LIMIT ?", "LIMIT ?", "OFFSET 0 ROWS FETCH NEXT ? ROWS ONLY"}},
     /* behind a column: it is one of a list of numbers in one parameter, "{1,2}" or, in T-SQL, "1,2" */

@@ -227,16 +227,17 @@ static const char FREE_LANES[] =
     " (SELECT 1 FROM queue_ready r WHERE r.lane = l.lane AND r.visible_at <= {now})"
     " ORDER BY l.leased_until, l.lane {limit}{free}";
 
-/* Of each lane the first ones, of these the lowest ids, and only then the bodies. */
+/* Of each lane the first ones, of these the lowest ids, and only then the bodies. One time for all: by a later one a
+ * delayed message would no longer be in the way of the next of its key, and not be taken itself either. */
 static const char HEADS[] =
     "SELECT h.queue_id, h.lane, h.ordering_key, h.deliveries, h.locked, c.body, c.body_hash, c.accepted_at"
-    " FROM (SELECT f.* FROM queue_lane l {apply}"
+    " FROM (SELECT f.* FROM (SELECT lane, {now} AS now FROM queue_lane WHERE lane {among}) l {apply}"
     " (SELECT r.queue_id, r.lane, r.ordering_key, r.deliveries, r.locked FROM queue_ready r"
-    " WHERE r.lane = l.lane AND r.visible_at <= {now} AND NOT EXISTS"
+    " WHERE r.lane = l.lane AND r.visible_at <= l.now AND NOT EXISTS"
     " (SELECT 1 FROM queue_ready d WHERE d.lane = r.lane AND d.ordering_key = r.ordering_key"
-    " AND d.queue_id < r.queue_id AND d.delayed = 1 AND d.visible_at > {now})"
-    " ORDER BY r.queue_id {limit}) f WHERE l.lane {among}"
-    " ORDER BY f.queue_id {limit}) h JOIN command_queue c ON c.queue_id = h.queue_id ORDER BY h.queue_id";
+    " AND d.queue_id < r.queue_id AND d.delayed = 1 AND d.visible_at > l.now)"
+    " ORDER BY r.queue_id {limit}) f ORDER BY f.queue_id {limit}) h"
+    " JOIN command_queue c ON c.queue_id = h.queue_id ORDER BY h.queue_id";
 
 static bool find_lanes(TablesReceiver *r, Buf *lanes, size_t *count, Err *err) {
     Stmt *s = db_statement(r->db, FREE_LANES);
@@ -280,8 +281,8 @@ static bool take(TablesReceiver *r, Stmt *s) {
 /* each: at most of one lane. */
 static bool take_heads(TablesReceiver *r, Buf *lanes, size_t each, size_t most, Err *err) {
     Stmt *s = db_statement(r->db, HEADS);
-    stmt_bind_int(s, 1, (int64_t)each);
-    stmt_bind_text(s, 2, list_end(r, lanes));
+    stmt_bind_text(s, 1, list_end(r, lanes));
+    stmt_bind_int(s, 2, (int64_t)each);
     stmt_bind_int(s, 3, (int64_t)most);
     if (!stmt_run(s, NULL, err)) return false;
     while (stmt_row(s, err) && take(r, s)) continue;
