@@ -3,8 +3,8 @@
  * Promise:   QUEUE_ACCEPTED is said after a durable commit (synchronous=FULL), never before; so is every
  *            other verdict that speaks of a stored command, because a repeat may stand in the same batch as
  *            its first.
- * Shape:     a chunk of commands is one INSERT ... ON CONFLICT DO NOTHING; only where fewer rows went in
- *            than were sent are the keys looked up to tell repeats from conflicts.
+ * Shape:     a chunk of commands is one INSERT ... ON CONFLICT DO NOTHING, which store/given.h is given; only
+ *            where fewer rows went in than were sent are the keys looked up to tell repeats from conflicts.
  * Crash:     a command that is stored but not answered is sent again by its client and found as a repeat.
  */
 #include "queue/queue_driver.h"
@@ -14,83 +14,67 @@
 #include "base/map.h"
 #include "base/uuid.h"
 #include "queue/queue_memory.h"
+#include "store/given.h"
 #include <stdio.h>
 
-enum { COLUMNS = 9, BUSY_TRIES = 6, BUSY_PAUSE_MS = 100, START_MS = 30000 };
+/* CHUNK_BYTES: of bodies, so that a statement stays within what a server likes to read. */
+enum { CHUNK_BYTES = 4 << 20, BUSY_TRIES = 6, BUSY_PAUSE_MS = 100, START_MS = 30000 };
 
 typedef struct TablesSender {
     QueueSendEngine base;
     Db *db;
+    Given *rows;
     QueueMemory memory;
     bool broken; /* the last batch failed: look at the connection before the next */
 } TablesSender;
 
-#define ROW    "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
-#define ROWS_8 ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW
-#define INSERT(rows)                                                                                         \
-    "INSERT INTO command_queue (tenant_id, issued_by, command_id, body_hash, ordering_key, lane, body,"      \
-    " correlation_id, accepted_at) VALUES " rows                                                             \
-    " ON CONFLICT (tenant_id, issued_by, command_id) DO NOTHING"
-/* Where others send too, the statement itself must tell which rows it has added; and it puts them in line. */
-#define INSERT_AND_TELL(rows)                                                                                \
-    "WITH added AS (" INSERT(                                                                                \
-        rows) " RETURNING queue_id, lane, tenant_id, issued_by, command_id, ordering_key),"                  \
-              " ready AS (INSERT INTO queue_ready (queue_id, lane, ordering_key, deliveries, locked, "       \
-              "delayed, visible_at)"                                                                         \
-              " SELECT queue_id, lane, tenant_id || chr(10) || ordering_key, 0, 0, 0, 0 FROM added)"         \
-              " SELECT tenant_id, issued_by, command_id FROM added"
-
-/* The same: MERGE sees of each key only the first of the rows that were given, which a table variable numbers. */
 #define KEY "tenant_id, issued_by, command_id"
-#define TYPES                                                                                                \
-    " tenant_id {name}, issued_by {name}, command_id {name}, body_hash BIGINT, ordering_key {name},"         \
-    " lane INTEGER, body {bytes}, correlation_id {name}, accepted_at BIGINT"
 #define COLUMNS_OF(of)                                                                                       \
     of "tenant_id, " of "issued_by, " of "command_id, " of "body_hash, " of "ordering_key, " of "lane, " of  \
        "body, " of "correlation_id, " of "accepted_at"
-#define MERGE_AND_TELL(rows)                                                                                 \
-    "SET NOCOUNT ON; DECLARE @given TABLE (nth INTEGER IDENTITY(1, 1)," TYPES "); DECLARE @added TABLE ("    \
-    "queue_id BIGINT, lane INTEGER, tenant_id {name}, issued_by {name}, command_id {name},"                  \
-    " ordering_key {name}); INSERT INTO @given (" COLUMNS_OF(                                                \
-        "") ") VALUES " rows                                                                                 \
-            "; MERGE command_queue WITH (HOLDLOCK) AS q USING (SELECT * FROM (SELECT *, row_number() OVER"   \
-            " (PARTITION BY " KEY                                                                            \
-            " ORDER BY nth) AS turn FROM @given) g WHERE turn = 1) AS v ON q.tenant_id ="                    \
-            " v.tenant_id AND q.issued_by = v.issued_by AND q.command_id = v.command_id WHEN NOT MATCHED "   \
-            "THEN"                                                                                           \
-            " INSERT (" COLUMNS_OF("") ") VALUES (" COLUMNS_OF(                                              \
-                "v.") ") OUTPUT inserted.queue_id, inserted.lane,"                                           \
-                      " inserted.tenant_id, inserted.issued_by, inserted.command_id, inserted.ordering_key " \
-                      "INTO @added;"                                                                         \
-                      " INSERT INTO queue_ready (queue_id, lane, ordering_key, deliveries, locked, "         \
-                      "delayed, visible_at)"                                                                 \
-                      " SELECT queue_id, lane, tenant_id + CHAR(10) + ordering_key, 0, 0, 0, 0 FROM @added;" \
-                      " SELECT " KEY " FROM @added"
+#define INSERT(rows)                                                                                         \
+    "INSERT INTO command_queue (" COLUMNS_OF("") ") " rows " ON CONFLICT (" KEY ") DO NOTHING"
+#define LINE_UP                                                                                              \
+    "INSERT INTO queue_ready (queue_id, lane, ordering_key, deliveries, locked, delayed, visible_at)"
+/* Where others send too, the statement itself must tell which rows it has added; and it puts them in line. How
+ * many there are is told always, which there are where some of those that were given are missing. */
+static const char INSERT_AND_TELL[] = "WITH given AS ({given}), added AS (" INSERT(
+    "SELECT * FROM given") " RETURNING queue_id, lane, " KEY ", ordering_key), ready AS (" LINE_UP
+                           " SELECT queue_id, lane, tenant_id || chr(10) || ordering_key, 0, 0, 0, 0"
+                           " FROM added) SELECT c.n, a.tenant_id, a.issued_by, a.command_id FROM (SELECT"
+                           " count(*) AS n FROM added) c LEFT JOIN added a ON c.n < (SELECT count(*) FROM"
+                           " given)";
+/* The same: MERGE sees of each key only the first of the rows that were given, which a table variable numbers. */
+static const char MERGE_AND_TELL[] =
+    "SET NOCOUNT ON; DECLARE @given TABLE (nth INTEGER IDENTITY(1, 1), tenant_id {name}, issued_by {name},"
+    " command_id {name}, body_hash BIGINT, ordering_key {name}, lane INTEGER, body {bytes}, correlation_id"
+    " {name}, accepted_at BIGINT); DECLARE @added TABLE (queue_id BIGINT, lane INTEGER, tenant_id {name},"
+    " issued_by {name}, command_id {name}, ordering_key {name}); INSERT INTO @given (" COLUMNS_OF(
+        "") ") {given} ORDER BY nth; MERGE command_queue WITH (HOLDLOCK) AS q USING (SELECT * FROM (SELECT *,"
+            " row_number() OVER (PARTITION BY " KEY
+            " ORDER BY nth) AS turn FROM @given) g WHERE turn = 1) AS v"
+            " ON q.tenant_id = v.tenant_id AND q.issued_by = v.issued_by AND q.command_id = v.command_id"
+            " WHEN NOT MATCHED THEN INSERT (" COLUMNS_OF("") ") VALUES (" COLUMNS_OF(
+                "v.") ") OUTPUT inserted.queue_id, inserted.lane, inserted.tenant_id, inserted.issued_by,"
+                      " inserted.command_id, inserted.ordering_key INTO @added; " LINE_UP
+                      " SELECT queue_id, lane, tenant_id + CHAR(10) + ordering_key, 0, 0, 0, 0 FROM @added;"
+                      " SELECT c.n, a.tenant_id, a.issued_by, a.command_id FROM (SELECT count(*) AS n FROM"
+                      " @added) c LEFT JOIN @added a ON c.n < (SELECT count(*) FROM @given)";
 
-/* A few fixed sizes, so that each is prepared once; largest first. */
-static const struct {
-    size_t rows;
-    SqlText sql;
-} INSERTS[] = {
-#define SIZE(n, rows)                                                                                        \
-    {                                                                                                        \
-        n, {                                                                                                 \
-            .sqlite = INSERT(rows), .postgresql = INSERT_AND_TELL(rows), .sqlserver = MERGE_AND_TELL(rows)   \
-        }                                                                                                    \
-    }
-    SIZE(32, ROWS_8 "," ROWS_8 "," ROWS_8 "," ROWS_8), SIZE(8, ROWS_8), SIZE(1, ROW)};
+static const GivenShape COMMANDS = {
+    .sql = {.sqlite = INSERT("{given}"), .postgresql = INSERT_AND_TELL, .sqlserver = MERGE_AND_TELL},
+    .columns = "kkkikibki"};
 
-static void bind_row(Stmt *s, size_t row, const QueueSend *send, int64_t now) {
-    int at = (int)(row * COLUMNS);
-    stmt_bind_text(s, at + 1, send->tenant_id);
-    stmt_bind_text(s, at + 2, send->issued_by);
-    stmt_bind_text(s, at + 3, send->command_id);
-    stmt_bind_int(s, at + 4, (int64_t)send->body_hash);
-    stmt_bind_text(s, at + 5, send->ordering_key);
-    stmt_bind_int(s, at + 6, (int64_t)(hash_stable(send->ordering_key) % QUEUE_LANES));
-    stmt_bind_blob(s, at + 7, send->body);
-    stmt_bind_text(s, at + 8, span_of(send->correlation_id));
-    stmt_bind_int(s, at + 9, now);
+static void give_row(Given *rows, const QueueSend *send, int64_t now) {
+    given_text(rows, send->tenant_id);
+    given_text(rows, send->issued_by);
+    given_text(rows, send->command_id);
+    given_int(rows, (int64_t)send->body_hash);
+    given_text(rows, send->ordering_key);
+    given_int(rows, (int64_t)(hash_stable(send->ordering_key) % QUEUE_LANES));
+    given_blob(rows, send->body);
+    given_text(rows, span_of(send->correlation_id));
+    given_int(rows, now);
 }
 
 static bool last_id(Db *db, int64_t *ret, Err *err) {
@@ -135,59 +119,67 @@ static bool judge(Db *db, QueueSend **sends, size_t at, int64_t before, Err *err
     return true;
 }
 
-static bool store_in_file(Db *db, Stmt *s, QueueSend **sends, size_t count, int64_t before, Err *err) {
-    int64_t stored;
-    if (!stmt_run(s, &stored, err)) return false;
-    for (size_t i = 0; i < count; i++) sends[i]->verdict = QUEUE_ACCEPTED;
-    if (stored == (int64_t)count) return true;
-    for (size_t i = 0; i < count; i++)
-        if (!judge(db, sends, i, before, err)) return false;
+/* Of the sends of one statement. */
+typedef struct Chunk {
+    QueueSend **sends;
+    size_t count;
+} Chunk;
+
+static bool store_in_file(TablesSender *sender, const Chunk *chunk, Err *err) {
+    int64_t stored, before;
+    if (!last_id(sender->db, &before, err) || !given_run(sender->rows, &stored, err)) return false;
+    for (size_t i = 0; i < chunk->count; i++) chunk->sends[i]->verdict = QUEUE_ACCEPTED;
+    if (stored == (int64_t)chunk->count) return true;
+    for (size_t i = 0; i < chunk->count; i++)
+        if (!judge(sender->db, chunk->sends, i, before, err)) return false;
     return true;
 }
 
-static void accept_first(QueueSend **sends, size_t count, const QueueSend *added) {
-    size_t i = 0;
-    while (i < count && !same_key(sends[i], added)) i++;
-    if (i < count) sends[i]->verdict = QUEUE_ACCEPTED;
-}
-
-static bool store_on_server(Db *db, Stmt *s, QueueSend **sends, size_t count, Err *err) {
-    if (!stmt_run(s, NULL, err)) return false;
-    while (stmt_row(s, err)) {
-        QueueSend added = {
-            .tenant_id = stmt_text(s, 0), .issued_by = stmt_text(s, 1), .command_id = stmt_text(s, 2)};
-        accept_first(sends, count, &added);
+static void take_added(void *user, Stmt *s) {
+    const Chunk *chunk = user;
+    size_t added = (size_t)stmt_int(s, 0);
+    QueueSend one = {
+        .tenant_id = stmt_text(s, 1), .issued_by = stmt_text(s, 2), .command_id = stmt_text(s, 3)};
+    for (size_t i = 0; i < chunk->count && added; i++) {
+        if (added < chunk->count && !same_key(chunk->sends[i], &one)) continue;
+        chunk->sends[i]->verdict = QUEUE_ACCEPTED;
+        if (added < chunk->count) return; /* the first with this key */
     }
-    if (err->kind) return false;
-    for (size_t i = 0; i < count; i++)
-        if (sends[i]->verdict != QUEUE_ACCEPTED && !look_up(db, sends[i], NULL, err)) return false;
-    return true;
 }
 
-static bool store_chunk(Db *db, const SqlText *sql, QueueSend **sends, size_t count, Err *err) {
-    int64_t before = 0, now = clock_now_us();
-    bool server = db_dialect(db) != DB_SQLITE;
-    if (!server && !last_id(db, &before, err)) return false;
-    Stmt *s = db_statement(db, db_text(db, sql));
-    for (size_t i = 0; i < count; i++) {
-        bind_row(s, i, sends[i], now);
-        sends[i]->verdict = QUEUE_FAILED;
-    }
-    return server ? store_on_server(db, s, sends, count, err)
-                  : store_in_file(db, s, sends, count, before, err);
-}
-
-static bool store_all(Db *db, QueueSend **sends, size_t count, Err *err) {
-    if (!db_begin(db, err)) return false;
-    for (size_t at = 0, size = 0; at < count;) {
-        while (INSERTS[size].rows > count - at) size++;
-        if (!store_chunk(db, &INSERTS[size].sql, sends + at, INSERTS[size].rows, err)) {
-            db_rollback(db);
+static bool store_on_server(TablesSender *sender, Chunk *chunk, Err *err) {
+    if (!given_read(sender->rows, take_added, chunk, err)) return false;
+    for (size_t i = 0; i < chunk->count; i++)
+        if (chunk->sends[i]->verdict != QUEUE_ACCEPTED && !look_up(sender->db, chunk->sends[i], NULL, err))
             return false;
-        }
-        at += INSERTS[size].rows;
+    return true;
+}
+
+/* As many as go into one statement; the rest is left in *sends. */
+static Chunk give_chunk(TablesSender *sender, QueueSend **sends, size_t count) {
+    Chunk chunk = {.sends = sends};
+    int64_t now = clock_now_us();
+    given_clear(sender->rows);
+    for (size_t bytes = 0; chunk.count < count && bytes < CHUNK_BYTES; chunk.count++) {
+        QueueSend *send = sends[chunk.count];
+        give_row(sender->rows, send, now);
+        send->verdict = QUEUE_FAILED;
+        bytes += send->body.len;
     }
-    return db_commit(db, err);
+    return chunk;
+}
+
+static bool store_all(TablesSender *sender, QueueSend **sends, size_t count, Err *err) {
+    bool file = db_dialect(sender->db) == DB_SQLITE, stored = true;
+    if (!db_begin(sender->db, err)) return false;
+    for (size_t at = 0; stored && at < count;) {
+        Chunk chunk = give_chunk(sender, sends + at, count - at);
+        stored = file ? store_in_file(sender, &chunk, err) : store_on_server(sender, &chunk, err);
+        at += chunk.count;
+    }
+    if (stored) return db_commit(sender->db, err);
+    db_rollback(sender->db);
+    return false;
 }
 
 /* Those who have met go on at different times, or they meet again. */
@@ -204,8 +196,7 @@ static bool store(void *engine, QueueSend **sends, size_t count) {
     for (int tries = 0; !stored && tries < BUSY_TRIES; tries++) { /* two senders may meet in the same keys */
         if (tries) pause_somewhat();
         err_clear(&err);
-        stored =
-            (!sender->broken || db_recover(sender->db, &err)) && store_all(sender->db, sends, count, &err);
+        stored = (!sender->broken || db_recover(sender->db, &err)) && store_all(sender, sends, count, &err);
         sender->broken = !stored;
         if (!err_is(&err, &ERR_DB_BUSY) || db_dialect(sender->db) == DB_SQLITE) break;
     }
@@ -228,6 +219,7 @@ static bool clean(void *engine, int64_t before_us, bool *more, Err *err) {
 
 static void *free_tables(void *engine) {
     TablesSender *sender = engine;
+    given_free(sender->rows);
     db_free(sender->db);
     free(sender);
     return NULL;
@@ -240,6 +232,8 @@ bool queue_tables_sender_open(const QueuePlace *place, QueueSendEngine **ret, Er
     sender->base.driver = &TABLES;
     sender->memory.place = *place;
     *ret = &sender->base; /* freed by the caller, whole or not */
-    return db_open_patiently(place->queue, (DbOptions){0}, START_MS, NULL, NULL, &sender->db, err) &&
-           queue_migrate(sender->db, err);
+    if (!db_open_patiently(place->queue, (DbOptions){0}, START_MS, NULL, NULL, &sender->db, err))
+        return false;
+    sender->rows = given_new(sender->db, &COMMANDS);
+    return queue_migrate(sender->db, err);
 }

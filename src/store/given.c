@@ -1,14 +1,16 @@
 /* given.c - for PostgreSQL the cells go into their columns' arrays at once, in the form in which it reads an
- * array: {"a","b\"c"}, {1,2}, {"\\x00ff"}. For T-SQL they go into one text of JSON, each row with its place in
- * front and bytes as hexadecimal digits: [[0,"a",1,"00ff"],[1,"b\"c",2,""]]. For SQLite they are kept, and
- * bound to the parameters of VALUES. */
+ * array: {"a","b\"c"}, {1,2}. Bytes stand behind one another in a parameter of their own, which goes out as it is,
+ * and the array has where each cell's begin and how many they are: as hexadecimal digits in an array they would
+ * cost the server more than the rest of their row. For T-SQL the cells go into one text of JSON, each row with its
+ * place in front and bytes as hexadecimal digits: [[0,"a",1,"00ff"],[1,"b\"c",2,""]]. For SQLite they are kept,
+ * and bound to the parameters of VALUES. */
 #include "store/given.h"
 
 #include "wire/json/json.h"
 
 /* What a file's rows are cut into, so that a handful of texts serve every count. */
 static const size_t GROUPS[] = {128, 32, 8, 1};
-enum { COLUMNS_MAX = 16 };
+enum { COLUMNS_MAX = 16, BYTES_MAX = 512 << 20 /* a server takes no parameter of 1 GiB */ };
 
 typedef struct Cell {
     int64_t number;
@@ -22,18 +24,26 @@ struct Given {
     size_t columns, count;    /* count: of cells */
     char *sql[COUNT(GROUPS)]; /* a server: the first alone */
     Buf arrays[COLUMNS_MAX];  /* T-SQL: the first alone, which is the JSON */
+    Buf bytes;                /* PostgreSQL: of the columns b */
     Cell *cells;
     size_t size;
 };
 
 /* ---- texts ---- */
 
+/* A cell of bytes: where they begin, and in the lower half how many they are. */
+#define CUT "substr(w.bytes, CAST(u.c%d >> 32 AS INTEGER), CAST(u.c%d & 4294967295 AS INTEGER))"
+
 static void write_arrays(const char *columns, Buf *sql) {
-    buf_text(sql, "SELECT * FROM unnest(");
-    for (const char *c = columns; *c; c++) {
-        const char *type = *c == 'i' ? "BIGINT" : *c == 'b' ? "BYTEA" : "TEXT";
-        buf_printf(sql, "%sCAST(? AS %s[])", c == columns ? "" : ", ", type);
-    }
+    int count = (int)strlen(columns);
+    bool bytes = strchr(columns, 'b') != NULL;
+    for (int i = 0; i < count; i++)
+        buf_printf(sql, columns[i] == 'b' ? "%s" CUT : "%su.c%d", i ? ", " : "SELECT ", i + 1, i + 1);
+    buf_text(sql,
+             bytes ? " FROM (SELECT CAST(? AS BYTEA) AS bytes) AS w CROSS JOIN unnest(" : " FROM unnest(");
+    for (int i = 0; i < count; i++)
+        buf_printf(sql, "%sCAST(? AS %s[])", i ? ", " : "", strchr("ib", columns[i]) ? "BIGINT" : "TEXT");
+    for (int i = 0; i < count; i++) buf_printf(sql, "%sc%d", i ? ", " : ") AS u(", i + 1);
     buf_byte(sql, ')');
 }
 
@@ -105,6 +115,7 @@ Given *given_free(Given *g) {
     if (!g) return NULL;
     for (size_t i = 0; i < COUNT(GROUPS); i++) free(g->sql[i]);
     for (size_t i = 0; i < g->columns; i++) buf_free(&g->arrays[i]);
+    buf_free(&g->bytes);
     free(g->cells);
     free(g);
     return NULL;
@@ -127,29 +138,31 @@ static void quoted(Buf *array, Span value) {
     buf_byte(array, '"');
 }
 
-/* begin: with the quote. */
-static void in_hex(Buf *array, const char *begin, Span value) {
+static void in_hex(Buf *json, Span value) {
     static const char DIGITS[] = "0123456789abcdef";
-    buf_text(array, begin);
-    char *to = buf_reserve(array, 2 * value.len + 1);
+    buf_byte(json, '"');
+    char *to = buf_reserve(json, 2 * value.len + 1);
     if (!to) return;
     for (size_t i = 0; i < value.len; i++) {
         *to++ = DIGITS[(unsigned char)value.at[i] >> 4];
         *to++ = DIGITS[(unsigned char)value.at[i] & 15];
     }
-    array->len += 2 * value.len;
-    buf_byte(array, '"');
+    json->len += 2 * value.len;
+    buf_byte(json, '"');
 }
 
 static void add_to_array(Given *g, char type, Cell cell) {
     Buf *array = &g->arrays[g->count % g->columns];
     buf_byte(array, array->len ? ',' : '{');
-    if (type == 'i')
-        buf_printf(array, "%lld", (long long)cell.number);
-    else if (type == 'b')
-        in_hex(array, "\"\\\\x", cell.bytes);
-    else
+    if (type == 't') {
         quoted(array, cell.bytes);
+        return;
+    }
+    if (type == 'b') {
+        cell.number = (int64_t)(((uint64_t)g->bytes.len + 1) << 32 | cell.bytes.len);
+        buf_span(&g->bytes, cell.bytes);
+    }
+    buf_printf(array, "%lld", (long long)cell.number);
 }
 
 static void add_to_json(Given *g, char type, Cell cell) {
@@ -160,7 +173,7 @@ static void add_to_json(Given *g, char type, Cell cell) {
     if (type == 'i') {
         buf_printf(json, "%lld", (long long)cell.number);
     } else if (type == 'b') {
-        in_hex(json, "\"", cell.bytes);
+        in_hex(json, cell.bytes);
     } else {
         JsonWriter w = json_writer(json);
         json_string(&w, cell.bytes);
@@ -203,6 +216,7 @@ size_t given_count(const Given *g) {
 void given_clear(Given *g) {
     g->count = 0;
     for (size_t i = 0; i < g->columns; i++) buf_clear(&g->arrays[i]);
+    buf_clear(&g->bytes);
 }
 
 /* ---- runs ---- */
@@ -225,11 +239,16 @@ static bool run_one(Run *run, Stmt *s, Err *err) {
 
 static bool run_arrays(Given *g, Run *run, Err *err) {
     Stmt *s = db_statement(g->db, g->sql[0]);
+    int at = 1;
+    if (strchr(g->shape->columns, 'b'))
+        stmt_bind_blob(s, at++, g->bytes.len ? buf_view(&g->bytes) : SPAN(""));
+    bool whole = !g->bytes.failed && g->bytes.len <= BYTES_MAX;
     for (size_t i = 0; i < g->columns; i++) {
         buf_byte(&g->arrays[i], '}');
-        if (g->arrays[i].failed) return err_set(err, &ERR_TOO_LARGE, "a batch does not fit in memory");
-        stmt_bind_text(s, (int)i + 1, buf_view(&g->arrays[i]));
+        whole = whole && !g->arrays[i].failed;
+        stmt_bind_text(s, at++, buf_view(&g->arrays[i]));
     }
+    if (!whole) return err_set(err, &ERR_TOO_LARGE, "a batch does not fit in memory");
     return run_one(run, s, err);
 }
 

@@ -265,7 +265,8 @@ static bool next_in_file(Prospects *p, int64_t *ret, Err *err) {
 
 static const SqlText NEXT_IDS = {
     .postgresql =
-        "SELECT nextval(pg_get_serial_sequence('prospect', 'prospect_id')) FROM generate_series(1, ?)",
+        "SELECT nextval(s.ids) FROM (SELECT CAST(pg_get_serial_sequence('prospect', 'prospect_id')"
+        " AS regclass) AS ids OFFSET 0) s CROSS JOIN generate_series(1, ?)", /* OFFSET: asked for once */
     .sqlserver = "SELECT NEXT VALUE FOR prospect_ids"
                  " FROM generate_series(CAST(1 AS BIGINT), CAST(? AS BIGINT))"};
 
