@@ -117,14 +117,15 @@ static void tail_overtaken(Hole *h, int64_t now_us) {
         *h = hole_fresh(h->from, h->to, now_us);
 }
 
-/* The front of the hole has moved: what it lacks is on its way. */
+/* The front of the hole has moved: what it lacks is on its way. Behind what has been asked for many times it may pause
+ * for as long, so the distance stays until all that was asked for has come. */
 static void hole_moved(Prefix *p, Hole *h, int64_t now_us) {
     if (is_tail(p, h)) h->since_us = now_us;
     if (!is_tail(p, h) && !h->asked) return;
-    h->delay_us = PREFIX_PATIENCE_US;
-    h->due_us = now_us + PREFIX_PATIENCE_US;
+    h->due_us = now_us + h->delay_us;
     if (h->asked && h->from > h->asked) {
         h->asked = 0;
+        h->delay_us = PREFIX_PATIENCE_US;
         h->due_us = now_us;
     }
 }
