@@ -264,11 +264,11 @@ static const SqlText FREE_LANES = {
  * delayed message would no longer be in the way of the next of its key, and not be taken itself either. */
 static const char HEADS[] =
     "SELECT h.queue_id, h.lane, h.ordering_key, h.deliveries, h.locked, c.body, c.body_hash, c.accepted_at"
-    " FROM (SELECT f.* FROM (SELECT lane, {now} AS now FROM queue_lane WHERE lane {among}) l {apply}"
+    " FROM (SELECT f.* FROM (SELECT lane, {now} AS moment FROM queue_lane WHERE lane {among}) l {apply}"
     " (SELECT r.queue_id, r.lane, r.ordering_key, r.deliveries, r.locked FROM queue_ready r"
-    " WHERE r.lane = l.lane AND r.visible_at <= l.now AND NOT EXISTS"
+    " WHERE r.lane = l.lane AND r.visible_at <= l.moment AND NOT EXISTS"
     " (SELECT 1 FROM queue_ready d WHERE d.lane = r.lane AND d.ordering_key = r.ordering_key"
-    " AND d.queue_id < r.queue_id AND d.delayed = 1 AND d.visible_at > l.now)"
+    " AND d.queue_id < r.queue_id AND d.delayed = 1 AND d.visible_at > l.moment)"
     " ORDER BY r.queue_id {limit}) f ORDER BY f.queue_id {limit}) h"
     " JOIN command_queue c ON c.queue_id = h.queue_id ORDER BY h.queue_id";
 
