@@ -29,11 +29,9 @@ typedef struct TablesSender {
 } TablesSender;
 
 #define KEY "tenant_id, issued_by, command_id"
-#define COLUMNS_OF(of)                                                                                       \
-    of "tenant_id, " of "issued_by, " of "command_id, " of "body_hash, " of "ordering_key, " of "lane, " of  \
-       "body, " of "correlation_id, " of "accepted_at"
-#define INSERT(rows)                                                                                         \
-    "INSERT INTO command_queue (" COLUMNS_OF("") ") " rows " ON CONFLICT (" KEY ") DO NOTHING"
+#define COLUMNS                                                                                              \
+    "tenant_id, issued_by, command_id, body_hash, ordering_key, lane, body, correlation_id, accepted_at"
+#define INSERT(rows) "INSERT INTO command_queue (" COLUMNS ") " rows " ON CONFLICT (" KEY ") DO NOTHING"
 #define LINE_UP                                                                                              \
     "INSERT INTO queue_ready (queue_id, lane, ordering_key, deliveries, locked, delayed, visible_at)"
 /* Where others send too, the statement itself must tell which rows it has added; and it puts them in line. How
@@ -44,25 +42,25 @@ static const char INSERT_AND_TELL[] = "WITH given AS ({given}), added AS (" INSE
                            " FROM added) SELECT c.n, a.tenant_id, a.issued_by, a.command_id FROM (SELECT"
                            " count(*) AS n FROM added) c LEFT JOIN added a ON c.n < (SELECT count(*) FROM"
                            " given)";
-/* The same: MERGE sees of each key only the first of the rows that were given, which a table variable numbers. */
-static const char MERGE_AND_TELL[] =
+/* The same: of each key the first of the rows that were given, in the order in which they were: their ids say it. A
+ * MERGE would give the ids in any order. */
+static const char ADD_AND_TELL[] =
     "SET NOCOUNT ON; DECLARE @given TABLE (nth INTEGER IDENTITY(1, 1), tenant_id {name}, issued_by {name},"
     " command_id {name}, body_hash BIGINT, ordering_key {name}, lane INTEGER, body {bytes}, correlation_id"
     " {name}, accepted_at BIGINT); DECLARE @added TABLE (queue_id BIGINT, lane INTEGER, tenant_id {name},"
-    " issued_by {name}, command_id {name}, ordering_key {name}); INSERT INTO @given (" COLUMNS_OF(
-        "") ") {given} ORDER BY nth; MERGE command_queue WITH (HOLDLOCK) AS q USING (SELECT * FROM (SELECT *,"
-            " row_number() OVER (PARTITION BY " KEY
-            " ORDER BY nth) AS turn FROM @given) g WHERE turn = 1) AS v"
-            " ON q.tenant_id = v.tenant_id AND q.issued_by = v.issued_by AND q.command_id = v.command_id"
-            " WHEN NOT MATCHED THEN INSERT (" COLUMNS_OF("") ") VALUES (" COLUMNS_OF(
-                "v.") ") OUTPUT inserted.queue_id, inserted.lane, inserted.tenant_id, inserted.issued_by,"
-                      " inserted.command_id, inserted.ordering_key INTO @added; " LINE_UP
-                      " SELECT queue_id, lane, tenant_id + CHAR(10) + ordering_key, 0, 0, 0, 0 FROM @added;"
-                      " SELECT c.n, a.tenant_id, a.issued_by, a.command_id FROM (SELECT count(*) AS n FROM"
-                      " @added) c LEFT JOIN @added a ON c.n < (SELECT count(*) FROM @given)";
+    " issued_by {name}, command_id {name}, ordering_key {name}); INSERT INTO @given (" COLUMNS
+    ") {given} ORDER BY nth; INSERT INTO command_queue (" COLUMNS ") OUTPUT inserted.queue_id, inserted.lane,"
+    " inserted.tenant_id, inserted.issued_by, inserted.command_id, inserted.ordering_key INTO @added"
+    " SELECT " COLUMNS " FROM (SELECT *, row_number() OVER (PARTITION BY " KEY " ORDER BY nth) AS turn"
+    " FROM @given) AS n WHERE turn = 1 AND NOT EXISTS (SELECT 1 FROM command_queue AS q"
+    " WITH (UPDLOCK, HOLDLOCK) WHERE q.tenant_id = n.tenant_id AND q.issued_by = n.issued_by"
+    " AND q.command_id = n.command_id) ORDER BY nth; " LINE_UP
+    " SELECT queue_id, lane, tenant_id + CHAR(10) + ordering_key, 0, 0, 0, 0 FROM @added;"
+    " SELECT c.n, a.tenant_id, a.issued_by, a.command_id FROM (SELECT count(*) AS n FROM"
+    " @added) c LEFT JOIN @added a ON c.n < (SELECT count(*) FROM @given)";
 
 static const GivenShape COMMANDS = {
-    .sql = {.sqlite = INSERT("{given}"), .postgresql = INSERT_AND_TELL, .sqlserver = MERGE_AND_TELL},
+    .sql = {.sqlite = INSERT("{given}"), .postgresql = INSERT_AND_TELL, .sqlserver = ADD_AND_TELL},
     .columns = "kkkikibki"};
 
 static void give_row(Given *rows, const QueueSend *send, int64_t now) {
