@@ -15,10 +15,10 @@ struct Event {
     EventKind kind;
     int64_t sequence, version;
     uint64_t subject_hash;
-    Blob *entry;
     _Atomic(Blob *) masked;
-    Span tenant, type, subject, issued_by; /* in texts */
-    char texts[];
+    Span tenant, type, subject, issued_by; /* in the envelope */
+    Span envelope;                         /* in the entry, to its end */
+    char entry[];
 };
 
 static size_t put_varint(char *to, uint64_t value) {
@@ -28,27 +28,23 @@ static size_t put_varint(char *to, uint64_t value) {
     return len;
 }
 
-/* Room for the body comes behind the head, whose length is returned. */
-static Blob *entry_new(size_t body, size_t *head_len) {
-    char head[1 + LENGTH_MAX] = {TAG_EVENTS};
-    *head_len = 1 + put_varint(head + 1, body);
-    Blob *blob = blob_new(*head_len + body);
-    if (blob) memcpy(blob->bytes, head, *head_len);
-    return blob;
+/* What an entry has in front of an envelope of that size. */
+static size_t put_head(char *to, size_t body) {
+    *to = TAG_EVENTS;
+    return 1 + put_varint(to + 1, body);
 }
 
-static Blob *encode_entry(const Events__V1__Envelope *envelope) {
-    size_t head, body = events__v1__envelope__get_packed_size(envelope);
-    Blob *blob = entry_new(body, &head);
-    if (blob) events__v1__envelope__pack(envelope, (uint8_t *)blob->bytes + head);
-    return blob;
-}
-
-static Blob *copy_entry(Span packed) {
-    size_t head;
-    Blob *blob = entry_new(packed.len, &head);
-    if (blob && packed.len) memcpy(blob->bytes + head, packed.at, packed.len);
-    return blob;
+/* With room for the envelope. */
+static Event *alloc(size_t body) {
+    char head[1 + LENGTH_MAX];
+    size_t len = put_head(head, body);
+    Event *event = malloc(sizeof *event + len + body);
+    if (!event) return NULL;
+    memset(event, 0, sizeof *event);
+    atomic_init(&event->refs, 1);
+    memcpy(event->entry, head, len);
+    event->envelope = (Span){event->entry + len, body};
+    return event;
 }
 
 static EventKind kind_of(Span type) {
@@ -56,46 +52,44 @@ static EventKind kind_of(Span type) {
     return span_is(type, "EventSkipped") ? EVENT_SKIPPED : EVENT_PLAIN;
 }
 
-static Span keep(char **at, Span text) {
-    Span kept = {*at, text.len};
-    if (text.len) memcpy(*at, text.at, text.len);
-    *at += text.len;
-    return kept;
+/* The same text of the event's own envelope. */
+static Span own(const Event *event, Span text, Span body) {
+    return (Span){event->envelope.at + (text.len ? text.at - body.at : 0), text.len};
 }
 
-/* parts: what is needed to decide who gets it. Takes the entry's reference. */
-static Event *make(const ReplayRow *parts, Blob *entry) {
-    size_t texts = parts->tenant_id.len + parts->event_type.len + parts->subject.len + parts->issued_by.len;
-    Event *event = entry ? calloc(1, sizeof *event + texts) : NULL;
-    if (!event) {
-        blob_unref(entry);
-        return NULL;
-    }
-    atomic_init(&event->refs, 1);
-    event->kind = kind_of(parts->event_type);
-    event->sequence = parts->sequence;
-    event->version = parts->subject_version;
-    event->subject_hash = hash_stable(parts->subject) ^ hash_stable(parts->tenant_id) * 31;
-    event->entry = entry;
-    char *at = event->texts;
-    event->tenant = keep(&at, parts->tenant_id);
-    event->type = keep(&at, parts->event_type);
-    event->subject = keep(&at, parts->subject);
-    event->issued_by = keep(&at, parts->issued_by);
+/* row: what is needed to decide who gets it; its texts lie in its body, which is the envelope or a copy of it. */
+static Event *describe(Event *event, const ReplayRow *row) {
+    event->kind = kind_of(row->event_type);
+    event->sequence = row->sequence;
+    event->version = row->subject_version;
+    event->subject_hash = hash_stable(row->subject) ^ hash_stable(row->tenant_id) * 31;
+    event->tenant = own(event, row->tenant_id, row->body);
+    event->type = own(event, row->event_type, row->body);
+    event->subject = own(event, row->subject, row->body);
+    event->issued_by = own(event, row->issued_by, row->body);
     return event;
 }
 
 Event *event_new(const Events__V1__Envelope *e) {
-    ReplayRow parts = {.sequence = e->sequence, .subject_version = e->subject_version};
-    parts.tenant_id = span_of(e->tenant_id);
-    parts.event_type = span_of(e->event_type);
-    parts.subject = span_of(e->subject);
-    parts.issued_by = span_of(e->issued_by);
-    return make(&parts, encode_entry(e));
+    EnvelopePeek p;
+    Event *event = alloc(events__v1__envelope__get_packed_size(e));
+    if (!event) return NULL;
+    events__v1__envelope__pack(e, (uint8_t *)event->envelope.at);
+    if (!envelope_peek(event->envelope, &p)) abort(); /* what protobuf-c has packed */
+    return describe(event, &(ReplayRow){.sequence = p.sequence,
+                                        .subject_version = p.subject_version,
+                                        .tenant_id = p.tenant_id,
+                                        .subject = p.subject,
+                                        .event_type = p.event_type,
+                                        .issued_by = p.issued_by,
+                                        .body = event->envelope});
 }
 
 Event *event_of_row(const ReplayRow *row) {
-    return make(row, copy_entry(row->body));
+    Event *event = alloc(row->body.len);
+    if (!event) return NULL;
+    memcpy((char *)event->envelope.at, row->body.at, row->body.len);
+    return describe(event, row);
 }
 
 Event *event_ref(Event *event) {
@@ -105,7 +99,6 @@ Event *event_ref(Event *event) {
 
 Event *event_unref(Event *event) {
     if (!event || atomic_fetch_sub(&event->refs, 1) != 1) return NULL;
-    blob_unref(event->entry);
     blob_unref(atomic_load(&event->masked));
     free(event);
     return NULL;
@@ -136,30 +129,41 @@ Span event_issued_by(const Event *event) {
     return event->issued_by;
 }
 size_t event_size(const Event *event) {
-    return sizeof *event + 128 + event->entry->len;
+    return sizeof *event + event->envelope.len;
 }
 
-/* The entry is tag, length and envelope. */
 Span event_envelope(const Event *event) {
-    const Blob *entry = event->entry;
-    size_t head = 1;
-    while (head < entry->len && entry->bytes[head++] & 0x80) continue;
-    return (Span){entry->bytes + head, entry->len - head};
+    return event->envelope;
+}
+
+static Blob *encode_entry(const Events__V1__Envelope *envelope) {
+    char head[1 + LENGTH_MAX];
+    size_t body = events__v1__envelope__get_packed_size(envelope), len = put_head(head, body);
+    Blob *blob = blob_new(len + body);
+    if (!blob) return NULL;
+    memcpy(blob->bytes, head, len);
+    events__v1__envelope__pack(envelope, (uint8_t *)blob->bytes + len);
+    return blob;
 }
 
 static Blob *make_masked(const Event *event) {
     AUTO(Arena) arena = arena_new(0);
-    Events__V1__Envelope *e = envelope_unpack(event_envelope(event), arena);
+    Events__V1__Envelope *e = envelope_unpack(event->envelope, arena);
     if (!e) return NULL;
     mask_envelope(e, arena);
     return encode_entry(e);
 }
 
-const Blob *event_entry(Event *event, bool personal) {
-    if (personal) return event->entry;
+static const Blob *masked_entry(Event *event) {
     Blob *masked = atomic_load(&event->masked), *nothing = NULL;
     if (masked || !(masked = make_masked(event))) return masked;
     if (atomic_compare_exchange_strong(&event->masked, &nothing, masked)) return masked;
     blob_unref(masked);
     return nothing;
+}
+
+Span event_entry(Event *event, bool personal) {
+    Span whole = {event->entry, (size_t)(event->envelope.at - event->entry) + event->envelope.len};
+    const Blob *masked = personal ? NULL : masked_entry(event);
+    return personal ? whole : masked ? blob_view(masked) : SPAN_NONE;
 }

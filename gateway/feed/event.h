@@ -15,8 +15,8 @@ typedef struct Event Event;
 
 /* Copies. NULL out of memory. */
 Event *event_new(const Events__V1__Envelope *envelope);
-/* Of the replay log, whose rows were checked when they were written: nothing is decoded. NULL out of memory.
- */
+/* Of a row that was read from the replay log, and checked when it was written: nothing is decoded. NULL out of
+ * memory. */
 Event *event_of_row(const ReplayRow *row);
 Event *event_ref(Event *event);
 Event *event_unref(Event *event);
@@ -33,5 +33,5 @@ Span event_issued_by(const Event *event);
 Span event_envelope(const Event *event); /* packed, with personal fields; lives as long as the event */
 size_t event_size(const Event *event);   /* bytes of memory, about */
 /* The bytes of one `events` entry of an EventBatch (tag, length, envelope). personal false: personal fields
- * empty. They live as long as the event; NULL out of memory. */
-const Blob *event_entry(Event *event, bool personal);
+ * empty. They live as long as the event; SPAN_NONE out of memory. */
+Span event_entry(Event *event, bool personal);

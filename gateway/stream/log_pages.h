@@ -5,7 +5,7 @@
 #include "gateway/feed/event.h"
 #include "gateway/gateway.h"
 
-enum { PAGE_EVENTS = 256, PAGE_BYTES = 256 << 10 /* about */ };
+enum { PAGE_EVENTS = 512, PAGE_BYTES = 256 << 10 /* about */ };
 
 typedef struct LogPages LogPages;
 

@@ -13,9 +13,9 @@ Blob *frame_batch(FrameForm form, const BatchParts *p) {
     AUTO_BUF tail = {0}, ids = {0}, frame = {0};
     size_t entries = 0;
     for (size_t i = 0; i < p->count; i++) {
-        const Blob *entry = event_entry(p->events[i], p->personal);
-        if (!entry) return NULL;
-        entries += entry->len;
+        Span entry = event_entry(p->events[i], p->personal);
+        if (!entry.at) return NULL;
+        entries += entry.len;
     }
     buf_byte(&tail, TAG_POSITION);
     proto_write_varint(&tail, (uint64_t)p->position);
@@ -28,7 +28,7 @@ Blob *frame_batch(FrameForm form, const BatchParts *p) {
     buf_reserve(&frame, HEAD_MAX + entries + tail.len); /* at once: it may be a quarter of a mebibyte */
     buf_byte(&frame, TAG_EVENTS);
     proto_write_varint(&frame, entries + tail.len);
-    for (size_t i = 0; i < p->count; i++) buf_span(&frame, blob_view(event_entry(p->events[i], p->personal)));
+    for (size_t i = 0; i < p->count; i++) buf_span(&frame, event_entry(p->events[i], p->personal));
     buf_span(&frame, buf_view(&tail));
     return frame.failed ? NULL : form.make(buf_view(&frame), form.epoch);
 }

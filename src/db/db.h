@@ -75,6 +75,7 @@ Stmt *db_statement(Db *db, const char *sql);
 /* Parameters count from 1. Spans must live until stmt_run() has returned. at == NULL binds NULL. */
 void stmt_bind_int(Stmt *s, int index, int64_t value);
 void stmt_bind_text(Stmt *s, int index, Span value); /* UTF-8; a NUL inside is ERR_INVALID */
+/* Bytes are for keeping and not for comparing: those without a NUL are a text to SQLite's own functions. */
 void stmt_bind_blob(Stmt *s, int index, Span value);
 void stmt_bind_null(Stmt *s, int index);
 /* Executes. *changed (may be NULL) gets the rows inserted, updated or deleted. A violated unique constraint

@@ -4,7 +4,7 @@
 
 bool tenant_log_read(Db *db, Span tenant_id, int64_t after, int64_t upto, int64_t limit,
                      const ReplayVisitor *visitor, Err *err) {
-    Stmt *s = db_statement(db, "select sequence, body from replay_log where tenant_id = ? and sequence > ?"
+    Stmt *s = db_statement(db, "select body from replay_log where tenant_id = ? and sequence > ?"
                                " and sequence <= ? order by sequence {limit}");
     stmt_bind_text(s, 1, tenant_id);
     stmt_bind_int(s, 2, after);
@@ -15,7 +15,7 @@ bool tenant_log_read(Db *db, Span tenant_id, int64_t after, int64_t upto, int64_
 
 bool subject_history(Db *db, Span tenant_id, Span subject, int64_t before, int64_t limit,
                      const ReplayVisitor *visitor, Err *err) {
-    Stmt *s = db_statement(db, "select sequence, body from replay_log where tenant_id = ? and subject = ?"
+    Stmt *s = db_statement(db, "select body from replay_log where tenant_id = ? and subject = ?"
                                " and sequence < ? and event_type <> 'EventSkipped'"
                                " order by sequence desc {limit}");
     stmt_bind_text(s, 1, tenant_id);

@@ -7,7 +7,7 @@
 typedef struct ReplayRow {
     int64_t sequence, subject_version, occurred_at; /* occurred_at: only when written */
     Span tenant_id, subject, event_type, issued_by;
-    Span body; /* packed Envelope with numbers */
+    Span body; /* packed Envelope with numbers; of a row that was read the texts lie in here */
 } ReplayRow;
 
 extern const RowShape REPLAY_ROWS;
@@ -41,5 +41,5 @@ typedef struct ReplayVisitor {
 /* Rows with after < sequence <= upto, ascending, at most limit. */
 bool replay_log_read(Db *db, int64_t after, int64_t upto, int64_t limit, const ReplayVisitor *visitor,
                      Err *err);
-/* Runs a prepared statement over the log whose columns are sequence and body. */
+/* Runs a prepared statement over the log whose column is the body. */
 bool replay_log_visit(Stmt *s, const ReplayVisitor *visitor, Err *err);

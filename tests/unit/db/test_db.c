@@ -16,33 +16,37 @@ static void values_round_trip(void) {
                                         "0", "it's"};
     AUTO_BUF large = {0};
     for (int i = 0; i < 300000; i++) buf_byte(&large, (char)(i * 7));
-    const Span blobs[] = {span_bytes("", 0),         span_bytes("\0\1\xff\0", 4), SPAN("X'41'"),
-                          buf_view(&large),          span_bytes(large.at, 2047),  span_bytes(large.at, 2048),
-                          span_bytes(large.at, 2049)};
-    for (size_t i = 0; i < 7; i++) {
+    AUTO_BUF no_nul = {0};
+    for (int i = 0; i < 300000; i++) buf_byte(&no_nul, (char)(1 + i % 255));
+    const Span blobs[] = {
+        span_bytes("", 0),          span_bytes("\0\1\xff\0", 4), SPAN("X'41'"),
+        buf_view(&large),           span_bytes(large.at, 2047),  span_bytes(large.at, 2048),
+        span_bytes(large.at, 2049), SPAN("\xff\x80\xc3"),        SPAN("x'41'"),
+        buf_view(&no_nul),          span_bytes(no_nul.at, 2047), span_bytes(no_nul.at, 2048)};
+    for (size_t i = 0; i < COUNT(blobs); i++) {
         Err err = {0};
         Stmt *s = db_statement(db, "INSERT INTO v (n, t, b) VALUES (?, ?, ?)");
         stmt_bind_int(s, 1, NUMBERS[i % COUNT(NUMBERS)]);
-        stmt_bind_text(s, 2, span_of(TEXTS[i]));
+        stmt_bind_text(s, 2, span_of(TEXTS[i % COUNT(TEXTS)]));
         stmt_bind_blob(s, 3, blobs[i]);
         int64_t changed = 0;
         REQUIRE(CHECK_OK(stmt_run(s, &changed, &err), &err));
         CHECK(changed == 1);
     }
     Err err = {0};
-    Stmt *s = db_statement(db, "SELECT n, t, b, n + 0, length(b) FROM v ORDER BY id");
+    Stmt *s = db_statement(db, "SELECT n, t, b, n + 0, length(CAST(b AS {bytes})) FROM v ORDER BY id");
     REQUIRE(stmt_run(s, NULL, &err));
     size_t i = 0;
     for (; stmt_row(s, &err); i++) {
         CHECK(stmt_int(s, 0) == NUMBERS[i % COUNT(NUMBERS)]);
-        CHECK_SPAN(stmt_text(s, 1), TEXTS[i]);
+        CHECK_SPAN(stmt_text(s, 1), TEXTS[i % COUNT(TEXTS)]);
         Span blob = stmt_blob(s, 2);
         CHECK(blob.at != NULL);
         CHECK(span_equal(blob, blobs[i]));
         CHECK(stmt_int(s, 3) == NUMBERS[i % COUNT(NUMBERS)]);
         CHECK(stmt_int(s, 4) == (int64_t)blobs[i].len);
     }
-    CHECK(i == 7 && !err.kind);
+    CHECK(i == COUNT(blobs) && !err.kind);
 }
 
 static void long_texts(void) {

@@ -8,6 +8,7 @@
 #include "kit/engine.h"
 #include "store/read/event_queries.h"
 #include "store/read/migrations_read.h"
+#include "wire/envelope.h"
 #include <stdio.h>
 
 typedef struct Person {
@@ -354,6 +355,8 @@ static bool collect(void *user, const ReplayRow *row) {
 
 static void insert_event(Db *db, int number) {
     Err err = {0};
+    AUTO_BUF body = {0};
+    envelope_append_numbers(&body, number, number);
     Stmt *s =
         db_statement(db, "insert into replay_log (sequence, tenant_id, subject, subject_version, event_type,"
                          " issued_by, body, occurred_at) values (?, ?, ?, ?, 'ProspectUpdated', 'u', ?, 0)");
@@ -361,7 +364,7 @@ static void insert_event(Db *db, int number) {
     stmt_bind_text(s, 2, number % 3 ? SPAN("demo") : SPAN("other"));
     stmt_bind_text(s, 3, number % 2 ? SPAN("prospect/1") : SPAN("prospect/2"));
     stmt_bind_int(s, 4, number);
-    stmt_bind_blob(s, 5, SPAN("\x0a\x01x"));
+    stmt_bind_blob(s, 5, buf_view(&body));
     REQUIRE(CHECK_OK(stmt_run(s, NULL, &err), &err));
 }
 

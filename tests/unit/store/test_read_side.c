@@ -209,11 +209,12 @@ static bool add_up(void *user, const ReplayRow *row) {
     return row->sequence < 8;
 }
 
-/* The packed envelope that such a row has. */
+/* The packed envelope that such a row has; every second one with a NUL, which SQLite is given otherwise. */
 static void pack(int64_t sequence, Buf *out) {
     Events__V1__Envelope e = EVENTS__V1__ENVELOPE__INIT;
     e.tenant_id = message_text("t"), e.subject = message_text("s"), e.event_type = message_text("E");
     e.issued_by = message_text("u"), e.subject_version = sequence + 10;
+    e.data = (ProtobufCBinaryData){2, (uint8_t *)(sequence % 2 ? "a\xff" : "\0\xff")};
     message_pack(&e.base, out);
     envelope_append_numbers(out, sequence, sequence);
 }
