@@ -83,7 +83,7 @@ static bool in_stalling_block(size_t event) {
 }
 
 static bool stalls_at(size_t event) {
-    return in_stalling_block(event) && event % 250 == 125;
+    return in_stalling_block(event) && event % 500 == 250;
 }
 
 static void write_one(Db *db, size_t event) {
