@@ -23,6 +23,7 @@ const { values: options } = parseArgs({
 });
 const ROUNDS = Number(options.rounds ?? (options.quick ? 2 : 5));
 const SECONDS = Number(options.seconds ?? (options.quick ? 1 : 3));
+const PATIENCE = 60; // seconds to connect in; a server that has lost one of a burst would be waited for without end
 const AGAINST = options.against.split(',').filter(Boolean);
 
 const MODES = { alone: 'rate:100', half: 'rate:50', single: 'window:1:1', burst: 'window:64:32', trickle: 'window:64:1' };
@@ -81,7 +82,8 @@ function operands(row, mode, name, setup) {
 
 /** What a client saw of one server: connections of its own for each mode, so that one that fails takes no other along. */
 async function measure(row, mode, name, setup) {
-  return JSON.parse(await run('taskset', ['-c', String(CLIENT_CORE), path.join(BUILD, 'bench/bench-fanout'), ...operands(row, mode, name, setup)]));
+  const program = ['-c', String(CLIENT_CORE), path.join(BUILD, 'bench/bench-fanout'), ...operands(row, mode, name, setup)];
+  return JSON.parse(await run('taskset', program, { timeout: (SECONDS + PATIENCE) * 1000 }));
 }
 
 /* --- figures --- */

@@ -17,14 +17,14 @@ export function cpuNs(pid) {
   return total;
 }
 
-export function run(command, args) {
+export function run(command, args, options = {}) {
   return new Promise((done, fail) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
     let text = '';
     child.stdout.on('data', (chunk) => (text += chunk));
     child.stderr.on('data', (chunk) => (text += chunk));
     child.on('error', fail);
-    child.on('close', (code) => (code === 0 ? done(text) : fail(new Error(`${command} ended with ${code}: ${text}`))));
+    child.on('close', (code, signal) => (code === 0 ? done(text) : fail(new Error(`${command} ended with ${code ?? signal}: ${text}`))));
   });
 }
 
