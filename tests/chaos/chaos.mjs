@@ -88,17 +88,19 @@ async function killed(programs, lasts) {
   await Promise.all(programs.map(start));
 }
 
-async function stopped(program, lasts) {
-  const child = it.installation.children.get(program);
-  child.kill('SIGSTOP');
+async function stopped(signal, lasts) {
+  signal('SIGSTOP');
   await sleep(lasts);
-  child.kill('SIGCONT');
+  signal('SIGCONT');
 }
 
 const ACTIONS = {
   kill: (a) => killed([a.program], a.for),
   killAll: (a) => killed(PROGRAMS, a.for),
-  stop: (a) => stopped(a.program, a.for),
+  stop(a) {
+    const child = it.installation.children.get(a.program);
+    return stopped((name) => child.kill(name), a.for);
+  },
   async network(a) {
     const proxy = it.proxies[it.rabbitmq ? 'projection' : a.to]; // with a broker nothing comes through the gateway's
     proxy.mood = a;
@@ -118,16 +120,13 @@ const ACTIONS = {
   },
   async postgres(a) {
     if (a.how === 'crash') return it.postgres.restart();
-    it.postgres.signal('SIGSTOP');
-    await sleep(a.for);
-    it.postgres.signal('SIGCONT');
+    await stopped((name) => it.postgres.signal(name), a.for);
   },
   async rabbitmq(a) {
-    if (a.how === 'crash') await it.rabbitmq.down();
-    else it.rabbitmq.signal('SIGSTOP');
+    if (a.how === 'stop') return stopped((name) => it.rabbitmq.signal(name), a.for);
+    await it.rabbitmq.down();
     await sleep(a.for);
-    if (a.how === 'crash') await it.rabbitmq.up();
-    else it.rabbitmq.signal('SIGCONT');
+    await it.rabbitmq.up();
   },
 };
 
