@@ -59,7 +59,9 @@ extern const Wire WIRE_EVENTS, WIRE_NATS, WIRE_MQTT, WIRE_NCHAN, WIRE_WS;
 bool load_seen(Subscriber *s, int64_t number);
 
 /* fanout_sockets.c */
-/* Upgraded; from here on it does not block. */
+/* Its connection, and the request to upgrade it. */
+bool subscriber_ask(const Plan *plan, Subscriber *s, Err *err);
+/* The answer to that; from here on it does not block. */
 bool subscriber_open(const Plan *plan, Subscriber *s, Err *err);
 bool subscriber_hello(const Plan *plan, Subscriber *s, Err *err); /* its subscription is on its way */
 void subscriber_close(Subscriber *s);

@@ -61,12 +61,15 @@ static void write_request(const Plan *plan, const char *path, const char *token,
     buf_text(out, "\r\n");
 }
 
-/* What stands behind the head is the first of the frames. */
-static bool upgrade(const Plan *plan, Subscriber *s, const char *path, const char *token, Err *err) {
+static bool send_request(const Plan *plan, Subscriber *s, const char *path, const char *token, Err *err) {
     AUTO_BUF out = {0};
-    char *end = NULL;
     write_request(plan, path, token, &out);
-    if (!put(s, buf_view(&out), err)) return false;
+    return put(s, buf_view(&out), err);
+}
+
+/* What stands behind the head is the first of the frames. */
+static bool read_answer(Subscriber *s, Err *err) {
+    char *end = NULL;
     while (!end) {
         char *to = buf_reserve(&s->rest, 4096);
         ssize_t n = to && s->rest.len < HEAD_MAX ? get(s, to, 4096) : -1;
@@ -146,8 +149,7 @@ bool subscriber_read(const Plan *plan, Subscriber *s, size_t most, size_t *got, 
     return feed(plan, s, (Span){scratch, (size_t)n}, err);
 }
 
-bool subscriber_open(const Plan *plan, Subscriber *s, Err *err) {
-    AUTO_BUF early = {0};
+bool subscriber_ask(const Plan *plan, Subscriber *s, Err *err) {
     bool masked = plan->masked_every && s->index % plan->masked_every == 0;
     if (!open_to(&plan->at, s->slow ? plan->receive_buffer : 0, &s->fd, err)) return false;
     if (plan->tls) {
@@ -155,7 +157,12 @@ bool subscriber_open(const Plan *plan, Subscriber *s, Err *err) {
         if (!s->ssl || !SSL_set_fd(s->ssl, s->fd) || SSL_connect(s->ssl) != 1)
             return err_set(err, &ERR_UNAVAILABLE, "the TLS handshake failed");
     }
-    if (!upgrade(plan, s, plan->wire->path, masked ? plan->masked_token : plan->token, err)) return false;
+    return send_request(plan, s, plan->wire->path, masked ? plan->masked_token : plan->token, err);
+}
+
+bool subscriber_open(const Plan *plan, Subscriber *s, Err *err) {
+    AUTO_BUF early = {0};
+    if (!read_answer(s, err)) return false;
     early = s->rest;
     s->rest = (Buf){0};
     if (early.len && !feed(plan, s, buf_view(&early), err)) return false;
@@ -183,7 +190,8 @@ bool publisher_open(const Plan *plan, int *fd, Err *err) {
     AUTO_BUF out = {0};
     if (!open_to(&plan->publish_at, 0, fd, err)) return false;
     Subscriber s = {.fd = *fd};
-    bool ok = !plan->wire->publish_path || upgrade(plan, &s, plan->wire->publish_path, NULL, err);
+    bool ok = !plan->wire->publish_path ||
+              (send_request(plan, &s, plan->wire->publish_path, NULL, err) && read_answer(&s, err));
     buf_free(&s.rest);
     if (ok && plan->wire->publish_hello) {
         plan->wire->publish_hello(plan, &out);
