@@ -94,6 +94,22 @@ test("live batches are not for a subscription that is still catching up", () => 
   assert.equal(two.subscription.position, 5n);
 });
 
+test("who has fallen behind waits for its history: what is live for another subscription does not overtake it", () => {
+  const { receive, subscribe, welcome, subscribed } = setUp();
+  const [one, two] = [subscribe(), subscribe()];
+  welcome();
+  subscribed(1);
+  subscribed(2);
+  receive({ case: "resyncRequired", value: { reason: "lagging", position: 10n } });
+  for (const id of [1, 2]) receive({ case: "subscribed", value: { id, position: 10n, caughtUp: false } });
+  receive({ case: "events", value: { events: [event(11n)], position: 10n, ids: [1] } });
+  subscribed(1, 11n);
+  receive({ case: "events", value: { events: [event(12n)], position: 10n } });
+  receive({ case: "events", value: { events: [event(11n), event(12n)], position: 12n, ids: [2] } });
+  assert.deepEqual([one.got, two.got], [["e11", "e12"], ["e11", "e12"]]);
+  assert.deepEqual([one.subscription.state, two.subscription.state], ["live", "catching_up"]);
+});
+
 test("lagging goes on by itself; any other resync ends a subscription that cannot load anew", () => {
   const { receive, subscribe, welcome, subscribed } = setUp();
   const { ends, got, subscription } = subscribe();

@@ -35,7 +35,8 @@ export interface SubscriptionOptions {
   onEvent: (event: DomainEvent) => void;
   /** Given: the server is asked who looks at the subjects, and tells it here. */
   onPresence?: (presence: Presence) => void;
-  /** What had happened before is delivered; from here on it is live. Again after each reconnect. */
+  /** What had happened before is delivered; from here on it is live. Again after each reconnect, and after
+   *  reading slowly. */
   onCaughtUp?: () => void;
   /** The log cannot continue from our position: load anew and say where the stream goes on. Asked again, with growing
    *  pauses, while it rejects. Absent: the subscription ends. */
@@ -198,8 +199,8 @@ export class Subscriptions {
     if (entry === undefined) return;
     entry.position ??= position;
     entry.epoch ||= this.#connectedTo ?? "";
+    entry.state = caughtUp ? "live" : "catching_up"; // also of one that was live and has fallen behind
     if (!caughtUp) return;
-    entry.state = "live";
     this.#guard(() => entry.options.onCaughtUp?.());
   }
 
