@@ -56,12 +56,15 @@ class FakePort {
   readonly hub: TabPort = { onmessage: null, postMessage: (message) => this.#toTab(message) };
   waiting: ToTab[] = [];
   #frozen = false;
+  #dead = false;
 
   #toHub(message: ToHub): void {
+    if (this.#dead) return;
     const data = structuredClone(message);
     queueMicrotask(() => this.hub.onmessage?.({ data }));
   }
   #toTab(message: ToTab): void {
+    if (this.#dead) return;
     this.waiting.push(structuredClone(message));
     queueMicrotask(() => this.#deliver());
   }
@@ -72,6 +75,10 @@ class FakePort {
   }
   freeze(): void {
     this.#frozen = true;
+  }
+  /** The worker is gone, as when the browser has ended its process: nobody is told. */
+  die(): void {
+    this.#dead = true;
   }
   thaw(): void {
     this.#frozen = false;
@@ -297,6 +304,25 @@ for (const [name, worker] of [
     assert.deepEqual([a.got, sockets.length, a.client.shared], [["e11"], 1, false]);
   });
 }
+
+test("a worker that dies is noticed: its tabs go on by themselves, where they were", async (t) => {
+  const { openTab, socket, welcome, send, pass } = setUp(t);
+  const [a, b] = [openTab(), openTab()];
+  a.follow();
+  await welcome();
+  await send([event(11)], 11n);
+  await pass(200); // it lives, and nothing happens
+  assert.equal(a.client.shared, true);
+  a.port.die();
+  await pass(110);
+  assert.deepEqual([a.client.shared, b.client.shared], [false, true]);
+  await welcome();
+  const again = socket().sent.at(-1);
+  assert.ok(again?.case === "subscribe");
+  assert.equal(again.value.resume.value, 11n);
+  await send([event(12)], 12n);
+  assert.deepEqual(a.got, ["e11", "e12"]);
+});
 
 test("a worker that is kept from connecting is left, and one that has no room", async (t) => {
   const { sockets, openTab, socket, welcome, pass } = setUp(t);

@@ -5,13 +5,12 @@
 // says so, or it has not answered for a minute; one that was only frozen is told, and joins again where it was.
 import type { ClientFrameInit } from "./codec";
 import type { EventBatch } from "../gen/events/v1/stream_pb";
-import type { PortLike, ToHub, ToTab } from "./messages";
+import { ASK_EVERY_MS, type PortLike, type ToHub, type ToTab } from "./messages";
 import type { Admission, Frame, Transport, TransportOptions } from "./transport";
 
 export type TabPort = PortLike<ToTab, ToHub>;
 
 const MOST_SUBSCRIPTIONS = 32;
-const ASK_EVERY_MS = 20_000;
 const SILENT_AFTER_MS = 60_000;
 const ADMITTED_WITHIN_MS = 10_000;
 const PROVE_EVERY_EVENTS = 1_000;

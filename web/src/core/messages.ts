@@ -26,6 +26,9 @@ export type ToTab =
   /** The hub has forgotten this tab: it did not answer, or there are too many subscriptions ("full"). */
   | { is: "gone"; why: "silent" | "full" };
 
+/** So often the hub asks each tab, which by this knows that the worker is there. */
+export const ASK_EVERY_MS = 20_000;
+
 /** A MessagePort, as far as it is used here. */
 export interface PortLike<Out, In> {
   postMessage: (message: Out) => void;

@@ -1,6 +1,10 @@
 // A tab's end of the shared connection: the same frames as over a connection of its own, through the hub's port.
+//
+// The connection's own heartbeat says nothing of the way from the hub to us: a worker that the browser has ended is not
+// reported to anybody. So the hub's questions are its heartbeat; when several have not come we greet it anew, and without
+// an answer go on alone. (Counted by our own timer: while we are frozen neither it nor a message comes.)
 import type { ClientFrameInit } from "./codec";
-import type { ToHub, ToTab } from "./messages";
+import { ASK_EVERY_MS, type ToHub, type ToTab } from "./messages";
 import { Store } from "./store";
 import { isPermanent, type ConnectionState, type Transport, type TransportOptions } from "./transport";
 
@@ -18,6 +22,7 @@ export interface TabOptions extends TransportOptions {
 }
 
 const GREETED_WITHIN_MS = 5_000;
+const QUIET_TIMES = 5; // as long as the hub waits for a tab, and a little more
 const FAILURES = 2; // of a worker that has never been live: it may be kept from connecting where a page is not
 
 export class TabTransport implements Transport {
@@ -30,6 +35,8 @@ export class TabTransport implements Transport {
   #everLive = false;
   #failures = 0;
   #greeting: ReturnType<typeof setTimeout> | undefined;
+  #listening: ReturnType<typeof setInterval> | undefined;
+  #quiet = 0;
 
   constructor(options: TabOptions) {
     this.#options = options;
@@ -45,14 +52,15 @@ export class TabTransport implements Transport {
       this.#unusable();
       return;
     }
-    this.#greeting = setTimeout(() => this.#unusable(), GREETED_WITHIN_MS);
-    this.#post({ do: "hello", hidden: this.#hidden });
+    this.#listening = setInterval(() => this.#listened(), ASK_EVERY_MS);
+    this.#greet();
   }
 
   stop(): void {
     if (!this.#running) return;
     this.#running = false;
     clearTimeout(this.#greeting);
+    clearInterval(this.#listening);
     this.#post({ do: "bye" });
     this.state.set({ phase: "stopped" });
   }
@@ -88,8 +96,23 @@ export class TabTransport implements Transport {
     this.#worker?.port.postMessage(message);
   }
 
+  #greet(): void {
+    clearTimeout(this.#greeting);
+    this.#greeting = setTimeout(() => this.#unusable(), GREETED_WITHIN_MS);
+    this.#quiet = 0;
+    this.#post({ do: "hello", hidden: this.#hidden });
+  }
+
+  #listened(): void {
+    this.#quiet += 1;
+    if (this.#quiet < QUIET_TIMES) return;
+    this.state.set({ phase: "connecting" });
+    this.#greet();
+  }
+
   #hear(message: ToTab): void {
     clearTimeout(this.#greeting);
+    this.#quiet = 0;
     switch (message.is) {
       case "state":
         this.#generation = message.generation;
@@ -130,7 +153,7 @@ export class TabTransport implements Transport {
   #gone(why: "silent" | "full"): void {
     if (why === "full") return this.#unusable();
     this.state.set({ phase: "connecting" });
-    this.#post({ do: "hello", hidden: this.#hidden });
+    this.#greet();
   }
 
   #unusable(): void {
