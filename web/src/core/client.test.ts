@@ -116,6 +116,22 @@ test("after 4401 the stale token is named; a sign-out ends the attempts; another
   assert.ok(opened.every(({ socket }) => socket.closed || socket.onmessage === null));
 });
 
+test("who has signed out is asked for no more tokens", async () => {
+  let asked = 0;
+  const { client, live } = setUp((stale) => {
+    asked += 1;
+    return stale === undefined ? Promise.resolve(jwt({ exp: 100 })) : Promise.reject(new SignedOutError());
+  });
+  client.start();
+  await live();
+  for (let i = 0; i < 120; i += 1) {
+    mock.timers.tick(1000);
+    await settle();
+  }
+  assert.equal(asked, 2);
+  client.stop();
+});
+
 test("a look at the page and a network that comes or goes prove the connection; a page that leaves gives it back", async () => {
   const { client, opened, live, happen } = setUp(() => Promise.resolve("opaque"));
   client.start();

@@ -8,7 +8,7 @@ import { Store } from "./store";
 import { Subscriptions, type Subscription, type SubscriptionOptions } from "./subscriptions";
 import { TabTransport, type WorkerLike } from "./tab";
 import { renewAfterMs, tokenClaims, tokenOwner } from "./token";
-import type { Admission, ConnectionState, Transport, TransportOptions } from "./transport";
+import { isPermanent, type Admission, type ConnectionState, type Transport, type TransportOptions } from "./transport";
 
 export interface Auth {
   /** An access token that holds; another one than `stale`, where that is given: renewed. Throw a SignedOutError where
@@ -221,6 +221,7 @@ export class EventsClient {
     } catch (error) {
       if (run !== this.#run) return;
       this.#tellError(error);
+      if (isPermanent(error)) return; // the server ends the connection with the token; then auth is asked once more
       this.#renewals += 1;
       this.#renewal = setTimeout(() => void this.#renew(), 1_000 + backoffMs(this.#renewals, this.#options.random));
     }

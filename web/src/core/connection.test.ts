@@ -84,6 +84,25 @@ test("live with Welcome; a lost connection is tried again with growing waits", a
   }
 });
 
+test("an admission that never comes is given up, and one that comes too late lets nobody in", async (t) => {
+  const given: ((admission: Admission) => void)[] = [];
+  const { connection, sockets, refusals, phase } = setUp(t, () => new Promise((resolve) => given.push(resolve)));
+  connection.start();
+  pass(59);
+  assert.equal(phase(), "connecting");
+  pass(2);
+  await settle();
+  assert.equal(refusals.length, 2);
+  given[0]?.({ url: "ws://late" });
+  await settle();
+  assert.equal(sockets.length, 0);
+  given[1]?.({ url: "ws://x" });
+  await settle();
+  assert.equal(sockets.length, 1);
+  pass(14); // the other wait is the socket's from its opening on
+  assert.equal(phase(), "connecting");
+});
+
 test("a path that has died is noticed by asking", async (t) => {
   const { sockets, live, phase } = setUp(t);
   await live();

@@ -25,6 +25,7 @@ export interface ConnectionOptions extends TransportOptions {
   open: OpenSocket;
 }
 
+const ADMITTED_WITHIN_MS = 60_000;
 const WELCOME_WITHIN_MS = 15_000;
 const PROVED_WITHIN_MS = 5_000;
 const STABLE_AFTER_MS = 10_000;
@@ -92,6 +93,7 @@ export class Connection implements Transport {
   async #connect(): Promise<void> {
     this.#drop();
     const generation = this.#generation;
+    this.#wait = setTimeout(() => this.#retryLater(), ADMITTED_WITHIN_MS);
     this.state.set({ phase: "connecting" });
     let admission: Admission;
     try {
@@ -118,6 +120,7 @@ export class Connection implements Transport {
   #listen(socket: SocketLike): void {
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
+    clearTimeout(this.#wait);
     this.#wait = setTimeout(() => this.#retryLater(), WELCOME_WITHIN_MS);
     socket.onmessage = (event) => this.#received(event.data);
     socket.onclose = (event) => this.#closed(event.code);
