@@ -128,6 +128,8 @@ CallHandler call_command;
 
 /* call_begin.c: fills a new call from the head of its exchange. False: it has been answered. */
 bool call_begin(Call *c);
+/* Its token, as it is now. False: it has been answered. */
+bool call_admit(Call *c);
 /* call_answer.c */
 enum { CALL_FIELDS = 16 };
 typedef struct CallFields {

@@ -114,7 +114,7 @@ static bool begin_deadline(Call *c) {
 
 /* --- who --- */
 
-static bool begin_token(Call *c) {
+bool call_admit(Call *c) {
     if (!c->method->scope) return true; /* health and reflection tell nothing that is secret */
     Span token = request_bearer(c->x);
     Err err = {0};
@@ -155,5 +155,5 @@ bool call_begin(Call *c) {
         return false;
     }
     begin_trace(c);
-    return begin_encoding(c) && begin_deadline(c) && begin_token(c);
+    return begin_encoding(c) && begin_deadline(c) && call_admit(c);
 }

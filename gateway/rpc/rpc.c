@@ -54,8 +54,9 @@ void rpc_head(Worker *worker, HttpExchange *x) {
     }
 }
 
+/* The message may have come long after its head: what was taken back in between holds. */
 void rpc_request(Call *c) {
-    run(c);
+    if (call_admit(c)) run(c);
 }
 
 bool rpc_refuse(Call *c, int status) {

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { call, Client, JSON_TYPE } from './kit/client.mjs';
 import { Installation } from './kit/installation.mjs';
 import { grpc, grpcClient, metadata } from './kit/rpc.mjs';
+import { frame, RawRpc } from './kit/raw_rpc.mjs';
 import { EventStream } from './kit/sse.mjs';
 import { mint, parse, signingKey } from './kit/token.mjs';
 import { eventually, SLOW } from './kit/wait.mjs';
@@ -111,6 +112,22 @@ test('a user who is disabled is out at once, everywhere, and stays out after a r
   await ctl('user', 'enable', ada.username);
   const back = await signIn(ada.username);
   assert.deepEqual([await status(back), await status(ada), await upgrade(back)], [200, 401, 101]);
+});
+
+test('a call whose head came before its user was disabled, and its message after, is refused', LIMIT, async () => {
+  const ada = await user();
+  const hers = await streams(ada);
+  const raw = new RawRpc(it.demo.url);
+  let go;
+  const after = new Promise((done) => (go = done));
+  const calls = ['EventStream/Subscribe', 'ProspectQueries/ListProspects', 'ProspectCommands/CreateProspect'].map((name) =>
+    raw.call(`/events.v1.${name}`, { headers: ada.authorization, body: frame(Buffer.alloc(0)), after }));
+  await new Promise((done) => raw.session.ping(done)); // the heads have come
+  await ctl('user', 'disable', ada.username);
+  await hers.ended();
+  go();
+  for (const { grpcStatus } of await Promise.all(calls)) assert.equal(grpcStatus, grpc.status.UNAUTHENTICATED);
+  raw.close();
 });
 
 test('a new password and a revocation end what there is, and let him sign in anew', LIMIT, async () => {

@@ -31,8 +31,8 @@ export class RawRpc {
     this.session.close();
   }
 
-  /** body: a Buffer, or several that are sent as DATA frames of their own. */
-  call(path, { method = 'POST', type = 'application/grpc', headers = {}, body = [], end = true } = {}) {
+  /** body: a Buffer, or several that are sent as DATA frames of their own; they follow the head once `after` has resolved. */
+  call(path, { method = 'POST', type = 'application/grpc', headers = {}, body = [], end = true, after } = {}) {
     return new Promise((done, fail) => {
       const stream = this.session.request({ ':method': method, ':path': path, te: 'trailers',
         ...(type ? { 'content-type': type } : {}), ...headers }, { endStream: false });
@@ -54,8 +54,10 @@ export class RawRpc {
         done(it);
       });
       stream.setTimeout(20000, () => fail(new Error(`no answer to ${path}`)));
-      for (const part of [body].flat()) stream.write(part);
-      if (end) stream.end();
+      Promise.resolve(after).then(() => {
+        for (const part of [body].flat()) stream.write(part);
+        if (end) stream.end();
+      });
     });
   }
 }
