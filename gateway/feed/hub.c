@@ -113,7 +113,7 @@ bool hub_held(Hub *hub, Span epoch, int64_t prefix) {
     pthread_mutex_lock(&hub->lock);
     bool ours = hub->ring && span_is(epoch, hub->epoch);
     bool missing = ours && prefix > ring_released(hub->ring);
-    if (ours) ring_known_last(hub->ring, prefix, clock_mono_us());
+    if (ours) ring_available(hub->ring, prefix, clock_mono_us());
     pthread_mutex_unlock(&hub->lock);
     if (missing) hub->repair_needed(hub->user);
     return ours;

@@ -177,8 +177,9 @@ RingOffer ring_offer(Ring *ring, Event *event, int64_t now_us) {
     return goes_ahead(ring, event) ? RING_AHEAD : RING_EARLY;
 }
 
-void ring_known_last(Ring *ring, int64_t last, int64_t now_us) {
+void ring_available(Ring *ring, int64_t last, int64_t now_us) {
     prefix_known_last(ring->prefix, last, now_us);
+    prefix_available(ring->prefix, last, now_us);
 }
 
 int64_t ring_released(const Ring *ring) {

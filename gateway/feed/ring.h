@@ -29,8 +29,8 @@ Ring *ring_free(Ring *ring);
 AUTO_FREE(Ring, ring_free)
 
 RingOffer ring_offer(Ring *ring, Event *event, int64_t now_us); /* takes a reference of its own */
-/* All numbers up to `last` exist. */
-void ring_known_last(Ring *ring, int64_t last, int64_t now_us);
+/* All numbers up to `last` exist, and can be had where ring_due_repair() sends the caller. */
+void ring_available(Ring *ring, int64_t last, int64_t now_us);
 int64_t ring_released(const Ring *ring); /* all up to it may go */
 
 /* As prefix_due_repair() and prefix_next_due_us(). */

@@ -15,7 +15,9 @@
  * A big hole is asked for in parts. `asked` is the end of the part asked for; once the front has passed it,
  * the next part is due at once, and as long as the front moves, nothing is asked twice. When it does not,
  * requests go on for ever at doubling distances. A tail that only gets longer does not shorten them: while
- * nothing comes at all, each request lies down behind the others and makes the way back longer. */
+ * nothing comes at all, each request lies down behind the others and makes the way back longer. What does is to
+ * hear that the numbers can be had now; once for each of them, so that a request that is in vain all the same
+ * backs off like any other. */
 typedef struct Hole {
     int64_t from, to; /* both missing */
     int64_t since_us;
@@ -28,11 +30,12 @@ struct Prefix {
     Hole *holes;
     size_t count, size;
     int64_t last;
+    int64_t available; /* the highest number that is known to be had where it is asked for */
 };
 
 Prefix *prefix_new(int64_t start) {
     Prefix *p = must(calloc(1, sizeof *p));
-    p->last = start;
+    p->last = p->available = start;
     return p;
 }
 
@@ -186,6 +189,18 @@ PrefixOffer prefix_offer(Prefix *p, int64_t number, int64_t now_us) {
 /* Where there is too much to repair already, the announcement is dropped: it will be repeated. */
 void prefix_known_last(Prefix *p, int64_t last, int64_t now_us) {
     tail_extend(p, last, now_us);
+}
+
+void prefix_available(Prefix *p, int64_t to, int64_t now_us) {
+    for (size_t i = 0; i < p->count && p->holes[i].from <= to; i++) {
+        Hole *h = &p->holes[i];
+        int64_t due = h->since_us + PREFIX_PATIENCE_US;
+        if (h->from <= p->available) continue;
+        if (due < now_us) due = now_us;
+        if (due < h->due_us) h->due_us = due;
+        h->delay_us = PREFIX_PATIENCE_US;
+    }
+    if (to > p->available) p->available = to;
 }
 
 void prefix_advance(Prefix *p, int64_t to, int64_t now_us) {

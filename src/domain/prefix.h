@@ -38,6 +38,9 @@ PrefixOffer prefix_offer(Prefix *p, int64_t number, int64_t now_us);
 void prefix_advance(Prefix *p, int64_t to, int64_t now_us);
 /* The numbers up to `last` are known to exist: those above the highest one seen are a hole from now on. */
 void prefix_known_last(Prefix *p, int64_t last, int64_t now_us);
+/* From now on the numbers up to `to` can be had where they are asked for: holes among them need not wait for the
+ * back-off of requests that were in vain. */
+void prefix_available(Prefix *p, int64_t to, int64_t now_us);
 
 int64_t prefix_held(const Prefix *p); /* the prefix: this number and all below it are held */
 int64_t prefix_last(const Prefix *p); /* the highest number known to exist */

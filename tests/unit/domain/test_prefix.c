@@ -6,11 +6,11 @@
 #define S 1000000LL
 
 /* Steps of a script: what comes in, and what the prefix is afterwards. */
-typedef enum Kind { OFFER, LAST, ADVANCE, DUE, QUIET } Kind;
+typedef enum Kind { OFFER, LAST, ADVANCE, AVAILABLE, DUE, QUIET } Kind;
 typedef struct Step {
     int64_t at;
     Kind kind;
-    int64_t a, b; /* OFFER: number, outcome; LAST and ADVANCE: number; DUE: the range asked for */
+    int64_t a, b; /* OFFER: number, outcome; LAST, ADVANCE, AVAILABLE: number; DUE: the range asked for */
     int64_t held;
 } Step;
 
@@ -106,6 +106,26 @@ static const Case CASES[] = {
       {3 * S, DUE, 3, 4, 2},
       {4 * S - 1, QUIET, 0, 0, 2},
       {4 * S, DUE, 3, 4, 2}}},
+    {"what can be had at last does not wait for the back-off, once",
+     0,
+     {{0, OFFER, 3, PREFIX_EARLY, 0},
+      {S, DUE, 1, 2, 0},
+      {2 * S, DUE, 1, 2, 0},
+      {4 * S, DUE, 1, 2, 0},
+      {5 * S, AVAILABLE, 1, 0, 0},
+      {5 * S, DUE, 1, 2, 0},
+      {11 * S / 2, AVAILABLE, 1, 0, 0},
+      {6 * S - 1, QUIET, 0, 0, 0},
+      {6 * S, DUE, 1, 2, 0},
+      {13 * S / 2, OFFER, 1, PREFIX_NEXT, 1},
+      {13 * S / 2, AVAILABLE, 2, 0, 1},
+      {13 * S / 2, DUE, 2, 2, 1}}},
+    {"... nor does it lose its patience: it may be on its way",
+     0,
+     {{0, OFFER, 3, PREFIX_EARLY, 0},
+      {S / 2, AVAILABLE, 3, 0, 0},
+      {S - 1, QUIET, 0, 0, 0},
+      {S, DUE, 1, 2, 0}}},
     {"an older announcement changes nothing", 9, {{0, LAST, 4, 0, 9}, {9 * S, QUIET, 0, 0, 9}}},
     {"advance over holes",
      0,
@@ -137,6 +157,7 @@ static bool step_holds(Prefix *p, const Step *s) {
         break;
     case LAST: prefix_known_last(p, s->a, s->at); break;
     case ADVANCE: prefix_advance(p, s->a, s->at); break;
+    case AVAILABLE: prefix_available(p, s->a, s->at); break;
     case DUE:
         if (prefix_next_due_us(p) > s->at) return false;
         if (!prefix_due_repair(p, s->at, &from, &to) || from != s->a || to != s->b) return false;

@@ -255,7 +255,10 @@ static void hub_repairs(World *w) {
  */
 static void poll(World *w, int64_t who) {
     if (who == RELAY) relay_work(w);
-    if (who == GATEWAY && w->up[GATEWAY]) prefix_known_last(w->hub, w->prefix, w->now);
+    if (who == GATEWAY && w->up[GATEWAY]) {
+        prefix_known_last(w->hub, w->prefix, w->now);
+        prefix_available(w->hub, w->prefix, w->now);
+    }
     heap_push(w, (Message){w->now + 5 * S, POLL, who, 0});
 }
 

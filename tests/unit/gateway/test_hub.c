@@ -165,6 +165,31 @@ static void holes(void) {
     clock_fake(-1);
 }
 
+/* What both lack, the projection gets first (from the relay); then nobody waits for a back-off that has grown. */
+static void what_the_log_has_at_last_is_asked_for_at_once(void) {
+    AUTO(Hub) hub = hub_new(&HUB_LIMITS, repair_needed, NULL);
+    int64_t from, to, now = 1000000000;
+    clock_fake(now);
+    hub_start(hub, &(ReplayHead){.epoch = "e", .head = 0});
+    offer(hub, 4);
+    for (size_t asked = 0; asked < 8; asked++) {
+        clock_fake(now = hub_next_due_us(hub));
+        REQUIRE(hub_due_repair(hub, &from, &to));
+    }
+    clock_fake(now += 1000000);
+    CHECK(!hub_due_repair(hub, &from, &to));
+    CHECK(hub_held(hub, SPAN("e"), 2) && hub_next_due_us(hub) <= now);
+    REQUIRE(hub_due_repair(hub, &from, &to));
+    CHECK(from == 1 && to == 3);
+    CHECK(hub_held(hub, SPAN("e"), 2) &&
+          hub_next_due_us(hub) > now); /* said again: asked again in its time */
+    offer(hub, 1);
+    offer(hub, 2);
+    CHECK(hub_held(hub, SPAN("e"), 3) && hub_due_repair(hub, &from, &to));
+    CHECK(from == 3 && to == 3);
+    clock_fake(-1);
+}
+
 static void another_log(void) {
     AUTO(Hub) hub = hub_new(&HUB_LIMITS, repair_needed, NULL);
     AUTO_BUF text = {0};
@@ -325,5 +350,6 @@ static void client_frames(void) {
     }
 }
 
-SUITE("hub", TEST(release_order), TEST(ahead_of_a_hole), TEST(ring_end), TEST(holes), TEST(another_log),
-      TEST(filter_faults), TEST(filter_matching), TEST(batches), TEST(client_frames));
+SUITE("hub", TEST(release_order), TEST(ahead_of_a_hole), TEST(ring_end), TEST(holes),
+      TEST(what_the_log_has_at_last_is_asked_for_at_once), TEST(another_log), TEST(filter_faults),
+      TEST(filter_matching), TEST(batches), TEST(client_frames));
