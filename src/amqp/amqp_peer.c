@@ -21,6 +21,7 @@
 enum {
     BACK_OFF_FIRST_MS = 100,
     BACK_OFF_MOST_MS = 5000,
+    LASTED_MS = 5000, /* a connection that was there for so long is tried again at once when it ends */
     OPEN_MS = 10000,
     GOOD_BYE_MS = 1000,
     IDLE_MS = 30000,
@@ -44,7 +45,7 @@ struct AmqpPeer {
     bool busy; /* the proactor has a connection, or what is left of it: it closes the socket after the last
                   event */
     bool opened, ending, said; /* said: the log has told of this outage */
-    int64_t back_off_ms;
+    int64_t back_off_ms, opened_us;
     Err why; /* of the connection that ends: the first fault */
 };
 
@@ -108,15 +109,19 @@ static void end(AmqpPeer *p, pn_condition_t *condition) {
 static void on_opened(AmqpPeer *p, pn_connection_t *connection) {
     pn_proactor_cancel_timeout(p->proactor);
     p->opened = true;
+    p->opened_us = clock_mono_us();
     p->session = pn_session(connection);
     pn_session_open(p->session);
     p->options.opened(p->options.user, p->session);
     wake_whom(p, connection);
 }
 
+/* A broker may take us, and some of our links, and then send us away again and again: it is no word of its that ends
+ * the growing of the pauses, but time. */
 static int64_t jittered(AmqpPeer *p) {
     uint32_t random;
     random_bytes(&random, sizeof random);
+    if (p->opened && clock_mono_us() - p->opened_us > LASTED_MS * INT64_C(1000)) p->back_off_ms = 0;
     p->back_off_ms = p->back_off_ms ? p->back_off_ms * 2 : BACK_OFF_FIRST_MS;
     if (p->back_off_ms > BACK_OFF_MOST_MS) p->back_off_ms = BACK_OFF_MOST_MS;
     return 1 + random % p->back_off_ms;
@@ -140,9 +145,14 @@ static void on_inactive(AmqpPeer *p) {
     if (!atomic_load(&p->stopping)) pn_proactor_set_timeout(p->proactor, (pn_millis_t)jittered(p));
 }
 
-/* Only now is it sure that the broker works with us. */
+/* Who refuses one answers it all the same, with nothing at its end of it (AMQP 1.0, 2.6.3). */
+static bool is_refused(pn_link_t *link) {
+    return !pn_terminus_get_address(pn_link_is_receiver(link) ? pn_link_remote_source(link)
+                                                              : pn_link_remote_target(link));
+}
+
 static void on_linked(AmqpPeer *p, pn_link_t *link) {
-    p->back_off_ms = 0;
+    if (is_refused(link)) return; /* its end follows */
     p->options.linked(p->options.user, link);
     if (p->said) log_info("broker connected again");
     p->said = false;

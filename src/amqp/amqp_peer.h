@@ -12,7 +12,7 @@ typedef struct AmqpPeer AmqpPeer;
 typedef struct AmqpPeerOptions {
     const char *name; /* of the container, and of the thread: at most 15 characters */
     void (*opened)(void *user, pn_session_t *session);     /* make links */
-    void (*linked)(void *user, pn_link_t *link);           /* the broker has answered an attach */
+    void (*linked)(void *user, pn_link_t *link);           /* the broker has taken one */
     void (*credit)(void *user, pn_link_t *link);           /* a sender may send more */
     void (*delivery)(void *user, pn_delivery_t *delivery); /* one has come, or its state has changed */
     void (*woken)(void *user);                             /* after amqp_peer_wake() */

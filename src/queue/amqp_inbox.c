@@ -71,7 +71,6 @@ static void opened(void *user, pn_session_t *session) {
 
 static void linked(void *user, pn_link_t *link) {
     AmqpInbox *in = user;
-    if (!pn_terminus_get_address(pn_link_remote_source(link))) return; /* refused: its end follows */
     if (!amqp_form_granted(&in->url, (unsigned)(uintptr_t)pn_link_get_context(link), link)) {
         pn_link_close(link); /* and with it the connection */
         return;
