@@ -223,9 +223,13 @@ void server_drain(Server *s) {
     }
 }
 
-static void worker_free(Worker *w) {
+/* What ends with them tells the other loops (presence): all of those must still be there. */
+static void worker_close(Worker *w) {
     w->tls = http_server_free(w->tls);
     w->plain = http_server_free(w->plain);
+}
+
+static void worker_free(Worker *w) {
     if (w->sessions) live_stop(w->sessions), watches_stop(w->sessions->watches);
     w->loop = loop_free(w->loop);
     w->sessions = sessions_free(w->sessions);
@@ -238,6 +242,7 @@ bool server_free(Server *s) {
     if (!s) return true;
     for (size_t i = 0; i < s->count; i++)
         if (s->threads[i].worker.in_flight) return false;
+    for (size_t i = 0; i < s->count; i++) worker_close(&s->threads[i].worker);
     for (size_t i = 0; i < s->count; i++) worker_free(&s->threads[i].worker);
     free(s);
     return true;
