@@ -46,6 +46,21 @@ test("the tabs of one user share a connection; another user in the same browser 
   await connections(0);
 });
 
+test("the page that the worker lives in crashes: the others make it anew and miss nothing", { timeout: 90_000 }, async () => {
+  const context = await it.browser.newContext();
+  const [one, two] = [await openTab(context), await openTab(context)];
+  await connections(1);
+  const devtools = await context.newCDPSession(one);
+  devtools.send("Page.crash").catch(() => undefined); // never answered
+  await connections(0);
+  await it.demo.create(person("Ada", "Survives", "survives"));
+  await two.evaluate(() => document.dispatchEvent(new Event("visibilitychange"))); // somebody looks
+  await row(two, "Ada Survives").waitFor(WITHIN);
+  await connections(1);
+  await context.close();
+  await connections(0);
+});
+
 async function lookAtTheSame(mine, others, name) {
   const alsoHere = mine.getByTestId("presence");
   await row(mine, name).click();

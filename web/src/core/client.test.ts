@@ -149,6 +149,31 @@ test("a look at the page and a network that comes or goes prove the connection; 
   client.stop();
 });
 
+test("why there is no connection is told, once until there is one again", async () => {
+  let fault: string | undefined = "503";
+  const { client, errors, live } = setUp(() => (fault === undefined ? Promise.resolve("opaque") : Promise.reject(new Error(fault))));
+  const attempts = async (): Promise<void> => {
+    for (let i = 0; i < 3; i += 1) {
+      await settle();
+      mock.timers.tick(0);
+    }
+    await settle();
+  };
+  client.start();
+  await attempts();
+  fault = "401";
+  await attempts();
+  assert.deepEqual(errors.map(String), ["Error: 503", "Error: 401"]);
+  fault = undefined;
+  await attempts();
+  const socket = await live();
+  fault = "401";
+  socket.onclose?.({ code: 4401 });
+  await attempts();
+  assert.equal(errors.length, 3);
+  client.stop();
+});
+
 test("what stop() has ended stays ended", async () => {
   let give: (token: string) => void = () => undefined;
   const { client, opened } = setUp(() => new Promise((resolve) => (give = resolve)));

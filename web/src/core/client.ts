@@ -48,6 +48,7 @@ export class EventsClient {
   #hidden = false;
   #token = "";
   #renewal: ReturnType<typeof setTimeout> | undefined;
+  #complaint = ""; // why there is no connection, as it was told last
   #renewals = 0; // that failed, one after the other
   #resyncs = 0;
   #lastResyncAt = 0;
@@ -73,6 +74,7 @@ export class EventsClient {
     if (this.#running) return;
     this.#running = true;
     this.#run += 1;
+    this.#complaint = "";
     this.#unwatch = (this.#options.surroundings ?? browserSurroundings)((what) => this.#happened(what));
     void this.#connect();
   }
@@ -144,6 +146,7 @@ export class EventsClient {
     return {
       admit: (refused) => this.#admit(refused),
       onFrame: (frame) => this.#subscriptions.handle(frame),
+      onError: (error) => this.#complain(error),
       random: this.#options.random,
     };
   }
@@ -195,6 +198,7 @@ export class EventsClient {
   /** Where another tab has let us in, our own token is not known yet. */
   async #connected(): Promise<void> {
     const run = this.#run;
+    this.#complaint = "";
     try {
       this.#token ||= await this.#options.auth.token();
     } catch (error) {
@@ -240,6 +244,12 @@ export class EventsClient {
       work();
     }, wait);
     this.#timers.add(timer);
+  }
+
+  /** Each attempt may fail for the same reason. */
+  #complain(error: unknown): void {
+    if (String(error) !== this.#complaint) this.#tellError(error);
+    this.#complaint = String(error);
   }
 
   #tellError(error: unknown): void {

@@ -29,6 +29,7 @@ function setUp(t: TestContext, admit: (refused: boolean) => Promise<Admission> =
   const sockets: FakeSocket[] = [];
   const refusals: boolean[] = [];
   const frames: string[] = [];
+  const errors: string[] = [];
   const connection = new Connection({
     admit: (refused) => {
       refusals.push(refused);
@@ -40,6 +41,7 @@ function setUp(t: TestContext, admit: (refused: boolean) => Promise<Admission> =
       return fake;
     },
     onFrame: (frame) => frames.push(String(frame.case)),
+    onError: (error) => errors.push(String(error)),
     random: () => 1,
   });
   t.after(() => {
@@ -52,7 +54,7 @@ function setUp(t: TestContext, admit: (refused: boolean) => Promise<Admission> =
     await settle();
     welcome();
   };
-  return { connection, sockets, frames, refusals, welcome, live, phase: () => connection.state.get().phase };
+  return { connection, sockets, frames, errors, refusals, welcome, live, phase: () => connection.state.get().phase };
 }
 
 const settle = async (): Promise<void> => {
@@ -154,11 +156,36 @@ test("4401 asks for a newer token; 4403 gives up until somebody asks", async (t)
   assert.deepEqual(refusals, [false, true, false]);
 });
 
+test("turned away at the door three times, it asks once for a newer token and says why", async (t) => {
+  const { connection, sockets, welcome, refusals, errors } = setUp(t);
+  connection.start();
+  await settle();
+  const turnAway = async (times: number): Promise<void> => {
+    for (let i = 0; i < times; i += 1) {
+      sockets.at(-1)?.onerror?.({ message: "Unexpected server response: 401" });
+      sockets.at(-1)?.onclose?.({ code: 1006 });
+      mock.timers.tick(30_000);
+      await settle();
+    }
+  };
+  await turnAway(5);
+  assert.deepEqual(refusals, [false, false, false, true, false, false]);
+  assert.deepEqual(errors, ["Error: no stream: 3 times closed with 1006 before its Welcome: Unexpected server response: 401"]);
+  welcome();
+  sockets.at(-1)?.onclose?.({ code: 1006 }); // this one had been let in
+  mock.timers.tick(30_000);
+  await settle();
+  await turnAway(3);
+  assert.deepEqual(refusals.slice(6), [false, false, false, true]);
+  assert.equal(errors.length, 2);
+});
+
 test("no admission is a failed attempt; a sign-out is the end; retryNow does not wait", async (t) => {
   let fault: Error | undefined = new Error("no network");
-  const { connection, live, welcome, phase, sockets } = setUp(t, () => (fault ? Promise.reject(fault) : Promise.resolve({ url: "" })));
+  const { connection, live, welcome, phase, sockets, errors } = setUp(t, () => (fault ? Promise.reject(fault) : Promise.resolve({ url: "" })));
   await live();
   assert.equal(phase(), "waiting");
+  assert.deepEqual(errors, ["Error: no network"]);
   fault = undefined;
   connection.retryNow();
   mock.timers.tick(0);

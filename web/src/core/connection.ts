@@ -30,6 +30,7 @@ const WELCOME_WITHIN_MS = 15_000;
 const PROVED_WITHIN_MS = 5_000;
 const STABLE_AFTER_MS = 10_000;
 const HIDDEN_ATTEMPTS = 5; // as if so many had failed already: waits of up to 16 s from the first on
+const TURNED_AWAY = 3; // handshakes in a row
 const TOKEN_REFUSED = 4401;
 const FORBIDDEN = 4403;
 
@@ -41,6 +42,7 @@ export class Connection implements Transport {
   #attempt = 0;
   #hidden = false;
   #refused = false;
+  #turnedAway = 0;
   #notBefore = 0; // the server asked to be left alone until then
   #liveSince = 0;
   #wait: ReturnType<typeof setTimeout> | undefined;
@@ -106,13 +108,17 @@ export class Connection implements Transport {
     this.#refused = false;
     try {
       this.#listen(this.#options.open(admission.url, { protocols: [SUBPROTOCOL], headers: admission.headers ?? {} }));
-    } catch {
-      this.#retryLater(); // an address or a policy that the platform does not accept
+    } catch (error) {
+      this.#options.onError?.(error); // an address or a policy that the platform does not accept
+      this.#retryLater();
     }
   }
 
   #notAdmitted(error: unknown): void {
-    if (!isPermanent(error)) return this.#retryLater();
+    if (!isPermanent(error)) {
+      this.#options.onError?.(error);
+      return this.#retryLater();
+    }
     this.#drop();
     this.state.set({ phase: "forbidden" });
   }
@@ -123,8 +129,9 @@ export class Connection implements Transport {
     clearTimeout(this.#wait);
     this.#wait = setTimeout(() => this.#retryLater(), WELCOME_WITHIN_MS);
     socket.onmessage = (event) => this.#received(event.data);
-    socket.onclose = (event) => this.#closed(event.code);
-    socket.onerror = () => undefined; // a close follows
+    let why = "";
+    socket.onclose = (event) => this.#closed(event.code, why);
+    socket.onerror = (event) => (why = messageOf(event)); // a close follows
   }
 
   #received(data: unknown): void {
@@ -147,6 +154,7 @@ export class Connection implements Transport {
 
   #welcomed(heartbeatSeconds: number): void {
     clearTimeout(this.#wait);
+    this.#turnedAway = 0;
     this.#liveSince = Date.now();
     this.#heartbeatMs = (heartbeatSeconds || 20) * 1000;
     this.#heart = setInterval(() => this.#beat(), this.#heartbeatMs / 2);
@@ -172,11 +180,21 @@ export class Connection implements Transport {
     this.send({ case: "ping", value: { nonce: this.#nonce } });
   }
 
-  #closed(code: number): void {
+  #closed(code: number, why: string): void {
     if (code === TOKEN_REFUSED) this.#refused = true;
+    if (this.state.get().phase === "connecting") this.#wasTurnedAway(code, why);
     if (code !== FORBIDDEN) return this.#retryLater();
     this.#drop();
     this.state.set({ phase: "forbidden" });
+  }
+
+  /** A handshake that the server refuses looks here as if there were no server. After some of them another token is asked
+   *  for: the one we have may have been revoked while we were away. Once, for the next one is as good as new. */
+  #wasTurnedAway(code: number, why: string): void {
+    this.#turnedAway += 1;
+    if (this.#turnedAway !== TURNED_AWAY) return;
+    this.#refused = true;
+    this.#options.onError?.(new Error(`no stream: ${TURNED_AWAY} times closed with ${code} before its Welcome${why}`));
   }
 
   #retryLater(delayMs?: number): void {
@@ -207,4 +225,10 @@ export class Connection implements Transport {
     socket.onclose = null;
     socket.close();
   }
+}
+
+/** What Node and `ws` say of a handshake that failed ("Unexpected server response: 401"); a browser keeps it to itself. */
+function messageOf(event: unknown): string {
+  const { message } = event as { message?: unknown };
+  return typeof message === "string" && message !== "" ? `: ${message}` : "";
 }

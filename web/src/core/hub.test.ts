@@ -2,6 +2,7 @@
 // the clock are not real.
 import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { mock, test, type TestContext } from "node:test";
 import { EnvelopeSchema, type Envelope } from "../gen/events/v1/envelope_pb";
 import { ClientFrameSchema, ServerFrameSchema, type ClientFrame } from "../gen/events/v1/stream_pb";
@@ -50,39 +51,66 @@ const settle = async (): Promise<void> => {
   for (let i = 0; i < 60; i += 1) await Promise.resolve();
 };
 
-/** Two ends of a MessageChannel; `frozen`: the tab does not run, what is posted to it waits. */
+const within = new AsyncLocalStorage<FakePort>(); // which tab runs
+
+/** A tab and its end of a MessageChannel; frozen, it does not run: its timers, and what is posted to it, wait. */
 class FakePort {
   readonly tab = { onmessage: null as unknown, postMessage: (message: unknown): void => this.#toHub(message as ToHub) };
-  readonly hub: TabPort = { onmessage: null, postMessage: (message) => this.#toTab(message) };
+  hub = this.#end();
   waiting: ToTab[] = [];
   #frozen = false;
   #dead = false;
+  readonly #due = new Set<() => void>();
 
+  #end(): TabPort {
+    const end: TabPort = { onmessage: null, postMessage: (message) => end === this.hub && this.#toTab(message) };
+    return end;
+  }
   #toHub(message: ToHub): void {
     if (this.#dead) return;
     const data = structuredClone(message);
-    queueMicrotask(() => this.hub.onmessage?.({ data }));
+    within.exit(() => queueMicrotask(() => this.hub.onmessage?.({ data })));
   }
   #toTab(message: ToTab): void {
     if (this.#dead) return;
     this.waiting.push(structuredClone(message));
-    queueMicrotask(() => this.#deliver());
+    queueMicrotask(() => this.run(() => this.#deliver()));
   }
   #deliver(): void {
-    while (!this.#frozen && this.waiting.length > 0) {
+    while (this.waiting.length > 0) {
       (this.tab.onmessage as ((event: { data: unknown }) => void) | null)?.({ data: this.waiting.shift() });
     }
+  }
+  run(work: () => void): void {
+    if (this.#frozen) this.#due.add(work);
+    else within.run(this, work);
   }
   freeze(): void {
     this.#frozen = true;
   }
-  /** The worker is gone, as when the browser has ended its process: nobody is told. */
+  /** The worker is gone, as when the browser has ended its process, and no other comes: nobody is told. */
   die(): void {
     this.#dead = true;
   }
   thaw(): void {
     this.#frozen = false;
-    this.#deliver();
+    for (const work of this.#due) this.run(work); // timers first, as it may happen
+    this.#due.clear();
+  }
+  /** The worker is gone, but another can be had. */
+  lose(): void {
+    this.hub = this.#end();
+  }
+}
+
+/** The timers of a tab are its own. */
+function ownTimers(): void {
+  for (const name of ["setTimeout", "setInterval"] as const) {
+    const set = globalThis[name] as (work: () => void, ms: number) => unknown;
+    globalThis[name] = ((work: () => void, ms: number) => {
+      const tab = within.getStore();
+      return set(tab === undefined ? work : () => tab.run(work), ms);
+    }) as never;
   }
 }
 
@@ -91,6 +119,7 @@ const demo = jwt({ sub: "u", tid: "t", scope: "b a" });
 
 function setUp(t: TestContext) {
   mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+  ownTimers();
   const sockets: FakeSocket[] = [];
   const hubs = new Map<string, Hub>();
   const clients: EventsClient[] = [];
@@ -102,26 +131,32 @@ function setUp(t: TestContext) {
   const openTab = (options: { auth?: Partial<Auth>; worker?: (name: string) => WorkerLike } = {}) => {
     const port = new FakePort();
     const worker = (name: string): WorkerLike => {
-      const hub = hubs.get(name) ?? new Hub((more) => new Connection({ ...more, open, random: () => 0 }));
-      hubs.set(name, hub);
-      hub.attach(port.hub);
+      within.exit(() => {
+        const hub = hubs.get(name) ?? new Hub((more) => new Connection({ ...more, open, random: () => 0 }));
+        hubs.set(name, hub);
+        hub.attach(port.hub);
+      });
       return { port: port.tab, onerror: null };
     };
+    let look = (): void => undefined;
     const client = new EventsClient({
       url: "https://x",
       auth: { token: () => Promise.resolve(demo), ticket: () => Promise.resolve(`of tab ${clients.length}`), ...options.auth },
       worker: options.worker ?? worker,
       open,
-      surroundings: () => () => undefined,
+      surroundings: (tell) => {
+        look = () => port.run(() => tell("visible"));
+        return () => undefined;
+      },
       onError: () => undefined,
       random: () => 0,
     });
     clients.push(client);
-    client.start();
+    port.run(() => client.start());
     const got: string[] = [];
     const follow = (more: Partial<SubscriptionOptions> = {}) =>
       client.subscribe({ start: { after: 10n, epoch: "e" }, onEvent: (event) => got.push(event.eventId), ...more });
-    return { client, port, got, follow };
+    return { client, port, got, follow, look: () => look() };
   };
   t.after(() => {
     for (const client of clients) client.stop();
@@ -240,6 +275,30 @@ test("a tab that was frozen for minutes joins again where it was: nothing is mis
   assert.deepEqual(b.got, ["e11", "e12", "e13"]);
 });
 
+test("the worker ends with the page that it lived in: the other tabs make one anew and go on where they were", async (t) => {
+  const { sockets, hubs, openTab, socket, welcome, send, pass } = setUp(t);
+  const [a, b, c] = [openTab(), openTab(), openTab()];
+  for (const tab of [a, b, c]) tab.follow();
+  await welcome();
+  await send([event(11)], 11n);
+  await pass(120); // nothing happens for long, and nobody is taken for dead
+  assert.equal(sockets.length, 1);
+  hubs.clear();
+  for (const tab of [a, b, c]) tab.port.lose();
+  a.port.freeze(); // it has crashed
+  c.look();
+  await pass(5);
+  await welcome();
+  assert.deepEqual([b, c].map((tab) => tab.client.state.get().phase), ["live", "live"]);
+  await pass(45);
+  await settle();
+  assert.deepEqual([hubs.size, sockets.length, socket().subscribed.length], [1, 2, 2]);
+  const asked = socket().sent.flatMap((frame) => (frame.case === "subscribe" ? [frame.value.resume.value] : []));
+  assert.deepEqual(asked, [11n, 11n]);
+  await send([event(12)], 12n, socket().subscribed);
+  assert.deepEqual([b.got, c.got], [["e11", "e12"], ["e11", "e12"]]);
+});
+
 test("what waits for a tab that does not run has a bound", async (t) => {
   const { openTab, welcome, send, socket } = setUp(t);
   const [a, b] = [openTab(), openTab()];
@@ -305,7 +364,7 @@ for (const [name, worker] of [
   });
 }
 
-test("a worker that dies is noticed: its tabs go on by themselves, where they were", async (t) => {
+test("without a worker, a tab has a connection of its own: it has died, and no other can be made", async (t) => {
   const { openTab, socket, welcome, send, pass } = setUp(t);
   const [a, b] = [openTab(), openTab()];
   a.follow();

@@ -92,6 +92,9 @@ export class Hub {
       case "check":
         this.#connection.check();
         break;
+      case "ask":
+        this.#ask(tab);
+        break;
       case "hidden":
         tab.hidden = message.hidden;
         this.#lookedAt();

@@ -13,6 +13,8 @@ export type ToHub =
   | { do: "refusal"; ask: number; permanent: boolean }
   | { do: "retry" }
   | { do: "check" }
+  /** Is the hub there? Answered by a ping. */
+  | { do: "ask" }
   | { do: "hidden"; hidden: boolean }
   | { do: "pong"; posted: number }
   | { do: "bye" };

@@ -169,6 +169,9 @@ test("an Error frame ends the subscription it is about; others are told", () => 
   receive({ case: "error", value: { code: "forbidden", message: "m", id: 1 } });
   receive({ case: "error", value: { code: "unknown_frame", message: "m" } });
   assert.deepEqual([ends, subscription.state], [["forbidden"], "ended"]);
+  subscribe({ onEnd: undefined });
+  receive({ case: "error", value: { code: "invalid_subject", message: "a subject is type/id or type/*", id: 2 } });
+  assert.equal(String(errors.at(-1)), "Error: a subscription has ended: invalid_subject: a subject is type/id or type/*");
   assert.match(String(errors[0]), /unknown_frame: m/);
 });
 

@@ -263,12 +263,13 @@ export class Subscriptions {
   #error({ id, code, message }: ErrorFrame): void {
     const entry = id === 0 ? undefined : this.#byId(id);
     if (entry === undefined) this.#options.onError(new Error(`${code}: ${message}`));
-    else this.#end(entry, code);
+    else this.#end(entry, code, message);
   }
 
-  #end(entry: Entry, code: string): void {
+  #end(entry: Entry, code: string, message = "its position cannot be resumed"): void {
     entry.state = "ended";
     this.#entries.delete(entry);
+    if (entry.options.onEnd === undefined) this.#options.onError(new Error(`a subscription has ended: ${code}: ${message}`));
     this.#guard(() => entry.options.onEnd?.(code));
   }
 

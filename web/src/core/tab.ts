@@ -1,8 +1,8 @@
 // A tab's end of the shared connection: the same frames as over a connection of its own, through the hub's port.
 //
-// The connection's own heartbeat says nothing of the way from the hub to us: a worker that the browser has ended is not
-// reported to anybody. So the hub's questions are its heartbeat; when several have not come we greet it anew, and without
-// an answer go on alone. (Counted by our own timer: while we are frozen neither it nor a message comes.)
+// The connection's own heartbeat says nothing of the way from the hub to us. A worker lives in the process of one of its
+// pages, and when that crashes, or the browser wants its memory, nobody is told. So the hub's questions are its heartbeat:
+// where they stay out we ask, and without an answer another worker is made, by whichever tab notices first.
 import type { ClientFrameInit } from "./codec";
 import { ASK_EVERY_MS, type ToHub, type ToTab } from "./messages";
 import { Store } from "./store";
@@ -22,7 +22,9 @@ export interface TabOptions extends TransportOptions {
 }
 
 const GREETED_WITHIN_MS = 5_000;
-const QUIET_TIMES = 5; // as long as the hub waits for a tab, and a little more
+const QUIET_AFTER_MS = ASK_EVERY_MS * 1.5;
+const LOOK_EVERY_MS = 10_000;
+const ANSWERED_WITHIN_MS = 5_000;
 const FAILURES = 2; // of a worker that has never been live: it may be kept from connecting where a page is not
 
 export class TabTransport implements Transport {
@@ -35,8 +37,9 @@ export class TabTransport implements Transport {
   #everLive = false;
   #failures = 0;
   #greeting: ReturnType<typeof setTimeout> | undefined;
-  #listening: ReturnType<typeof setInterval> | undefined;
-  #quiet = 0;
+  #watch: ReturnType<typeof setInterval> | undefined;
+  #proof: ReturnType<typeof setTimeout> | undefined;
+  #heardAt = 0;
 
   constructor(options: TabOptions) {
     this.#options = options;
@@ -45,6 +48,10 @@ export class TabTransport implements Transport {
   start(): void {
     if (this.#running) return;
     this.#running = true;
+    this.#join();
+  }
+
+  #join(): void {
     this.state.set({ phase: "connecting" });
     try {
       this.#worker ??= this.#listen(this.#options.worker());
@@ -52,15 +59,16 @@ export class TabTransport implements Transport {
       this.#unusable();
       return;
     }
-    this.#listening = setInterval(() => this.#listened(), ASK_EVERY_MS);
-    this.#greet();
+    this.#greeting = setTimeout(() => this.#unusable(), GREETED_WITHIN_MS);
+    this.#heardAt = Date.now();
+    this.#watch = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#post({ do: "hello", hidden: this.#hidden });
   }
 
   stop(): void {
     if (!this.#running) return;
     this.#running = false;
-    clearTimeout(this.#greeting);
-    clearInterval(this.#listening);
+    this.#rest();
     this.#post({ do: "bye" });
     this.state.set({ phase: "stopped" });
   }
@@ -71,6 +79,7 @@ export class TabTransport implements Transport {
 
   check(): void {
     this.#post({ do: "check" });
+    this.#ask();
   }
 
   setHidden(hidden: boolean): void {
@@ -85,34 +94,51 @@ export class TabTransport implements Transport {
   }
 
   #listen(worker: WorkerLike): WorkerLike {
-    worker.onerror = () => this.#unusable();
+    worker.onerror = () => worker === this.#worker && this.#unusable();
     worker.port.onmessage = ({ data }: { data: ToTab }) => {
-      if (this.#running) this.#hear(data);
+      if (this.#running && worker === this.#worker) this.#hear(data);
     };
     return worker;
+  }
+
+  // --- is the hub there?
+
+  #look(): void {
+    if (Date.now() - this.#heardAt > QUIET_AFTER_MS) this.#ask();
+  }
+
+  /** Silence alone proves nothing in a tab that did not run; an answer that does not come, does. */
+  #ask(): void {
+    if (!this.#running) return;
+    this.#post({ do: "ask" });
+    this.#proof ??= setTimeout(() => this.#lost(), ANSWERED_WITHIN_MS);
+  }
+
+  #lost(): void {
+    this.#rest();
+    this.#post({ do: "bye" }); // should it live after all
+    this.#worker = undefined;
+    this.#everLive = false;
+    this.#failures = 0;
+    this.#join();
+  }
+
+  #rest(): void {
+    clearTimeout(this.#greeting);
+    clearTimeout(this.#proof);
+    clearInterval(this.#watch);
+    this.#proof = undefined;
   }
 
   #post(message: ToHub): void {
     this.#worker?.port.postMessage(message);
   }
 
-  #greet(): void {
-    clearTimeout(this.#greeting);
-    this.#greeting = setTimeout(() => this.#unusable(), GREETED_WITHIN_MS);
-    this.#quiet = 0;
-    this.#post({ do: "hello", hidden: this.#hidden });
-  }
-
-  #listened(): void {
-    this.#quiet += 1;
-    if (this.#quiet < QUIET_TIMES) return;
-    this.state.set({ phase: "connecting" });
-    this.#greet();
-  }
-
   #hear(message: ToTab): void {
     clearTimeout(this.#greeting);
-    this.#quiet = 0;
+    clearTimeout(this.#proof);
+    this.#proof = undefined;
+    this.#heardAt = Date.now();
     switch (message.is) {
       case "state":
         this.#generation = message.generation;
@@ -146,6 +172,7 @@ export class TabTransport implements Transport {
     try {
       this.#post({ do: "admission", ask, admission: await this.#options.admit(refused) });
     } catch (error) {
+      if (!isPermanent(error)) this.#options.onError?.(error);
       this.#post({ do: "refusal", ask, permanent: isPermanent(error) });
     }
   }
@@ -153,7 +180,7 @@ export class TabTransport implements Transport {
   #gone(why: "silent" | "full"): void {
     if (why === "full") return this.#unusable();
     this.state.set({ phase: "connecting" });
-    this.#greet();
+    this.#post({ do: "hello", hidden: this.#hidden });
   }
 
   #unusable(): void {

@@ -39,6 +39,8 @@ export interface TransportOptions {
   admit: (refused: boolean) => Promise<Admission>;
   /** Every frame but Reconnect and Pong; Welcome comes when the state is already live. */
   onFrame: (frame: Frame) => void;
+  /** Why there is no connection, where somebody may mend it. */
+  onError?: ((error: unknown) => void) | undefined;
   random?: (() => number) | undefined;
 }
 
