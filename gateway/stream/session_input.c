@@ -15,7 +15,7 @@ static const struct {
     {"unknown_frame", "a message is exactly one frame of events.v1.ClientFrame"},
     {"forbidden", "the token does not allow this"},
     {"invalid_subject", "a subject is type/id or type/*"},
-    {"too_many", "at most 32 subscriptions, 256 subjects and 256 types each"},
+    {"too_many", "at most 32 subscriptions, with 256 subjects (32 with presence) and 256 types each"},
     {"unknown_id", "no subscription has this id"},
     {"duplicate_id", "a subscription of this connection has this id already"},
 };
@@ -86,7 +86,7 @@ static void refresh_token(Session *s, const Events__V1__ClientFrame *frame) {
     Err err = {0};
     int64_t now = clock_now_us();
     if (!token_check(s->worker->tokens, span_of(frame->refresh_token->token), now, &claims, &err)) {
-        tell_error(s, 0, "forbidden");
+        session_send(s, frame_error(session_form(s), 0, "forbidden", err.why)); /* the one before holds */
         return;
     }
     if (strcmp(claims.user_id, s->claims.user_id) || strcmp(claims.tenant_id, s->claims.tenant_id)) {
