@@ -1,6 +1,6 @@
 /* presence.c - the rooms stand in a list by when their viewers changed last, the latest first. A loop that has seen
- * all up to a version reads from the beginning until it meets that version: what has changed costs, and what has not
- * does not. A room that everybody has left stays until each loop that listens has seen that. */
+ * all up to a version goes from the beginning until it meets that version, and reads back from there: what has changed
+ * costs, and what has not does not. A room that everybody has left stays until each loop that listens has seen that. */
 #include "gateway/stream/presence.h"
 
 #include "base/map.h"
@@ -27,6 +27,7 @@ struct Presence {
     bool alone;
     pthread_mutex_t lock; /* of all below */
     Map *rooms;
+    Map *users; /* by tenant and id: in how many rooms each is */
     Room *newest;
     int64_t version;
     PresenceListener *listeners;
@@ -36,6 +37,7 @@ Presence *presence_new(bool alone) {
     Presence *p = must(calloc(1, sizeof *p));
     p->alone = alone;
     p->rooms = map_new();
+    p->users = map_new();
     pthread_mutex_init(&p->lock, NULL);
     return p;
 }
@@ -54,6 +56,7 @@ Presence *presence_free(Presence *p) {
     if (!p) return NULL;
     while (p->newest) free_room(p, p->newest);
     map_free(p->rooms);
+    map_free(p->users);
     pthread_mutex_destroy(&p->lock);
     free(p);
     return NULL;
@@ -103,21 +106,42 @@ static void sweep(Presence *p, int64_t above) {
     }
 }
 
-static Room *room_of(Presence *p, Span tenant, Span subject) {
-    char key[TENANT_ID + 1 + 256];
-    size_t len = tenant.len + 1 + subject.len;
-    if (len > sizeof key) return NULL;
+enum { KEY_MAX = TENANT_ID + 1 + 256 };
+
+/* Empty where it does not fit. */
+static Span key_of(char key[KEY_MAX], Span tenant, Span name) {
+    size_t len = tenant.len + 1 + name.len;
+    if (len > KEY_MAX) return (Span){key, 0};
     memcpy(key, tenant.at, tenant.len);
     key[tenant.len] = '\n';
-    memcpy(key + tenant.len + 1, subject.at, subject.len);
-    Room *room = map_get(p->rooms, (Span){key, len});
-    if (room || map_count(p->rooms) >= PRESENCE_ROOMS) return room;
-    room = must(calloc(1, sizeof *room + len));
+    memcpy(key + tenant.len + 1, name.at, name.len);
+    return (Span){key, len};
+}
+
+static Room *room_of(Presence *p, Span tenant, Span subject) {
+    char text[KEY_MAX];
+    Span key = key_of(text, tenant, subject);
+    Room *room = key.len ? map_get(p->rooms, key) : NULL;
+    if (room || !key.len || map_count(p->rooms) >= PRESENCE_ROOMS) return room;
+    room = must(calloc(1, sizeof *room + key.len));
     room->tenant_len = tenant.len;
-    room->key_len = len;
-    memcpy(room->key, key, len);
-    map_put(p->rooms, (Span){room->key, len}, room);
+    room->key_len = key.len;
+    memcpy(room->key, key.at, key.len);
+    map_put(p->rooms, (Span){room->key, key.len}, room);
     return room;
+}
+
+static uintptr_t rooms_of_user(const Presence *p, Span tenant, const char *user_id) {
+    char key[KEY_MAX];
+    return (uintptr_t)map_get(p->users, key_of(key, tenant, span_of(user_id)));
+}
+
+static void set_rooms_of_user(Presence *p, Span tenant, const char *user_id, uintptr_t count) {
+    char key[KEY_MAX];
+    if (count)
+        map_put(p->users, key_of(key, tenant, span_of(user_id)), (void *)count);
+    else
+        map_remove(p->users, key_of(key, tenant, span_of(user_id)));
 }
 
 static Viewer *find_viewer(Room *room, const char *user_id) {
@@ -138,16 +162,27 @@ static void add_viewer(Room *room, const Claims *who) {
     span_copy(span_of(*who->username ? who->username : who->user_id), v->name, sizeof v->name);
 }
 
-Room *presence_enter(Presence *p, Span tenant, Span subject, const Claims *who) {
-    pthread_mutex_lock(&p->lock);
-    Room *room = room_of(p, tenant, subject);
+/* With the lock. */
+static Room *enter(Presence *p, Span tenant, Span subject, const Claims *who) {
+    char key[KEY_MAX];
+    uintptr_t others = rooms_of_user(p, tenant, who->user_id);
+    Room *room = map_get(p->rooms, key_of(key, tenant, subject));
     Viewer *viewer = room ? find_viewer(room, who->user_id) : NULL;
     if (viewer) {
         viewer->connections++;
-    } else if (room) {
-        add_viewer(room, who);
-        changed(p, room);
+        return room;
     }
+    room = others < PRESENCE_OF_USER ? room_of(p, tenant, subject) : NULL;
+    if (!room) return NULL;
+    add_viewer(room, who);
+    set_rooms_of_user(p, tenant, who->user_id, others + 1);
+    changed(p, room);
+    return room;
+}
+
+Room *presence_enter(Presence *p, Span tenant, Span subject, const Claims *who) {
+    pthread_mutex_lock(&p->lock);
+    Room *room = enter(p, tenant, subject, who);
     pthread_mutex_unlock(&p->lock);
     return room;
 }
@@ -158,6 +193,8 @@ void presence_leave(Presence *p, Room *room, const char *user_id) {
     if (viewer && !--viewer->connections) {
         size_t at = (size_t)(viewer - room->viewers);
         memmove(viewer, viewer + 1, (--room->count - at) * sizeof *viewer);
+        Span tenant = {room->key, room->tenant_len};
+        set_rooms_of_user(p, tenant, user_id, rooms_of_user(p, tenant, user_id) - 1);
         changed(p, room);
         sweep(p, room->version - 1);
     }
@@ -222,12 +259,17 @@ static void add_news(const Presence *p, RoomList *list, Room *room) {
     list->at[list->count++] = news_of(p, room);
 }
 
-RoomList presence_news(Presence *p, PresenceListener *l) {
+RoomList presence_news(Presence *p, PresenceListener *l, size_t most) {
     RoomList list = {.count = 0};
     pthread_mutex_lock(&p->lock);
     int64_t above = l->seen;
-    for (Room *room = p->newest; room && room->version > above; room = room->older) add_news(p, &list, room);
-    l->seen = p->version;
+    Room *next = NULL;
+    for (Room *room = p->newest; room && room->version > above; room = room->older) next = room;
+    for (; next && list.count < most; next = next->newer) {
+        add_news(p, &list, next);
+        l->seen = next->version;
+    }
+    if (!next) l->seen = p->version;
     sweep(p, above);
     pthread_mutex_unlock(&p->lock);
     return list;

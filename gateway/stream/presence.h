@@ -15,6 +15,7 @@ typedef struct Room Room; /* one subject of one tenant, with its viewers */
 enum {
     PRESENCE_SUBJECTS_MAX = 32, /* that a subscription can be present at */
     PRESENCE_ROOMS = 16384,     /* at the same time; who comes to one more is not seen */
+    PRESENCE_OF_USER = 256,     /* of them that one user is seen in, so that nobody takes all */
     PRESENCE_SHOWN = 50,        /* users of a PresenceChanged; with more it is not complete */
 };
 
@@ -22,7 +23,7 @@ enum {
 Presence *presence_new(bool alone);
 Presence *presence_free(Presence *presence); /* after the loops */
 
-/* A connection of this user looks at the subject. NULL where there is no more room. */
+/* A connection of this user looks at the subject. NULL where there is no more room, or he is in too many. */
 Room *presence_enter(Presence *presence, Span tenant, Span subject, const Claims *who);
 void presence_leave(Presence *presence, Room *room, const char *user_id);
 
@@ -58,7 +59,7 @@ typedef struct RoomList {
     RoomNews *at;
     size_t count;
 } RoomList;
-/* What has changed since the last call for this listener, and is from now on seen by it. */
-RoomList presence_news(Presence *presence, PresenceListener *listener);
+/* What has changed since what this listener has seen, the oldest first, at most so many: from now on seen by it. */
+RoomList presence_news(Presence *presence, PresenceListener *listener, size_t most);
 /* The rooms of a tenant that somebody is in, at most so many. */
 RoomList presence_rooms(Presence *presence, Span tenant, size_t most);

@@ -77,7 +77,8 @@ struct Session {
     bool lagging;            /* what waited was dropped: nothing live is sent until the rest has left */
     uint32_t touched;        /* live.c: its place among those that want something of a run, from 1 */
     Interest *rejections;    /* of its user */
-    bool behind_presence;    /* watch.c: it is told anew who is where, when it has read */
+    uint32_t presence_pass;  /* watch.c: not 0: it is told anew who is where, when it has read */
+    bool presence_whole;     /* watch.c: also of the subjects that it looks at itself */
     uint32_t presence_round; /* watch.c's */
     int64_t told;            /* the position that the client was told last */
     int64_t quiet_at_us;     /* the client's messages move it into the future; see session_input.c */

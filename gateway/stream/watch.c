@@ -1,11 +1,16 @@
 #include "gateway/stream/watch.h"
 
+#include "base/clock.h"
 #include <stdlib.h>
 
 enum {
     COALESCE_MS = 200,
     AGAIN_MS = 1000,       /* until somebody who reads slowly is looked at again */
     ROOMS_AT_FIRST = 1024, /* that a pattern is told of when it begins; of others when they change */
+    ROOMS_AT_ONCE = 8,
+    /* A storm of comings and goings is told to many: after a slice of that time the loop has a pause for others. */
+    SLICE_US = 1000,
+    PAUSE_MS = 20,
 };
 
 typedef struct Seat {
@@ -28,7 +33,10 @@ struct Watches {
     size_t count;
     Timer tell;
     int64_t told_us;
-    bool behind;     /* somebody is */
+    bool behind; /* somebody is */
+    bool more;   /* the slice was over before all was told: the timer goes on after the pause */
+    int64_t until_us;
+    uint32_t pass;   /* of catch_up() over the sessions: who falls behind meanwhile is for the next one */
     Session **asked; /* who wants the news at hand, each once */
     size_t asked_count, asked_size;
     uint32_t round;
@@ -40,20 +48,53 @@ static bool can_take(const Session *s) {
     return !s->lagging && (!s->wire->high || s->wire->queued(s->to) <= s->wire->high);
 }
 
+static void begin_slice(Watches *all) {
+    all->until_us = clock_mono_us() + SLICE_US;
+}
+
+static bool slice_is_over(const Watches *all) {
+    return clock_mono_us() >= all->until_us;
+}
+
+/* whole: of all that it watches, else of what its patterns cover. */
+static void note_behind(Session *s, bool whole) {
+    Watches *all = s->worker->sessions->watches;
+    if (!s->presence_pass) s->presence_pass = all->pass + 1;
+    s->presence_whole |= whole;
+    all->behind = true;
+}
+
 /* It hears of all that it watches as soon as it has read. */
 static void put_off(Session *s) {
     Watches *all = s->worker->sessions->watches;
-    s->behind_presence = all->behind = true;
+    note_behind(s, true);
     if (!all->tell.slot) loop_timer_set(s->worker->loop, &all->tell, AGAIN_MS);
 }
 
-static void tell(Session *s, Blob *frame) {
+/* The news of a room as they go to those of one kind of wire. */
+typedef struct Made {
+    FrameMake *make;
+    Blob *frame;
+} Made;
+
+static void tell_made(Session *s, const Blob *frame, Made *made) {
+    FrameForm form = session_form(s);
     if (s->closing || !frame) return;
     if (!can_take(s)) {
         put_off(s);
         return;
     }
-    session_send(s, session_form(s).make(blob_view(frame), s->worker->sessions->epoch));
+    if (made->make != form.make) {
+        blob_unref(made->frame);
+        *made = (Made){form.make, form.make(blob_view(frame), form.epoch)};
+    }
+    session_send(s, made->frame ? blob_ref(made->frame) : NULL);
+}
+
+static void tell(Session *s, const Blob *frame) {
+    Made made = {NULL, NULL};
+    tell_made(s, frame, &made);
+    blob_unref(made.frame);
 }
 
 /* Has every seat that the session has in this room been told of this version? One that has none has not. */
@@ -87,8 +128,10 @@ static void tell_all(Watches *all, const RoomNews *news) {
     all->round++;
     all->asked_count = 0;
     interests_each_in(all->interests, news->tenant, news->subject, ask, all);
+    Made made = {NULL, NULL};
     for (size_t i = 0; i < all->asked_count; i++)
-        if (!knows(all->asked[i], news)) tell(all->asked[i], news->frame);
+        if (!knows(all->asked[i], news)) tell_made(all->asked[i], news->frame, &made);
+    blob_unref(made.frame);
 }
 
 static bool any_wide(const Session *s) {
@@ -126,44 +169,70 @@ static void tell_seats(Session *s, PresenceWatch *w) {
     }
 }
 
-static void tell_whole(Session *s) {
-    s->behind_presence = false;
-    for (size_t i = 0; i < s->subscription_count; i++)
+static void tell_behind(Session *s) {
+    for (size_t i = 0; i < s->subscription_count && s->presence_whole; i++)
         if (s->subscriptions[i].watch) tell_seats(s, s->subscriptions[i].watch);
+    s->presence_pass = 0;
+    s->presence_whole = false;
     if (any_wide(s)) tell_rooms(s);
 }
 
+/* Over several slices, if need be. */
 static void catch_up(Watches *all) {
+    begin_slice(all);
     all->behind = false;
     for (Session *s = all->sessions->first, *next; s; s = next) {
         next = s->next;
-        if (!s->behind_presence || s->closing) continue;
-        if (can_take(s))
-            tell_whole(s);
-        else
-            all->behind = true;
+        if (!s->presence_pass || s->closing) continue;
+        bool ready = can_take(s), due = s->presence_pass <= all->pass;
+        if (ready && due && !slice_is_over(all)) {
+            tell_behind(s);
+            continue;
+        }
+        all->behind = true;
+        all->more |= ready;
+        if (ready && due) return; /* and the pass goes on */
     }
+    all->pass++;
+}
+
+/* False where the slice was over before. */
+static bool tell_news(Watches *all) {
+    begin_slice(all);
+    for (size_t count = ROOMS_AT_ONCE; count == ROOMS_AT_ONCE;) {
+        if (slice_is_over(all)) return false;
+        RoomList list = presence_news(all->presence, &all->listener, ROOMS_AT_ONCE);
+        count = list.count;
+        for (size_t i = 0; i < list.count; i++) {
+            tell_all(all, &list.at[i]);
+            room_news_clear(&list.at[i]);
+        }
+        free(list.at);
+    }
+    return true;
 }
 
 static void time_to_tell(Timer *timer) {
     Watches *all = CONTAINER(timer, Watches, tell);
-    all->told_us = loop_now_us(all->sessions->worker->loop);
-    RoomList list = presence_news(all->presence, &all->listener);
-    for (size_t i = 0; i < list.count; i++) {
-        tell_all(all, &list.at[i]);
-        room_news_clear(&list.at[i]);
-    }
-    free(list.at);
+    Loop *loop = all->sessions->worker->loop;
+    all->told_us = loop_now_us(loop);
+    all->more = !tell_news(all);
     if (all->behind) catch_up(all);
-    if (all->behind) loop_timer_set(all->sessions->worker->loop, timer, AGAIN_MS);
+    if (all->more)
+        loop_timer_set(loop, timer, PAUSE_MS);
+    else if (all->behind)
+        loop_timer_set(loop, timer, AGAIN_MS);
 }
 
 /* At once where there was nothing lately, else at the end of the fifth of a second. */
-static void news_have_come(PresenceListener *listener) {
-    Watches *all = CONTAINER(listener, Watches, listener);
-    Loop *loop = listener->loop;
+static void tell_soon(Watches *all) {
+    Loop *loop = all->sessions->worker->loop;
     int64_t wait_us = all->told_us + COALESCE_MS * 1000 - loop_now_us(loop);
-    loop_timer_set(loop, &all->tell, wait_us > 0 ? wait_us / 1000 + 1 : 0);
+    if (!all->more) loop_timer_set(loop, &all->tell, wait_us > 0 ? wait_us / 1000 + 1 : 0);
+}
+
+static void news_have_come(PresenceListener *listener) {
+    tell_soon(CONTAINER(listener, Watches, listener));
 }
 
 /* --- coming and going --- */
@@ -219,7 +288,9 @@ void watch_begin(Session *s, Subscription *sub, const Events__V1__Subscribe *in)
             take_seat(s, w, subjects[i]);
     }
     tell_seats(s, w);
-    if (w->wide) tell_rooms(s);
+    if (!w->wide) return;
+    note_behind(s, false);
+    tell_soon(all);
 }
 
 void watch_end(Session *s, Subscription *sub) {

@@ -391,3 +391,28 @@ test('presence: comings and goings that follow each other quickly are few frames
   watcher.close();
   busy.close();
 });
+
+test('presence: after a storm of many everybody knows how it is; one user is seen at 256 subjects', LIMIT, async () => {
+  const ada = await user('prospects:read');
+  const { kid, key } = signingKey(it.installation);
+  const { claims } = parse(ada.token);
+  const called = (name) => Object.assign(Object.create(Client.prototype), ada, { token: mint({ alg: 'ES256', kid }, { ...claims, sub: name, name }, key) });
+  const SUBSCRIPTIONS = 9, EACH = 30;
+  const subjects = (n, id) => Array.from({ length: EACH }, (_, i) => `storm/${n}-${(id - 1) * EACH + i}`);
+  const look = (socket, n, id) => socket.send({ subscribe: { id, subjects: subjects(n, id), presence: 1 } });
+  const ids = Array.from({ length: SUBSCRIPTIONS }, (_, i) => i + 1);
+  const watchers = await Promise.all(Array.from({ length: 20 }, () => EventSocket.subscribe(ada, { subjects: ['storm/*'], presence: 1 })));
+  const crowd = await Promise.all(Array.from({ length: 4 }, (_, n) => EventSocket.open(called(`crowd-${n}`))));
+  for (let round = 0; round < 5; round++)
+    crowd.forEach((socket, n) => ids.forEach((id) => {
+      if (round) socket.send({ unsubscribe: { id } });
+      look(socket, n, id);
+    }));
+  crowd.slice(0, 2).forEach((socket) => socket.send({ unsubscribe: { id: 1 } })); // and half of them go from there
+  const here = (socket, n, id) => subjects(n, id).filter((s) => presence(socket, s).at(-1)?.users.join() === `crowd-${n}`).length;
+  const late = await EventSocket.subscribe(ada, { subjects: ['storm/*'], presence: 1 });
+  for (const [socket, n, id, count] of [[watchers[0], 1, 1, 0], [watchers[19], 2, 1, EACH], [watchers[7], 1, 8, EACH], [late, 3, 2, EACH], [crowd[3], 3, 9, 256 - 8 * EACH]])
+    await eventually(`${count} of crowd-${n}`, () => here(socket, n, id) === count, 20000);
+  assert.deepEqual(presence(crowd[3], 'storm/3-256').at(-1), { subject: 'storm/3-256', complete: 0, users: [] });
+  for (const socket of [...watchers, ...crowd, late]) socket.close();
+});

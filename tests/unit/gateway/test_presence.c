@@ -73,9 +73,9 @@ static void check_news(RoomList list, const char *const *texts, size_t count) {
     free(list.at);
 }
 #define CHECK_NEWS(p, l, ...)                                                                                \
-    check_news(presence_news(p, l), (const char *const[]){__VA_ARGS__},                                      \
+    check_news(presence_news(p, l, 10), (const char *const[]){__VA_ARGS__},                                  \
                COUNT(((const char *const[]){__VA_ARGS__})))
-#define CHECK_NO_NEWS(p, l) check_news(presence_news(p, l), NULL, 0)
+#define CHECK_NO_NEWS(p, l) check_news(presence_news(p, l, 10), NULL, 0)
 
 static void coming_and_going(void) {
     Presence *p = open_presence(true);
@@ -90,7 +90,7 @@ static void coming_and_going(void) {
     CHECK(presence_enter(p, SPAN("t"), SPAN("prospect/1"), &bob) == room);
     presence_leave(p, room, ada.user_id); /* one of two: he is there still */
     Room *second = presence_enter(p, SPAN("t"), SPAN("prospect/2"), &nameless);
-    CHECK_NEWS(p, &loops[0], "prospect/2: id-3 (complete)", "prospect/1: user 1, user 2 (complete)");
+    CHECK_NEWS(p, &loops[0], "prospect/1: user 1, user 2 (complete)", "prospect/2: id-3 (complete)");
     presence_leave(p, room, ada.user_id);
     presence_leave(p, room, ada.user_id); /* nobody's */
     CHECK_NEWS(p, &loops[0], "prospect/1: user 2 (complete)");
@@ -108,6 +108,17 @@ static void coming_and_going(void) {
     CHECK(woken == 1); /* of three loops the one that listens, once for all of it */
 }
 
+/* Of subjects that nobody else looks at; how many took him. */
+static size_t enter_many(Presence *p, const Claims *who, size_t count) {
+    size_t taken = 0;
+    for (size_t i = 0; i < count; i++) {
+        char subject[USER_ID + 40];
+        snprintf(subject, sizeof subject, "student/%s-%zu", who->user_id, i);
+        taken += presence_enter(p, span_of(who->tenant_id), span_of(subject), who) != NULL;
+    }
+    return taken;
+}
+
 static void bounds(void) {
     for (int alone = 0; alone < 2; alone++) {
         Presence *p = open_presence(alone);
@@ -120,15 +131,18 @@ static void bounds(void) {
             CHECK(complete == (alone && i < PRESENCE_SHOWN));
             room_news_clear(&news);
         }
-        size_t taken = 1;
         Claims c = claims_of("t", 0);
-        for (unsigned i = 0; i < PRESENCE_ROOMS + 10; i++) {
-            char subject[32];
-            snprintf(subject, sizeof subject, "student/%u", i);
-            taken += presence_enter(p, SPAN("t"), span_of(subject), &c) != NULL;
+        CHECK(enter_many(p, &c, PRESENCE_OF_USER + 10) == PRESENCE_OF_USER - 1);
+        CHECK(presence_enter(p, SPAN("t"), SPAN("prospect/1"), &c) == room); /* one that is there */
+        size_t taken = PRESENCE_OF_USER;
+        for (unsigned user = 1; user <= PRESENCE_ROOMS / PRESENCE_OF_USER; user++) {
+            c = claims_of("u", user);
+            taken += enter_many(p, &c, PRESENCE_OF_USER);
         }
         CHECK(taken == PRESENCE_ROOMS);
-        CHECK(presence_enter(p, SPAN("t"), SPAN("prospect/1"), &c) == room); /* one that is there */
+        c = claims_of("t", 99);
+        CHECK(presence_enter(p, SPAN("t"), SPAN("prospect/1"), &c) == room);
+        CHECK(!presence_enter(p, SPAN("t"), SPAN("prospect/2"), &c));
         close_presence(p);
     }
     AUTO(Blob) unknown = presence_unknown(SPAN("prospect/9"));
@@ -144,15 +158,22 @@ typedef struct Connection {
 static Connection connections[CONNECTIONS];
 static char told[LOOPS][SUBJECTS][512]; /* what each loop was told last */
 
-static void hear(Presence *p, int i) {
-    RoomList list = presence_news(p, &loops[i]);
-    for (size_t n = list.count; n-- > 0;) { /* the latest of each stands first */
+/* How many were told: less than `most` where there is nothing more. */
+static size_t hear(Presence *p, int i, size_t most) {
+    RoomList list = presence_news(p, &loops[i], most);
+    for (size_t n = 0; n < list.count; n++) {
         unsigned subject = 0;
         sscanf(text_of(list.at[n].frame), "prospect/%u", &subject);
         snprintf(told[i][subject], sizeof told[i][subject], "%s", text_of(list.at[n].frame));
         room_news_clear(&list.at[n]);
     }
     free(list.at);
+    return list.count;
+}
+
+static void hear_all(Presence *p, int i) {
+    size_t most = 1 + below(SUBJECTS);
+    while (hear(p, i, most) == most) continue;
 }
 
 static void check_told(int i) {
@@ -204,8 +225,10 @@ static void everybody_is_told(void) {
             step(p);
         else if (!loops[i].listening)
             begin_to_listen(p, i);
+        else if (!below(4))
+            hear(p, i, 1);
         else if (below(10))
-            hear(p, i), check_told(i);
+            hear_all(p, i), check_told(i);
         else
             presence_listening(p, &loops[i], false);
     }
@@ -214,12 +237,10 @@ static void everybody_is_told(void) {
             presence_leave(p, connections[c].room, claims_of("t", connections[c].user).user_id);
     for (int i = 0; i < LOOPS; i++) presence_listening(p, &loops[i], false);
     /* nobody is there and everybody knows: all the room there is, is free */
-    Claims c = claims_of("t", 0);
     size_t taken = 0;
-    for (unsigned i = 0; i < PRESENCE_ROOMS; i++) {
-        char subject[32];
-        snprintf(subject, sizeof subject, "student/%u", i);
-        taken += presence_enter(p, SPAN("t"), span_of(subject), &c) != NULL;
+    for (unsigned user = 0; user < PRESENCE_ROOMS / PRESENCE_OF_USER; user++) {
+        Claims c = claims_of("t", user);
+        taken += enter_many(p, &c, PRESENCE_OF_USER);
     }
     CHECK(taken == PRESENCE_ROOMS);
     close_presence(p);
