@@ -1,6 +1,6 @@
 /* client_side.c - fifty clients, what they are owed and what they have got.
  *
- * A client keeps the position of each of its subscriptions, as web/src/core/stream.ts does, loses its
+ * A client keeps the position of each of its subscriptions, as web/src/core/subscriptions.ts does, loses its
  * connection now and then with all that was on its way, comes back to any gateway with these positions, and
  * reloads where it is told ResyncRequired. What is checked at every frame: nobody gets what is not his; of a
  * subject no version comes behind a later one; and whatever lies at or below a position that the client has

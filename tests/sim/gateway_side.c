@@ -35,6 +35,7 @@ IN_PLACE_OF(rpc_event);
 IN_PLACE_OF(metric_counter);
 IN_PLACE_OF(metric_gauge);
 IN_PLACE_OF(random_bytes);
+IN_PLACE_OF(event_size);
 
 /* ---- the loop ---- */
 
@@ -183,6 +184,11 @@ bool __wrap_tenant_log_read(Db *db, Span tenant_id, int64_t after, int64_t upto,
         if (!give_row(n, visitor)) break;
     }
     return true;
+}
+
+size_t __real_event_size(const Event *event);
+size_t __wrap_event_size(const Event *event) {
+    return WEIGHT * __real_event_size(event);
 }
 
 /* ---- the doorbell, and what is not here ---- */

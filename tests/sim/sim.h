@@ -33,6 +33,7 @@ enum {
     TIMERS = 2 * CLIENTS,
     JOBS = CLIENTS,
     RINGS = 64,
+    WEIGHT = 150, /* an event counts as so many: five or six of them fill a run, or a page of the log */
 };
 
 typedef enum Fault {

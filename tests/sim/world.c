@@ -208,8 +208,9 @@ static void turn(void) {
 /* ---- from the beginning to the end ---- */
 
 static void plan(void) {
+    enum { LOTS = 1 << 30 };
     static const RingLimits LIMITS[] = {
-        {4, 1 << 20, 4, 1 << 20}, {8, 2000, 8, 4000}, {64, 1 << 20, 64, 1 << 20}};
+        {4, LOTS, 4, LOTS}, {8, 2000 * WEIGHT, 8, 4000 * WEIGHT}, {64, LOTS, 64, LOTS}};
     unsigned span = (unsigned)(TROUBLE_ENDS / MS);
     w->loss = below(35), w->doubling = below(25);
     w->files = chance(30);
