@@ -39,10 +39,11 @@ typedef struct Run {
     size_t count;
     CachedFrame frames[FRAMES];
     size_t frame_count;
-    int64_t behind; /* what live subscriptions had been given everything up to, before it */
-    size_t asked;   /* the event that candidates are asked about */
-    bool given;     /* it went ahead of its turn: only the position is news */
-    bool ahead;     /* of all of them it is not the turn yet */
+    int64_t behind;        /* what live subscriptions had been given everything up to, before it */
+    uint64_t ahead_behind; /* and of what went ahead */
+    size_t asked;          /* the event that candidates are asked about */
+    bool given;            /* it went ahead of its turn: only the position is news */
+    bool ahead;            /* of all of them it is not the turn yet */
     size_t touched_count;
 } Run;
 
@@ -112,11 +113,12 @@ static Blob *frame_for(Run *run, const CachedFrame *key) {
 
 /* Its live subscriptions become ones that catch up from there, each at its own pace. Where there can be
  * several they are told so: what the first one to be live again is given is not for the others yet. */
-static void fall_back(Session *s, int64_t behind) {
+static void fall_back(Session *s, int64_t behind, uint64_t ahead_behind) {
     for (size_t i = 0; i < s->subscription_count && !s->closing; i++) {
         Subscription *sub = &s->subscriptions[i];
         if (!sub->cursor.live) continue;
         cursor_fall_back(&sub->cursor, behind);
+        sub->ahead_seen = ahead_behind;
         if (!s->wire->single)
             session_send(s, frame_subscribed(session_form(s), sub->id, sub->cursor.at, false));
     }
@@ -125,7 +127,7 @@ static void fall_back(Session *s, int64_t behind) {
 
 static void give(Session *s, const Wanted *wanted, Run *run) {
     if (s->wire->high && s->wire->queued(s->to) > s->wire->high) {
-        fall_back(s, run->behind);
+        fall_back(s, run->behind, run->ahead_behind);
         return;
     }
     static const Wanted NOTHING;
@@ -165,6 +167,7 @@ static void give_all(Sessions *all, Run *run) {
 
 static void give_run(Sessions *all, Run *run) {
     run->behind = all->position;
+    run->ahead_behind = ahead_last(all->ahead);
     run->ahead = false;
     all->position = event_sequence(run->events[run->count - 1]);
     give_all(all, run);
@@ -173,25 +176,23 @@ static void give_run(Sessions *all, Run *run) {
 
 /* Noted first, for who falls back and is live again before this returns. */
 static void give_ahead(Sessions *all, Run *run) {
+    run->ahead_behind = ahead_last(all->ahead);
     for (size_t i = 0; i < run->count; i++) ahead_note(all->ahead, run->events[i]);
     run->behind = all->position;
     run->ahead = true;
     give_all(all, run);
 }
 
-void session_catch_ahead(Session *s, Subscription *sub) {
-    size_t count;
-    Event *const *events = ahead_events(s->worker->sessions->ahead, &count);
-    for (size_t i = 0; i < count && !s->closing && sub->cursor.live;) {
-        Event *chosen[RUN_EVENTS];
-        size_t wanted = 0;
-        for (; i < count && wanted < RUN_EVENTS; i++)
-            if (cursor_awaits(&sub->cursor, event_sequence(events[i])) &&
-                filter_matches(sub->filter, events[i], &s->claims))
-                chosen[wanted++] = events[i];
-        BatchParts parts = {chosen, wanted, s->claims.scope_bits & SCOPE_PII, session_position(s), &sub->id};
-        if (wanted && session_send(s, frame_batch(session_form(s), &parts))) s->told = parts.position;
-    }
+bool session_catch_ahead(Session *s, Subscription *sub) {
+    Event *events[RUN_EVENTS];
+    size_t wanted = 0,
+           count = ahead_next(s->worker->sessions->ahead, &sub->ahead_seen, RUN_EVENTS, RUN_BYTES, events);
+    for (size_t i = 0; i < count; i++)
+        if (event_sequence(events[i]) > sub->cursor.at && filter_matches(sub->filter, events[i], &s->claims))
+            events[wanted++] = events[i];
+    BatchParts parts = {events, wanted, s->claims.scope_bits & SCOPE_PII, session_position(s), &sub->id};
+    if (wanted && session_send(s, frame_batch(session_form(s), &parts))) s->told = parts.position;
+    return !count;
 }
 
 /* The loop has slept through more than the ring holds. Its live subscriptions go on from where it stood,
@@ -203,7 +204,7 @@ static void fall_back_all(Sessions *all) {
     ahead_forget(all->ahead, all->position);
     for (Session *s = all->first, *next; s; s = next) {
         next = s->next;
-        fall_back(s, behind);
+        fall_back(s, behind, ahead_last(all->ahead));
     }
 }
 

@@ -16,8 +16,9 @@
  *   3. Ahead of their turn. Behind a hole the hub lets events go whose subject does not wait for it (ring.h).
  * They do not move W: the position tells of the prefix alone, and who resumes from it gets them again. A loop
  * takes them only when it has given all that were released, so that of a subject no version goes before the
- * one below it; it remembers which they were (ahead.h), gives them at once to all that are live and to each
- * subscription that becomes so before their turn comes, and then does not give them again.
+ * one below it; it remembers which they were (ahead.h), gives them at once to all that are live, and in their turn
+ * not again. A subscription that has come to the seam is given those first, as it reads, by their places; it
+ * joins when none is left, and goes through pages again where W has moved meanwhile.
  *   4. Twice. C may be above W (the log, or the hub, was ahead of this loop). live.c skips what is at or
  * below the cursor, so that the overlap is not sent again.
  *   5. Ring and log may fail to overlap: the ring begins above C + 1 and the log ends at or below C, because
@@ -126,9 +127,9 @@ static void give_page(Session *s, Subscription *sub, Event *const *events, size_
         if (!session_send(s, wanted == count ? whole_run(s, &parts) : frame_batch(session_form(s), &parts)))
             return;
     }
-    if (!live) return;
+    if (!live || !session_catch_ahead(s, sub)) return;
     cursor_join(&sub->cursor);
-    if (session_send(s, frame_subscribed(session_form(s), id, upto, true))) session_catch_ahead(s, sub);
+    session_send(s, frame_subscribed(session_form(s), id, upto, true));
 }
 
 /* --- pages of the log --- */

@@ -128,8 +128,10 @@ void session_note_left(Session *s, int64_t position) {
  * is answered, as long as there is room for that. */
 static void fall_behind(Session *s) {
     s->lagging = true;
-    for (size_t i = 0; i < s->subscription_count; i++)
+    for (size_t i = 0; i < s->subscription_count; i++) {
         cursor_rewind(&s->subscriptions[i].cursor, s->subscriptions[i].left);
+        s->subscriptions[i].ahead_seen = 0;
+    }
     s->wire->drop(s->to);
     watch_dropped(s);
     counts_lagging(s->worker->counts);

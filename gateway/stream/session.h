@@ -59,6 +59,8 @@ typedef struct Subscription {
     uint32_t id, serial; /* serial: never used again on this connection, unlike id */
     Cursor cursor;
     int64_t left; /* all that is owed up to it has left our queue */
+    uint64_t
+        ahead_seen; /* catching up: the place in `ahead` of the loop up to which it has been given those */
     Filter *filter;
     Interest *interest;
     PresenceWatch *watch; /* NULL: it has not asked who is there */
@@ -148,8 +150,9 @@ Subscription *session_subscription(Session *session, uint32_t id);
 void session_end_subscription(Session *session, Subscription *subscription);
 /* Tells ResyncRequired for a subscription (0: all) that has ended. */
 void session_tell_resync(Session *session, uint32_t id, const char *reason);
-/* It has become live: gives it what the others got ahead of its turn. May end everything, as every sending. */
-void session_catch_ahead(Session *session, Subscription *subscription);
+/* It has been given all that the live ones have: gives it the next of what they got ahead of its turn. True: there is
+ * nothing more, from this instant it may be one of them. May end everything, as every sending. */
+bool session_catch_ahead(Session *session, Subscription *subscription);
 /* Ends one with ResyncRequired. */
 void session_resync(Session *session, Subscription *subscription, const char *reason);
 void session_release(Session *session); /* frees it where it is gone and nothing holds it */

@@ -55,15 +55,12 @@ const char *session_subscribe(Session *s, const Events__V1__Subscribe *in) {
         return NULL;
     }
     Cursor begin = cursor_begin(resumes, in->after, all->position);
-    if (s->lagging) begin.live = false; /* it is given nothing live until the rest has left */
+    /* it is given nothing live until the rest has left, or before what went ahead */
+    if (s->lagging || ahead_any(all->ahead)) begin.live = false;
     Subscription *sub = add_subscription(s, in, filter, begin);
     bool told = session_send(s, frame_subscribed(session_form(s), in->id, begin.at, begin.live));
     if (in->presence) watch_begin(s, sub, in);
-    if (!told) return NULL;
-    if (begin.live)
-        session_catch_ahead(s, sub);
-    else
-        resume_kick(s);
+    if (told) resume_kick(s);
     return NULL;
 }
 

@@ -160,9 +160,9 @@ void __wrap_session_note_left(Session *s, int64_t position) {
         s->subscriptions[i].left = cursor_offered(&s->subscriptions[i].cursor, position);
 }
 
-void __real_session_catch_ahead(Session *s, Subscription *sub);
-void __wrap_session_catch_ahead(Session *s, Subscription *sub) {
-    if (w->fault != FAULT_LATE_JOIN) __real_session_catch_ahead(s, sub);
+bool __real_session_catch_ahead(Session *s, Subscription *sub);
+bool __wrap_session_catch_ahead(Session *s, Subscription *sub) {
+    return w->fault == FAULT_LATE_JOIN || __real_session_catch_ahead(s, sub);
 }
 
 int64_t __real_event_version(const Event *event);
@@ -230,7 +230,7 @@ static void take_batch(Client *c, const Decoded *d) {
 static void take_subscribed(Client *c, const Decoded *d) {
     ClientSub *sub = sub_of(c, d->id);
     if (!sub) return;
-    if (sub->base < 0) sub->base = d->position;
+    if (sub->base < 0) sub->base = sub->position = d->position;
     sub->live = d->caught_up;
     if (d->caught_up) moved_to(c, sub, d->position);
 }
