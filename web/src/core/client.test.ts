@@ -174,6 +174,24 @@ test("why there is no connection is told, once until there is one again", async 
   client.stop();
 });
 
+test("who watches the state may throw, even from onError: the stream goes on", async (t) => {
+  t.mock.method(console, "warn", () => undefined);
+  const { client, errors, live } = setUp(() => Promise.resolve("opaque"));
+  const push = errors.push.bind(errors);
+  errors.push = (error) => {
+    push(error);
+    throw new Error("onError's own");
+  };
+  client.state.subscribe(() => {
+    throw new Error("mine");
+  });
+  const subscription = client.subscribe({ onEvent: () => undefined });
+  client.start();
+  await live();
+  assert.deepEqual([subscription.state, errors.map(String)], ["catching_up", ["Error: mine", "Error: mine"]]);
+  client.stop();
+});
+
 test("what stop() has ended stays ended", async () => {
   let give: (token: string) => void = () => undefined;
   const { client, opened } = setUp(() => new Promise((resolve) => (give = resolve)));

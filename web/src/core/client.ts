@@ -38,7 +38,7 @@ export interface EventsClientOptions {
 const CALM_AFTER_MS = 30_000;
 
 export class EventsClient {
-  readonly state = new Store<ConnectionState>({ phase: "stopped" });
+  readonly state = new Store<ConnectionState>({ phase: "stopped" }, (error) => this.#tellError(error));
   readonly #options: EventsClientOptions;
   readonly #subscriptions: Subscriptions;
   #transport: Transport | undefined;
@@ -253,8 +253,12 @@ export class EventsClient {
   }
 
   #tellError(error: unknown): void {
-    if (this.#options.onError !== undefined) this.#options.onError(error);
-    else console.warn("events:", error);
+    try {
+      if (this.#options.onError === undefined) console.warn("events:", error);
+      else this.#options.onError(error);
+    } catch (another) {
+      console.warn("events: onError has thrown", another);
+    }
   }
 }
 

@@ -2,9 +2,12 @@
 export class Store<T> {
   #value: T;
   readonly #listeners = new Set<() => void>();
+  readonly #onError: (error: unknown) => void;
 
-  constructor(initial: T) {
+  /** `onError`: what a listener throws. Absent: it goes to who has set the value. */
+  constructor(initial: T, onError = rethrow) {
     this.#value = initial;
+    this.#onError = onError;
   }
 
   get = (): T => this.#value;
@@ -12,7 +15,13 @@ export class Store<T> {
   set(next: T): void {
     if (Object.is(next, this.#value)) return;
     this.#value = next;
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener();
+      } catch (error) {
+        this.#onError(error);
+      }
+    }
   }
 
   update(change: (value: T) => T): void {
@@ -26,4 +35,8 @@ export class Store<T> {
       this.#listeners.delete(listener);
     };
   };
+}
+
+function rethrow(error: unknown): void {
+  throw error;
 }

@@ -175,20 +175,21 @@ test("an Error frame ends the subscription it is about; others are told", () => 
   assert.match(String(errors[0]), /unknown_frame: m/);
 });
 
-test("a handler that throws takes nothing from the others", () => {
+test("a handler that throws takes nothing from the others", async () => {
   const { errors, receive, subscribe, welcome, subscribed } = setUp();
   subscribe({
     onEvent: () => {
       throw new Error("mine");
     },
   });
+  subscribe({ onEvent: () => Promise.reject(new Error("later")) as unknown as undefined });
   const { got } = subscribe();
   welcome();
-  subscribed(1);
-  subscribed(2);
+  for (const id of [1, 2, 3]) subscribed(id);
   receive({ case: "events", value: { events: [event(11n), event(12n)], position: 12n } });
   assert.deepEqual(got, ["e11", "e12"]);
-  assert.equal(errors.length, 2);
+  await settle();
+  assert.deepEqual(errors.map(String), ["Error: mine", "Error: mine", "Error: later", "Error: later"]);
 });
 
 test("presence is asked for where somebody listens, and told by subject", () => {

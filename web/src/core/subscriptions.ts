@@ -283,10 +283,11 @@ export class Subscriptions {
     return [...this.#entries].find((entry) => entry.id === id);
   }
 
-  /** What an application's handler throws must not end the stream for the others. */
-  #guard(call: () => void): void {
+  /** What an application's handler throws, at once or later, must not end the stream for the others. */
+  #guard(call: () => unknown): void {
     try {
-      call();
+      const given = call();
+      if (given instanceof Promise) given.catch((error: unknown) => this.#options.onError(error));
     } catch (error) {
       this.#options.onError(error);
     }
