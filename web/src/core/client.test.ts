@@ -214,4 +214,5 @@ test("when a token is renewed, and whose it is", () => {
   for (const [left, wait] of cases) assert.equal(renewAfterMs(left, 0), wait);
   assert.equal(tokenOwner(jwt({ sub: "a", tid: "t", scope: "x y" })), tokenOwner(jwt({ sub: "a", tid: "t", scope: "y x", exp: 5 })));
   assert.notEqual(tokenOwner(jwt({ sub: "a", tid: "t", scope: "x" })), tokenOwner(jwt({ sub: "a", tid: "t", scope: "x y" })));
+  for (const nobodys of ["opaque", jwt({}), ""]) assert.throws(() => tokenOwner(nobodys));
 });

@@ -348,6 +348,25 @@ test("a tab that cannot let the connection in is passed over", async (t) => {
   assert.deepEqual([a, b].map((tab) => tab.client.state.get().phase), ["live", "live"]);
 });
 
+test("one tab is signed out and the other has no network: it is tried again, for the network may come back", async (t) => {
+  const { openTab, socket, welcome, pass } = setUp(t);
+  let network = true;
+  const fails = (error: Error) => () => (network ? Promise.resolve("ticket") : Promise.reject(error));
+  const tabs = [
+    openTab({ auth: { ticket: fails(new TypeError("Failed to fetch")) } }),
+    openTab({ auth: { ticket: fails(Object.assign(new Error("signed out"), { permanent: true })) } }),
+  ];
+  await welcome();
+  network = false;
+  socket().onclose?.({ code: 1006 });
+  await pass(1);
+  assert.ok(tabs.every(({ client }) => client.state.get().phase !== "forbidden"));
+  network = true;
+  await pass(1);
+  await welcome();
+  assert.deepEqual(tabs.map(({ client }) => client.state.get().phase), ["live", "live"]);
+});
+
 for (const [name, worker] of [
   ["there is none", () => { throw new Error("SharedWorker is not defined"); }],
   ["its script does not answer", () => ({ port: { postMessage: () => undefined, onmessage: null }, onerror: null })],
@@ -355,12 +374,15 @@ for (const [name, worker] of [
   test(`without a worker, a tab has a connection of its own: ${name}`, async (t) => {
     const { sockets, openTab, welcome, send, pass } = setUp(t);
     const a = openTab({ worker });
+    const phases: string[] = [];
+    a.client.state.subscribe(() => phases.push(a.client.state.get().phase));
     a.follow();
     await settle();
     await pass(5);
     await welcome();
     await send([event(11)], 11n);
     assert.deepEqual([a.got, sockets.length, a.client.shared], [["e11"], 1, false]);
+    assert.ok(!phases.includes("stopped"), phases.join());
   });
 }
 

@@ -6,7 +6,7 @@
 import type { ClientFrameInit } from "./codec";
 import type { EventBatch } from "../gen/events/v1/stream_pb";
 import { ASK_EVERY_MS, type PortLike, type ToHub, type ToTab } from "./messages";
-import type { Admission, Frame, Transport, TransportOptions } from "./transport";
+import { isPermanent, type Admission, type Frame, type Transport, type TransportOptions } from "./transport";
 
 export type TabPort = PortLike<ToTab, ToHub>;
 
@@ -250,17 +250,17 @@ export class Hub {
   // --- admission: by one of the tabs, for the hub has no token
 
   async #admit(refused: boolean): Promise<Admission> {
-    let failure: unknown = new Error("no tab is there");
+    let failure: unknown;
     const asked = new Set<Tab>();
     for (let tab = this.#next(asked); tab !== undefined; tab = this.#next(asked)) {
       asked.add(tab);
       try {
         return await this.#askForAdmission(tab, refused);
       } catch (error) {
-        failure = error;
+        if (failure === undefined || isPermanent(failure)) failure = error; // one that may come to a token counts
       }
     }
-    throw failure;
+    throw failure ?? new Error("no tab is there");
   }
 
   /** One that is looked at rather than one that is not. */

@@ -67,9 +67,7 @@ export class TabTransport implements Transport {
 
   stop(): void {
     if (!this.#running) return;
-    this.#running = false;
-    this.#rest();
-    this.#post({ do: "bye" });
+    this.#leave();
     this.state.set({ phase: "stopped" });
   }
 
@@ -185,7 +183,13 @@ export class TabTransport implements Transport {
 
   #unusable(): void {
     if (!this.#running) return;
-    this.stop();
+    this.#leave();
     this.#options.onUnusable();
+  }
+
+  #leave(): void {
+    this.#running = false;
+    this.#rest();
+    this.#post({ do: "bye" });
   }
 }

@@ -13,9 +13,10 @@ export function tokenClaims(token: string): Record<string, unknown> {
   }
 }
 
-/** Whose connection it is: tabs share one where tenant, user and scopes are the same. */
+/** Whose connection it is: tabs share one where tenant, user and scopes are the same. Throws where the token does not say. */
 export function tokenOwner(token: string): string {
   const { tid, sub, scope } = tokenClaims(token);
+  if (typeof sub !== "string") throw new Error("whose token it is cannot be read");
   return JSON.stringify([tid, sub, String(scope ?? "").split(" ").sort()]);
 }
 
