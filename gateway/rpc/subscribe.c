@@ -93,7 +93,8 @@ static void refuse(Call *c, const char *code) {
         RpcStatus status;
     } TABLE[] = {
         {"forbidden", {.code = RPC_PERMISSION_DENIED, .message = "the token does not allow these events"}},
-        {"too_many", {.code = RPC_INVALID_ARGUMENT, .message = "at most 256 subjects (32 with presence) and 256 types"}},
+        {"too_many",
+         {.code = RPC_INVALID_ARGUMENT, .message = "at most 256 subjects (32 with presence) and 256 types"}},
         {"invalid_subject", {.code = RPC_INVALID_ARGUMENT, .message = "a subject is type/id or type/*"}},
     };
     FieldFaults faults = {0};
