@@ -50,7 +50,8 @@ enum {
     SESSION_UNDECODABLE = 1007,
     SESSION_FLOOD = 1008,
     SESSION_BROKEN = 1011,
-    SESSION_SLOW = 1013, /* does not read, and asks for more: what waits for it is dropped */
+    SESSION_SLOW =
+        1013, /* does not read, or memory is short, and asks for more: what waits for it is dropped */
     SESSION_EXPIRED = 4401,
     SESSION_FORBIDDEN = 4403,
 };

@@ -64,7 +64,17 @@ const char *session_subscribe(Session *s, const Events__V1__Subscribe *in) {
     return NULL;
 }
 
+/* Of thousands that are open already each may name 8,192 subjects, which are megabytes. */
+static bool is_shed(Session *s) {
+    Memory *memory = s->worker->gateway->memory;
+    if (!memory_is_short(memory, s->worker->loop)) return false;
+    memory_shed(memory);
+    session_close(s, SESSION_SLOW, "the gateway is short of memory; try again");
+    return true;
+}
+
 static void subscribe(Session *s, const Events__V1__ClientFrame *frame) {
+    if (is_shed(s)) return;
     const char *code = session_subscribe(s, frame->subscribe);
     if (code) tell_error(s, frame->subscribe->id, code);
 }

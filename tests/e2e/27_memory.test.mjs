@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { call, callHttp2, Client } from './kit/client.mjs';
 import { Installation } from './kit/installation.mjs';
 import { eventually, SLOW } from './kit/wait.mjs';
+import { EventSocket } from './kit/websocket.mjs';
 
 const it = {};
 before(async () => {
@@ -54,6 +55,7 @@ async function halfUpload() {
 test('what fills the memory is met by 503, and when it has gone the gateway serves again', { skip: SLOW > 1 && 'a sanitizer holds more than that by itself' }, async (t) => {
   await restartWith('48');
   const status = async () => (await call(`${it.url}/docs.css`)).status;
+  const stream = await EventSocket.subscribe(it.demo);
   const sockets = [];
   let last = 200;
   while (last === 200 && sockets.length < 400) {
@@ -61,6 +63,11 @@ test('what fills the memory is met by 503, and when it has gone the gateway serv
     last = await status();
   }
   assert.equal(last, 503, `after ${sockets.length} half uploads`);
+  stream.send({ ping: { nonce: 1 } }); // what is open goes on, with no more than it has
+  await stream.frame('pong');
+  stream.send({ subscribe: { id: 2 } });
+  await eventually('the end of the stream', () => stream.ws.closed);
+  assert.equal(stream.ws.closed.code, 1013);
   for (const socket of sockets) socket.destroy();
   const from = performance.now();
   await eventually('the gateway serves again', async () => (await status()) === 200, 20000);
