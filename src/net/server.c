@@ -114,17 +114,25 @@ static bool parse_address(const char *address, struct sockaddr_storage *ret, soc
     return err_set(err, &ERR_CONFIG, "\"%s\": the host has to be a numeric address", address);
 }
 
-static bool set_option(int fd, int level, int option) {
-    int on = 1;
-    return setsockopt(fd, level, option, &on, sizeof on) == 0;
+static bool set_option(int fd, int level, int option, int value) {
+    return setsockopt(fd, level, option, &value, sizeof value) == 0;
+}
+
+/* The stall clock meets who takes too little of what waits here. Where nothing waits, or only in the kernel, a peer may
+ * have gone without a word: the kernel asks whether it is there, and gives up a little later than that clock would. */
+static bool notice_the_dead(int fd, int64_t stall_ms) {
+    int ask_s = stall_ms < 3000 ? 1 : (int)(stall_ms / 3000), give_up_ms = (int)(stall_ms + stall_ms / 2);
+    return set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) && set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, ask_s) &&
+           set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, ask_s) &&
+           set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, give_up_ms);
 }
 
 /* The kernel lets sockets share a port only where both say so at the moment of the later bind(). The first
  * one says it after its own, so it meets another process's listener as anybody would. */
 static bool bind_shared(int fd, const struct sockaddr *at, socklen_t len, HttpShare share) {
-    if (share == HTTP_SHARED_NEXT && !set_option(fd, SOL_SOCKET, SO_REUSEPORT)) return false;
+    if (share == HTTP_SHARED_NEXT && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) return false;
     if (bind(fd, at, len)) return false;
-    return share != HTTP_SHARED_FIRST || set_option(fd, SOL_SOCKET, SO_REUSEPORT);
+    return share != HTTP_SHARED_FIRST || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 }
 
 static bool listen_on(HttpServer *s, const char *address, HttpShare share, Err *err) {
@@ -132,7 +140,8 @@ static bool listen_on(HttpServer *s, const char *address, HttpShare share, Err *
     socklen_t len;
     if (!parse_address(address, &at, &len, err)) return false;
     int fd = s->listener.fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || !set_option(fd, SOL_SOCKET, SO_REUSEADDR) || !set_option(fd, IPPROTO_TCP, TCP_NODELAY) ||
+    if (fd < 0 || !set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) ||
+        !set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) || !notice_the_dead(fd, s->options.stall_ms) ||
         !bind_shared(fd, (struct sockaddr *)&at, len, share) || listen(fd, BACKLOG) ||
         getsockname(fd, (struct sockaddr *)&at, &len))
         return err_set_errno(err, &ERR_UNAVAILABLE, errno, address);

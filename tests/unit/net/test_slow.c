@@ -4,6 +4,8 @@
 #include "h2_kit.h"
 #include "net/defence.h"
 #include "net_kit.h"
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -177,4 +179,41 @@ static void slow_readers(void) {
     test_server_stop(s);
 }
 
-SUITE("slow", TEST(each_phase_has_its_limit), TEST(half_open_tls), TEST(steady_body), TEST(slow_readers));
+/* The other end of a connection, in this process. */
+static int accepted_from(int client) {
+    struct sockaddr_in own, peer;
+    socklen_t len = sizeof own;
+    REQUIRE(!getsockname(client, (struct sockaddr *)&own, &len));
+    for (int fd = 0; fd < 1024; fd++) {
+        len = sizeof peer;
+        if (!getpeername(fd, (struct sockaddr *)&peer, &len) && peer.sin_port == own.sin_port) return fd;
+    }
+    return -1;
+}
+
+/* Of a peer that has gone without a word only the kernel can tell, and only if it has been asked to. */
+static void the_kernel_looks_for_the_dead(void) {
+    static const struct {
+        int level, option, want;
+    } OPTIONS[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},
+                   {IPPROTO_TCP, TCP_KEEPIDLE, 4},
+                   {IPPROTO_TCP, TCP_KEEPINTVL, 4},
+                   {IPPROTO_TCP, TCP_USER_TIMEOUT, 18000}};
+    TestServer *s = test_server(&(HttpServerOptions){.stall_ms = 12000});
+    AUTO_BUF answer = {0};
+    int client = client_open(test_server_port(s));
+    client_send(client, SPAN("GET / HTTP/1.1\r\n" HOST "\r\n"));
+    client_read(client, "\r\n\r\n", 3000, &answer);
+    int fd = accepted_from(client);
+    for (size_t i = 0; i < COUNT(OPTIONS); i++) {
+        int value = 0;
+        socklen_t len = sizeof value;
+        CHECK(!getsockopt(fd, OPTIONS[i].level, OPTIONS[i].option, &value, &len));
+        CHECK(value == OPTIONS[i].want);
+    }
+    close(client);
+    test_server_stop(s);
+}
+
+SUITE("slow", TEST(each_phase_has_its_limit), TEST(half_open_tls), TEST(steady_body), TEST(slow_readers),
+      TEST(the_kernel_looks_for_the_dead));
