@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 enum { ARENA_BYTES = 1 << 20, MESSAGES_BURST = 500, MESSAGE_US = 10000 }; /* then a hundred a second */
+enum { NAMES_A_MESSAGE = 32, MESSAGES_A_REFUSAL = 50 }; /* what costs more counts as so many */
 enum { CLOSE_REASON = 124 }; /* RFC 6455 section 5.5: a control frame has 125 bytes, two of them the code */
 
 static const struct {
@@ -73,8 +74,13 @@ static bool is_shed(Session *s) {
     return true;
 }
 
+static void counts_as(Session *s, size_t messages) {
+    s->quiet_at_us += (int64_t)messages * MESSAGE_US;
+}
+
 static void subscribe(Session *s, const Events__V1__ClientFrame *frame) {
     if (is_shed(s)) return;
+    counts_as(s, (frame->subscribe->n_subjects + frame->subscribe->n_event_types) / NAMES_A_MESSAGE);
     const char *code = session_subscribe(s, frame->subscribe);
     if (code) tell_error(s, frame->subscribe->id, code);
 }
@@ -93,6 +99,7 @@ static void refresh_token(Session *s, const Events__V1__ClientFrame *frame) {
     Err err = {0};
     int64_t now = clock_now_us();
     if (!token_check(s->worker->tokens, span_of(frame->refresh_token->token), now, &claims, &err)) {
+        counts_as(s, MESSAGES_A_REFUSAL);                                       /* signatures are looked at */
         session_send(s, frame_error(session_form(s), 0, "forbidden", err.why)); /* the one before holds */
         return;
     }

@@ -32,11 +32,27 @@ test('who tries passwords of many names from one place is slowed down, and nobod
   assert.ok(log('gateway').length - lines < 10, 'and the log stays short');
 });
 
-test('a client that floods its stream with messages is closed with 1008', async () => {
+test('a client that floods its stream with messages is closed with 1008, the sooner the more they cost', async () => {
+  const names = (name, many) => Array.from({ length: many }, (_, i) => `${name}${i}`);
+  for (const [frames, count] of [
+    [(id) => [{ unsubscribe: { id } }], 2000],
+    [() => [{ refreshToken: { token: `${it.demo.token}x` } }], 20],
+    [(id) => [{ subscribe: { id, subjects: names('prospect/', 256) } }, { unsubscribe: { id } }], 100],
+    [(id) => [{ subscribe: { id, eventTypes: names('Type', 256) } }, { unsubscribe: { id } }], 100],
+  ]) {
+    const socket = await EventSocket.open(it.demo);
+    for (let id = 1; id <= count; id++) frames(id).forEach((frame) => socket.send(frame));
+    const closed = await eventually('the end', () => socket.ws.closed);
+    assert.equal(closed.code, 1008);
+  }
+});
+
+test('as many and as large subscriptions as there may be can be made at once', async () => {
   const socket = await EventSocket.open(it.demo);
-  for (let i = 0; i < 2000; i++) socket.send({ unsubscribe: { id: 1 } });
-  const closed = await eventually('the end', () => socket.ws.closed);
-  assert.equal(closed.code, 1008);
+  const subjects = Array.from({ length: 256 }, (_, i) => `prospect/${i}`);
+  for (let id = 1; id <= 32; id++) socket.send({ subscribe: { id, subjects } });
+  await socket.frame('subscribed', (s) => s.id === 32);
+  socket.close();
 });
 
 test('a page of the log has a bound in bytes, and pages follow one another without a gap', async () => {
