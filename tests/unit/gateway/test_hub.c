@@ -8,6 +8,7 @@
 #include "kit/test.h"
 #include "wire/envelope.h"
 #include <stdio.h>
+#include <time.h>
 
 static unsigned repairs;
 static void repair_needed(void *user) {
@@ -96,6 +97,11 @@ static void ahead_of_a_hole(void) {
          "",
          "11 12 13 14 "},
         {"behind the second hole", {{15, 'a', 2}, {12, 'b', 1}, {11, 'a', 1}}, "15 ", "11 12 "},
+        {"behind one that goes ahead", {{14, 'a', 3}, {13, 'a', 2}, {12, 'a', 1}}, "12 13 14 ", ""},
+        {"several subjects behind a hole that fills",
+         {{15, 'b', 3}, {16, 'a', 3}, {13, 'a', 2}, {12, 'b', 2}, {11, 'b', 1}},
+         "15 16 ",
+         "11 12 13 "},
         {"no room", {{10 + RING_EVENTS + 1, 'a', 1}}, "", ""},
     };
     for (size_t i = 0; i < COUNT(CASES); i++) {
@@ -122,6 +128,54 @@ static void ahead_of_a_hole(void) {
             event_unref(events[0]);
         }
         CHECK_SPAN(buf_view(&ahead), CASES[i].ahead);
+    }
+}
+
+static int64_t processor_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void offer_version(Hub *hub, int64_t number, int64_t version) {
+    char subject[32];
+    snprintf(subject, sizeof subject, "prospect/%lld", (long long)number);
+    Events__V1__Envelope e = envelope(number, "ProspectUpdated", subject);
+    e.subject_version = version;
+    REQUIRE(hub_offer(hub, &e));
+}
+
+/* However many wait behind a hole, or went ahead of it: what fills it costs each number the same. */
+static void filling_a_hole(void) {
+    enum { MANY = 8000, HOLES = 4000, DEARER = 15 };
+    static const struct {
+        const char *name;
+        int64_t version; /* of those that wait: 1 goes ahead, 2 does not */
+        int64_t step;    /* 2: every other number is missing */
+        int64_t fill;
+    } CASES[] = {
+        {"held back", 2, 1, MANY},
+        {"gone ahead", 1, 1, MANY},
+        {"held back between holes", 2, 2, HOLES},
+        {"gone ahead between holes", 1, 2, HOLES},
+    };
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        int64_t took[2], first = CASES[i].step == 1 ? MANY + 1 : 2;
+        for (size_t waiting = 0; waiting < 2; waiting++) {
+            AUTO(Hub) hub = hub_new(&HUB_LIMITS, repair_needed, NULL);
+            hub_start(hub, &(ReplayHead){.epoch = "e", .head = 0});
+            for (int64_t n = 0; n < CASES[i].fill && waiting; n++)
+                offer_version(hub, first + n * CASES[i].step, CASES[i].version);
+            int64_t began = processor_us();
+            for (int64_t n = 0; n < CASES[i].fill; n++)
+                offer_version(hub, 1 + n * (waiting ? CASES[i].step : 1), 1);
+            took[waiting] = processor_us() - began;
+            CHECK(hub_position(hub, NULL).head == (waiting ? 2 : 1) * CASES[i].fill);
+        }
+        if (took[1] > DEARER * took[0])
+            printf("\n    %s: %lld us instead of %lld", CASES[i].name, (long long)took[1],
+                   (long long)took[0]);
+        CHECK(took[1] <= DEARER * took[0]);
     }
 }
 
@@ -350,6 +404,6 @@ static void client_frames(void) {
     }
 }
 
-SUITE("hub", TEST(release_order), TEST(ahead_of_a_hole), TEST(ring_end), TEST(holes),
+SUITE("hub", TEST(release_order), TEST(ahead_of_a_hole), TEST(filling_a_hole), TEST(ring_end), TEST(holes),
       TEST(what_the_log_has_at_last_is_asked_for_at_once), TEST(another_log), TEST(filter_faults),
       TEST(filter_matching), TEST(batches), TEST(client_frames));
