@@ -208,7 +208,7 @@ static void fall_back_all(Sessions *all) {
     }
 }
 
-/* Another log: no position of the old one means anything. */
+/* Another log: no position of the old one means anything, nor does what was asked of it. */
 static void restart(Sessions *all) {
     ReplayHead head = hub_position(all->worker->gateway->hub, &all->generation);
     all->position = head.head;
@@ -218,6 +218,8 @@ static void restart(Sessions *all) {
     resume_forget(all);
     for (Session *s = all->first, *next; s; s = next) {
         next = s->next;
+        resume_stop(s);
+        s->told = all->position;
         if (s->closing || !s->subscription_count) continue;
         s->lagging = false; /* there is nothing to go on from */
         while (s->subscription_count) session_end_subscription(s, &s->subscriptions[0]);

@@ -57,6 +57,7 @@ static void wait_ms(Session *s, int64_t ms) {
 void resume_stop(Session *s) {
     loop_timer_stop(s->worker->loop, &s->patience);
     log_waiter_stop(&s->page);
+    s->tries = 0;
 }
 
 static void take_turn(Task *task) {

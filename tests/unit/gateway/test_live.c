@@ -1,0 +1,260 @@
+/* One loop's sessions where the hub's log changes, begins anew behind a hole, or a client does not read. */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "gateway/rpc/rpc.h"
+#include "gateway/stream/live.h"
+#include "gateway/stream/watch.h"
+#include "kit/engine.h"
+#include "store/read/migrations_read.h"
+#include <stdio.h>
+
+enum { HEAD = 1000, FRAMES = 4096, PATIENCE_US = 20000000, LOOK_MS = 1 };
+
+typedef struct Client {
+    Gateway gateway;
+    Worker worker;
+    Session *session;
+    bool stuck; /* it does not read */
+    Blob *frames[FRAMES];
+    size_t frame_count, bytes;
+    Buf told; /* all that it has read, as text */
+    unsigned char got[2 * HEAD];
+    bool closed;
+    Timer timer;
+    int64_t deadline_us;
+    bool (*done)(const struct Client *c);
+} Client;
+
+/* --- the wire --- */
+
+static Blob *plain(Span message, const char *epoch) {
+    (void)epoch;
+    return blob_copy(message);
+}
+
+static void hear_batch(Client *c, const Events__V1__EventBatch *batch) {
+    buf_printf(&c->told, "batch");
+    for (size_t i = 0; i < batch->n_events; i++) {
+        c->got[batch->events[i]->sequence % (int64_t)sizeof c->got]++;
+        buf_printf(&c->told, " %lld", (long long)batch->events[i]->sequence);
+    }
+    buf_printf(&c->told, " at %lld; ", (long long)batch->position);
+}
+
+static void hear(Client *c, const Blob *frame) {
+    Events__V1__ServerFrame *f =
+        events__v1__server_frame__unpack(NULL, frame->len, (const uint8_t *)frame->bytes);
+    REQUIRE(f != NULL);
+    if (f->frame_case == EVENTS__V1__SERVER_FRAME__FRAME_EVENTS) hear_batch(c, f->events);
+    if (f->frame_case == EVENTS__V1__SERVER_FRAME__FRAME_RESYNC_REQUIRED)
+        buf_printf(&c->told, "resync %u %s at %lld; ", f->resync_required->id, f->resync_required->reason,
+                   (long long)f->resync_required->position);
+    if (f->frame_case == EVENTS__V1__SERVER_FRAME__FRAME_SUBSCRIBED)
+        buf_printf(&c->told, "subscribed %u at %lld %s; ", f->subscribed->id,
+                   (long long)f->subscribed->position, f->subscribed->caught_up ? "live" : "behind");
+    events__v1__server_frame__free_unpacked(f, NULL);
+}
+
+static void read_all(Client *c) {
+    for (size_t i = 0; i < c->frame_count; i++) {
+        hear(c, c->frames[i]);
+        blob_unref(c->frames[i]);
+    }
+    c->frame_count = c->bytes = 0;
+}
+
+static bool queue(void *to, Blob *frame) {
+    Client *c = to;
+    if (c->bytes + frame->len > SESSION_QUEUE || c->frame_count == FRAMES) return false;
+    c->frames[c->frame_count++] = blob_ref(frame);
+    c->bytes += frame->len;
+    if (!c->stuck) read_all(c);
+    return true;
+}
+
+static size_t queued(void *to) {
+    return ((Client *)to)->bytes;
+}
+
+static void drop(void *to) {
+    Client *c = to;
+    while (c->frame_count) blob_unref(c->frames[--c->frame_count]);
+    c->bytes = 0;
+}
+
+static void tell_drained(void *to) {
+    (void)to; /* it is told by who lets it read */
+}
+
+static void close_wire(void *to, int code, const char *reason) {
+    Client *c = to;
+    (void)code, (void)reason;
+    c->closed = true;
+}
+
+static const SessionWire WIRE = {.form = plain,
+                                 .send = queue,
+                                 .queued = queued,
+                                 .drop = drop,
+                                 .tell_drained = tell_drained,
+                                 .close = close_wire};
+
+/* --- the gateway --- */
+
+static void nobody_needs_repair(void *user) {
+    (void)user;
+}
+
+static void hub_has(Client *c, const char *epoch, int64_t head) {
+    ReplayHead position = {.head = head};
+    snprintf(position.epoch, sizeof position.epoch, "%s", epoch);
+    hub_start(c->gateway.hub, &position);
+}
+
+/* What the hub has is given out. */
+static void wake(Client *c) {
+    Sessions *all = c->worker.sessions;
+    all->listener.wake(&all->listener);
+}
+
+static void begin(Client *c, int64_t head) {
+    Err err = {0};
+    *c = (Client){0};
+    REQUIRE(CHECK_OK(loop_open(&c->worker.loop, &err), &err));
+    c->gateway.hub = hub_new(&HUB_LIMITS, nobody_needs_repair, NULL);
+    c->gateway.presence = presence_new(true);
+    c->worker.gateway = &c->gateway;
+    c->worker.counts = loop_counts(0);
+    c->worker.rpc = rpc_new();
+    c->worker.sessions = sessions_new(&c->worker);
+    hub_has(c, "old", head);
+    wake(c);
+    Claims claims = {.tenant_id = "t", .user_id = "u", .scope_bits = SCOPE_READ | SCOPE_PII};
+    claims.expires_at = INT64_MAX / 2;
+    c->session = session_new(&c->worker, &claims);
+    session_open(c->session, &WIRE, c);
+}
+
+static void end(Client *c) {
+    c->gateway.readers = pool_free(c->gateway.readers);
+    drop(c);
+    session_gone(c->session);
+    live_stop(c->worker.sessions);
+    watches_stop(c->worker.sessions->watches);
+    loop_free(c->worker.loop);
+    sessions_free(c->worker.sessions);
+    rpc_free(c->worker.rpc);
+    hub_free(c->gateway.hub);
+    presence_free(c->gateway.presence);
+    buf_free(&c->told);
+}
+
+static void subscribe(Client *c, uint32_t id, const char *epoch, int64_t after) { /* after -1: live only */
+    Events__V1__Subscribe in = EVENTS__V1__SUBSCRIBE__INIT;
+    in.id = id;
+    in.epoch = (char *)epoch;
+    in.resume_case = after >= 0 ? EVENTS__V1__SUBSCRIBE__RESUME_AFTER : 0;
+    in.after = after;
+    CHECK(!session_subscribe(c->session, &in));
+}
+
+static void offer(Client *c, int64_t number, const char *type, const char *subject, int64_t version) {
+    static uint8_t data[1500];
+    Events__V1__Envelope e = EVENTS__V1__ENVELOPE__INIT;
+    e.event_id = (char *)"e", e.event_type = (char *)type, e.tenant_id = (char *)"t";
+    e.subject = (char *)subject, e.issued_by = (char *)"u";
+    e.sequence = number, e.subject_version = version;
+    e.data = (ProtobufCBinaryData){sizeof data, data};
+    CHECK(hub_offer(c->gateway.hub, &e));
+}
+
+static void look(Timer *timer) {
+    Client *c = CONTAINER(timer, Client, timer);
+    if (c->done(c) || clock_mono_us() > c->deadline_us)
+        loop_stop(c->worker.loop);
+    else
+        loop_timer_set(c->worker.loop, timer, LOOK_MS);
+}
+
+/* Once. */
+static void run_until(Client *c, bool (*done)(const Client *c)) {
+    c->done = done;
+    c->timer.expired = look;
+    c->deadline_us = clock_mono_us() + PATIENCE_US;
+    loop_timer_set(c->worker.loop, &c->timer, LOOK_MS);
+    loop_run(c->worker.loop);
+}
+
+/* --- another log --- */
+
+static void whom_nothing_concerns_is_told_the_new_logs_positions(void) {
+    static Client c;
+    begin(&c, HEAD);
+    subscribe(&c, 1, "old", -1);
+    hub_has(&c, "new", 5);
+    wake(&c);
+    subscribe(&c, 2, "new", -1);
+    offer(&c, 6, "EventSkipped", "prospect/1", 1);
+    wake(&c);
+    c.worker.sessions->tidy.expired(&c.worker.sessions->tidy);
+    CHECK_SPAN(buf_view(&c.told), "subscribed 1 at 1000 live; resync 0 epoch at 5; "
+                                  "subscribed 2 at 5 live; batch at 6; ");
+    end(&c);
+}
+
+static void *open_queries(void *user) {
+    return queries_new(user);
+}
+
+static void close_queries(void *context) {
+    queries_free(context);
+}
+
+static void log_of_one_event(const char *url, const char *epoch, int64_t sequence, int64_t prefix) {
+    Err err = {0};
+    char body[256], sql[160];
+    AUTO(Db) db = test_db_open(url, (DbOptions){0});
+    REQUIRE(CHECK_OK(read_migrate(db, &err), &err));
+    AUTO(Rows) rows = rows_new(&REPLAY_ROWS);
+    Events__V1__Envelope e = EVENTS__V1__ENVELOPE__INIT;
+    e.event_type = (char *)"ProspectCreated", e.tenant_id = (char *)"t";
+    e.subject = (char *)"prospect/1", e.sequence = sequence;
+    size_t len = events__v1__envelope__pack(&e, (uint8_t *)body);
+    replay_log_append(rows, &(ReplayRow){.sequence = sequence,
+                                         .tenant_id = SPAN("t"),
+                                         .subject = SPAN("prospect/1"),
+                                         .event_type = SPAN("ProspectCreated"),
+                                         .issued_by = SPAN(""),
+                                         .body = span_bytes(body, len)});
+    REQUIRE(CHECK_OK(rows_flush(rows, db, &err), &err));
+    snprintf(sql, sizeof sql, "UPDATE projection_state SET prefix = %lld, epoch = '%s'", (long long)prefix,
+             epoch);
+    test_db_run(db, sql);
+}
+
+static bool second_has_its_answer(const Client *c) {
+    return span_ends(buf_view(&c->told), SPAN("live; ")) ||
+           span_ends(buf_view(&c->told), SPAN("resync 2 epoch at 1000; "));
+}
+
+/* What was asked of the old log says nothing of the new one. */
+static void a_page_of_the_old_log_ends_nothing(void) {
+    static Client c;
+    Err err = {0};
+    QueriesOptions options = {test_database(), "sql:", test_folder()};
+    PoolOptions readers = {"reader", 1, 100, 0, open_queries, close_queries, &options};
+    log_of_one_event(options.read_url, "new", 11, HEAD);
+    begin(&c, HEAD);
+    REQUIRE(CHECK_OK(pool_open(&readers, &c.gateway.readers, &err), &err));
+    subscribe(&c, 1, "old", 10); /* a reader is asked; its answer waits for the loop */
+    hub_has(&c, "new", HEAD);
+    wake(&c);
+    subscribe(&c, 2, "new", 10);
+    run_until(&c, second_has_its_answer);
+    CHECK_SPAN(buf_view(&c.told), "subscribed 1 at 10 behind; resync 0 epoch at 1000; "
+                                  "subscribed 2 at 10 behind; batch 11 at 1000; subscribed 2 at 1000 live; ");
+    end(&c);
+}
+
+SUITE("live", TEST(whom_nothing_concerns_is_told_the_new_logs_positions),
+      TEST(a_page_of_the_old_log_ends_nothing));
