@@ -92,7 +92,11 @@ static void data(void *user, HttpExchange *x, Span bytes, bool end) {
 }
 
 void call_stream(Call *c, const CallEvents *events, void *user) {
-    HttpStreamEvents stream = {.closed = closed, .writable = writable, .draining = draining, .user = c};
+    HttpStreamEvents stream = {.closed = closed,
+                               .writable = writable,
+                               .draining = draining,
+                               .user = c,
+                               .kernel_bytes = HTTP_STREAM_KERNEL};
     c->streams = true;
     c->events = events;
     c->user = user;

@@ -168,7 +168,8 @@ void rest_event_stream(Request *r) {
     Events__V1__Subscribe in = EVENTS__V1__SUBSCRIBE__INIT;
     if (!read_request(r, &in)) return;
     Sse *sse = must(calloc(1, sizeof *sse));
-    HttpStreamEvents events = {.writable = writable, .closed = closed, .user = sse};
+    HttpStreamEvents events = {
+        .writable = writable, .closed = closed, .user = sse, .kernel_bytes = HTTP_STREAM_KERNEL};
     sse->x = r->x;
     sse->heartbeat.expired = beat;
     http_stream_open(r->x, &events);

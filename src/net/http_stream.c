@@ -7,6 +7,7 @@
 
 #include "net/answer.h"
 #include "net/exchange.h"
+#include <sys/socket.h>
 
 static bool has_connection(const HttpExchange *x) {
     return x->connection && connection_alive(x->connection) && !x->stream.closed;
@@ -34,6 +35,8 @@ void http_stream_open(HttpExchange *x, const HttpStreamEvents *events) {
     x->flow.promised = NO_PROMISE;
     x->flow.late.run = on_late;
     output_init(&x->flow.out);
+    if (events->kernel_bytes && has_connection(x))
+        setsockopt(x->connection->watch.fd, SOL_SOCKET, SO_SNDBUF, &events->kernel_bytes, sizeof(int));
     if (!x->connection || x->stream.closed)
         loop_defer(x->loop, &x->flow.late);
     else if (handled)

@@ -33,10 +33,12 @@ typedef struct HttpStreamEvents {
      * may: the stream is cut. 0: the server's body_ms; negative: never. An answer that nobody takes is cut
      * after the server's stall_ms; one that has nothing to send just now is not cut. */
     int64_t silence_ms;
+    int kernel_bytes; /* what the kernel may hold of what its connection sends; 0: as much as it likes */
 } HttpStreamEvents;
 
 enum {
     HTTP_STREAM_LIMIT = 256 << 10,  /* bytes that wait for one reader before http_stream_write() says so */
+    HTTP_STREAM_KERNEL = 128 << 10, /* kernel_bytes of streams of events: a reader may be slow for hours */
     HTTP_STREAM_WINDOW = 256 << 10, /* bytes given to data() and not consumed; no more come above it */
 };
 

@@ -139,6 +139,13 @@ test('a token that expires ends the stream, and says so', async () => {
   await stream.end();
 });
 
+/** Bytes that have been sent from a port of this machine to another, and not taken. */
+function heldByKernel(from, to) {
+  const hex = (port) => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const lines = readFileSync('/proc/net/tcp', 'utf8').split('\n').map((line) => line.trim().split(/\s+/));
+  return parseInt(lines.find(([, local, remote]) => local?.endsWith(hex(from)) && remote.endsWith(hex(to)))[4].split(':')[0], 16);
+}
+
 test('a reader that stops reading holds a bounded part, and then gets everything in order', async () => {
   const stream = await EventStream.open(it.demo);
   await stream.message('Subscribed', (m) => m.caughtUp);
@@ -158,6 +165,9 @@ test('a reader that stops reading holds a bounded part, and then gets everything
   await eventually('all events at who reads', () => missing(witness) === 0, 15000);
   witness.close();
   assert.ok(missing(stream) > 0);
+  const { localPort, remotePort } = stream.body.socket;
+  const held = heldByKernel(remotePort, localPort);
+  assert.ok(held > 0 && held < 400000, `${held} bytes wait in the kernel`);
   stream.body.resume();
   await eventually('all events', () => missing(stream) === 0, 15000);
   const numbers = stream.events.map((e) => Number(e.sequence));

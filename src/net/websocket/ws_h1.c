@@ -60,7 +60,7 @@ static void write_field(Connection *c, const char *name, Span value) {
 static void start(WebSocket *ws, HttpExchange *x, const HttpField *fields, size_t count) {
     Connection *c = connection_of(ws);
     char accept[WS_ACCEPT_TEXT];
-    int send_buffer = WS_SEND_BUFFER;
+    int send_buffer = HTTP_STREAM_KERNEL;
     setsockopt(c->watch.fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
     ws_accept_key(http_header(x, "sec-websocket-key"), accept);
     connection_write(

@@ -5,7 +5,6 @@
  * what has not been read because of websocket_pause() is not consumed. */
 #include "net/h2/h2.h"
 #include "net/websocket/ws_socket.h"
-#include <sys/socket.h>
 
 typedef struct H2Socket {
     WebSocket ws;
@@ -78,10 +77,12 @@ static void take_early(H2Socket *s) {
 
 static void start(WebSocket *ws, HttpExchange *x, const HttpField *fields, size_t count) {
     H2Socket *s = socket_of(ws);
-    int send_buffer = WS_SEND_BUFFER;
-    setsockopt(x->connection->watch.fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
-    HttpStreamEvents events = {
-        .data = on_data, .writable = on_writable, .closed = on_closed, .user = s, .silence_ms = -1};
+    HttpStreamEvents events = {.data = on_data,
+                               .writable = on_writable,
+                               .closed = on_closed,
+                               .user = s,
+                               .silence_ms = -1,
+                               .kernel_bytes = HTTP_STREAM_KERNEL};
     http_stream_open(x, &events);
     http_stream_head(x, &(HttpAnswer){.status = 200, .fields = fields, .field_count = count});
     take_early(s);

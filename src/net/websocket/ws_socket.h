@@ -5,8 +5,6 @@
 #include "net/websocket/websocket.h"
 #include "net/websocket/ws_deflate.h"
 
-enum { WS_SEND_BUFFER = 128 << 10 /* what the kernel may hold of a slow reader's events */ };
-
 typedef struct WsWire {
     /* Answers the upgrade with these fields, and takes the exchange over. */
     void (*start)(WebSocket *ws, HttpExchange *x, const HttpField *fields, size_t count);
