@@ -174,8 +174,21 @@ static void give_run(Sessions *all, Run *run) {
     ahead_forget(all->ahead, all->position);
 }
 
+/* A ring that has begun anew behind a hole (hub_step_over) does not know what went ahead before. */
+static void leave_out_given(const Sessions *all, Run *run) {
+    size_t left = 0;
+    for (size_t i = 0; i < run->count; i++) {
+        if (ahead_has(all->ahead, event_sequence(run->events[i])))
+            event_unref(run->events[i]);
+        else
+            run->events[left++] = run->events[i];
+    }
+    run->count = left;
+}
+
 /* Noted first, for who falls back and is live again before this returns. */
 static void give_ahead(Sessions *all, Run *run) {
+    leave_out_given(all, run);
     run->ahead_behind = ahead_last(all->ahead);
     for (size_t i = 0; i < run->count; i++) ahead_note(all->ahead, run->events[i]);
     run->behind = all->position;
