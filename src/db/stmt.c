@@ -43,6 +43,18 @@ static bool fault(Stmt *s, Err *err) {
     return db_statement_fault(s->db, s->handle, s->sql, err);
 }
 
+/* Drivers keep a list as long as the highest index that was bound, and copy it to make room for the next one: of a
+ * thousand parameters the last comes first. */
+static bool make_room(Stmt *s) {
+    free(s->params);
+    s->params = must(calloc((size_t)s->param_count + 1, sizeof *s->params));
+    if (s->param_count < 2) return true;
+    Param *last = &s->params[s->param_count - 1];
+    return SQL_SUCCEEDED(SQLBindParameter(s->handle, (SQLUSMALLINT)s->param_count, SQL_PARAM_INPUT,
+                                          SQL_C_SBIGINT, SQL_BIGINT, 20, 0, &last->number,
+                                          sizeof last->number, &last->len));
+}
+
 static bool prepare(Stmt *s) {
     AUTO_BUF sql = {0};
     if (!s->db->connected) return err_set(&s->err, &ERR_DB_DOWN, "database: not connected");
@@ -52,10 +64,8 @@ static bool prepare(Stmt *s) {
         return db_fault(s->db, SQL_HANDLE_DBC, s->db->connection, s->sql, &s->err);
     }
     if (SQL_SUCCEEDED(SQLPrepare(s->handle, (SQLCHAR *)sql.at, SQL_NTS)) &&
-        SQL_SUCCEEDED(SQLNumParams(s->handle, &s->param_count))) {
-        s->params = must(calloc((size_t)s->param_count + 1, sizeof *s->params));
+        SQL_SUCCEEDED(SQLNumParams(s->handle, &s->param_count)) && make_room(s))
         return true;
-    }
     fault(s, &s->err);
     SQLFreeHandle(SQL_HANDLE_STMT, s->handle);
     s->handle = NULL;
