@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-enum { URLS_MAX = 512, NAMES_MAX = 64 };
+enum { URLS_MAX = 512, NAMES_MAX = 64, TEMPLATES_MAX = 8 };
 static char urls[URLS_MAX][128];
 static size_t url_count;
 static DbDialect engine = DB_SQLITE;
@@ -60,14 +60,42 @@ DbDialect test_engine(void) {
     return engine;
 }
 
-const char *test_database(void) {
+/* like: NULL, or the url of a database of PostgreSQL. */
+static const char *new_database(const char *like) {
     if (url_count == URLS_MAX) abort();
     char *url = urls[url_count++];
     if (engine == DB_POSTGRESQL)
-        test_postgres_database(postgres, url, sizeof urls[0]);
+        test_postgres_database(postgres, like, url, sizeof urls[0]);
     else
         snprintf(url, sizeof urls[0], "sqlite:%s/a.db", test_folder());
     return url;
+}
+
+const char *test_database(void) {
+    return new_database(NULL);
+}
+
+static void make_tables(const char *url, bool (*migrate)(Db *db, Err *err)) {
+    Err err = {0};
+    AUTO(Db) db = test_db_open(url, (DbOptions){0});
+    REQUIRE(CHECK_OK(migrate(db, &err), &err));
+}
+
+const char *test_database_with(bool (*migrate)(Db *db, Err *err)) {
+    static struct {
+        bool (*migrate)(Db *db, Err *err);
+        const char *url;
+    } made[TEMPLATES_MAX];
+    size_t i = 0;
+    if (engine == DB_SQLITE) return new_database(NULL);
+    while (i < TEMPLATES_MAX && made[i].migrate && made[i].migrate != migrate) i++;
+    if (i == TEMPLATES_MAX) abort();
+    if (!made[i].migrate) {
+        made[i].url = new_database(NULL);
+        make_tables(made[i].url, migrate);
+        made[i].migrate = migrate;
+    }
+    return new_database(made[i].url);
 }
 
 Db *test_db_open(const char *url, DbOptions options) {

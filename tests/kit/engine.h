@@ -30,6 +30,8 @@ DbDialect test_engine(void);
 TestPostgres *test_postgresql(void);
 /* The url of a new, empty database of this engine; it lives until the end of the program. */
 const char *test_database(void);
+/* The same for a test that begins with these migrations: on a server they have been run already, once for all tests. */
+const char *test_database_with(bool (*migrate)(Db *db, Err *err));
 /* Opened. Ends the test where that fails. */
 Db *test_db_open(const char *url, DbOptions options);
 void test_db_run(Db *db, const char *sql);

@@ -5,8 +5,9 @@
 
 typedef struct TestPostgres TestPostgres;
 TestPostgres *test_postgres_start(void); /* ends the program where it does not start */
-/* Makes a database and writes its url. Everybody is let in without a password, but for the role `checked`. */
-void test_postgres_database(TestPostgres *p, char *url, size_t size);
+/* Makes a database and writes its url; like: the url of one, to which nobody is connected, that it shall be a copy
+ * of, or NULL. Everybody is let in without a password, but for the role `checked`. */
+void test_postgres_database(TestPostgres *p, const char *like, char *url, size_t size);
 /* The url of its first database for this user; both as they stand in a url. */
 void test_postgres_url(const TestPostgres *p, const char *user, const char *password, char *url, size_t size);
 /* As an outage: every connection breaks; the data stay. */

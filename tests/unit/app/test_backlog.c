@@ -25,7 +25,7 @@ static bool is_file(void) {
 
 static void world_open(World *w) {
     Err err = {0};
-    const char *url = test_database();
+    const char *url = test_database_with(write_migrate);
     w->outbox = test_db_open(url, (DbOptions){0});
     w->numbers = test_db_open(is_file() ? test_database() : url, (DbOptions){0});
     REQUIRE(CHECK_OK(write_migrate(w->outbox, &err) && relay_migrate(w->numbers, &err), &err));

@@ -57,7 +57,7 @@ static void start(World *w) {
 static World *world_new(void) {
     World *w = must(calloc(1, sizeof *w));
     Err err = {0};
-    const char *url = test_database();
+    const char *url = test_database_with(write_migrate);
     w->outbox = test_db_open(url, (DbOptions){0});
     w->numbers_url = test_engine() == DB_SQLITE ? test_database() : url;
     w->numbers = test_db_open(w->numbers_url, (DbOptions){0});

@@ -110,7 +110,7 @@ static void run_race(bool updates, Racer racers[RACERS]) {
 static Db *open_model(void) {
     Err err = {0};
     log_start("test", LOG_ERROR + 1);
-    url = test_database();
+    url = test_database_with(write_migrate);
     Db *db = test_db_open(url, (DbOptions){0});
     REQUIRE(CHECK_OK(write_migrate(db, &err), &err));
     return db;

@@ -32,7 +32,7 @@ void world_close_service(World *w) {
 
 World world_open(void) {
     static char queue_url[160];
-    World w = {.home = test_folder(), .queue_url = queue_url, .write_url = test_database()};
+    World w = {.home = test_folder(), .queue_url = queue_url, .write_url = test_database_with(write_migrate)};
     snprintf(queue_url, sizeof queue_url, "sql:%s", test_engine() == DB_SQLITE ? "" : w.write_url);
     Err err = {0};
     QueuePlace files;

@@ -261,7 +261,7 @@ static void check_delays(void) {
 }
 
 static void set_up(void) {
-    Db *db = test_db_open(url = test_database(), (DbOptions){0});
+    Db *db = test_db_open(url = test_database_with(write_migrate), (DbOptions){0});
     Err err = {0};
     REQUIRE(CHECK_OK(write_migrate(db, &err) && relay_migrate(db, &err), &err));
     test_db_run(db, "CREATE TABLE subject (id {key}, version BIGINT NOT NULL)");

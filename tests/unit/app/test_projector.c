@@ -34,7 +34,7 @@ static World *world_new(void) {
     Err err = {0};
     w->now = 1000 * S;
     w->arena = arena_new(0);
-    w->db = test_db_open(test_database(), (DbOptions){0});
+    w->db = test_db_open(test_database_with(read_migrate), (DbOptions){0});
     REQUIRE(CHECK_OK(read_migrate(w->db, &err), &err));
     start(w);
     return w;

@@ -31,7 +31,7 @@ typedef struct World {
 static World *world_new(void) {
     World *w = must(calloc(1, sizeof *w));
     Err err = {0};
-    w->url = test_database();
+    w->url = test_database_with(read_migrate);
     w->db = test_db_open(w->url, (DbOptions){.relaxed = true});
     REQUIRE(CHECK_OK(read_migrate(w->db, &err), &err));
     REQUIRE(CHECK_OK(projector_open(w->db, 0, &w->projector, &err), &err));

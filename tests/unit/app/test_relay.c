@@ -111,7 +111,7 @@ static World *world_new(void) {
     Err err = {0};
     w->now = 1000 * S;
     w->subjects = 37;
-    const char *url = test_database();
+    const char *url = test_database_with(write_migrate);
     w->outbox = test_db_open(url, (DbOptions){0});
     w->numbers = test_db_open(test_engine() == DB_SQLITE ? test_database() : url, (DbOptions){0});
     REQUIRE(CHECK_OK(write_migrate(w->outbox, &err) && relay_migrate(w->numbers, &err), &err));

@@ -72,7 +72,7 @@ static void world_open(void) {
     Err err = {0};
     w = must(calloc(1, sizeof *w));
     w->now = 1000 * S;
-    w->url = test_database();
+    w->url = test_database_with(write_migrate);
     w->writer = test_db_open(w->url, (DbOptions){0});
     REQUIRE(CHECK_OK(write_migrate(w->writer, &err) && relay_migrate(w->writer, &err), &err));
     for (size_t i = 0; i < RELAYS; i++) {

@@ -69,7 +69,7 @@ static void run_case(size_t i) {
     AUTO(Keeper) keeper = NULL;
     Err err = {0};
     Gateway gateway = {.hub = hub};
-    const char *home = test_folder(), *url = test_database();
+    const char *home = test_folder(), *url = test_database_with(read_migrate);
     db = test_db_open(url, (DbOptions){0});
     REQUIRE(CHECK_OK(read_migrate(db, &err), &err));
     make_log(db, CASES[i].trimmed, CASES[i].kept);

@@ -52,7 +52,7 @@ static void close_queries(void *context) {
 
 static void begin(Bench *b, QueriesOptions *options) {
     Err err = {0};
-    *b = (Bench){.url = test_database(), .home = test_folder()};
+    *b = (Bench){.url = test_database_with(read_migrate), .home = test_folder()};
     make_log(b->url);
     *options = (QueriesOptions){b->url, "sql:", b->home};
     PoolOptions readers = {"reader", READERS, 100, 0, open_queries, close_queries, options};

@@ -1,6 +1,7 @@
 #include "unit/queue/claims.h"
 
 #include "base/clock.h"
+#include "queue/queue_place.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,7 +95,8 @@ void gather_and_complete(QueueReceiver *r, size_t want) {
 const char *new_queue(void) {
     const char *home = test_folder();
     if (!broker) {
-        snprintf(url, sizeof url, "sql:%s", test_engine() == DB_SQLITE ? "" : test_database());
+        snprintf(url, sizeof url, "sql:%s",
+                 test_engine() == DB_SQLITE ? "" : test_database_with(queue_migrate));
         return home;
     }
     test_rabbitmq_url(broker, false, NULL, url, sizeof url);

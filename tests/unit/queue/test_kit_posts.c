@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "queue/queue_place.h"
 #include <stdio.h>
 
 static Loop *loop;
@@ -85,7 +86,7 @@ void complete(QueueReceiver *r, int64_t id) {
 }
 
 const char *new_table_queue(void) {
-    snprintf(url, sizeof url, "sql:%s", test_engine() == DB_SQLITE ? "" : test_database());
+    snprintf(url, sizeof url, "sql:%s", test_engine() == DB_SQLITE ? "" : test_database_with(queue_migrate));
     return test_folder();
 }
 

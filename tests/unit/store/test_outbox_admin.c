@@ -21,7 +21,7 @@ static void place_close(Place *p) {
 
 static Place place_open(void) {
     Err err = {0};
-    const char *url = test_database();
+    const char *url = test_database_with(write_migrate);
     Place p = {.outbox = test_db_open(url, (DbOptions){0})};
     p.numbers = test_db_open(test_engine() == DB_SQLITE ? test_database() : url, (DbOptions){0});
     REQUIRE(CHECK_OK(write_migrate(p.outbox, &err) && relay_migrate(p.numbers, &err), &err));

@@ -51,7 +51,7 @@ static void insert(Db *db, const Person *p) {
 }
 
 static Db *open_empty(void) {
-    Db *db = test_db_open(test_database(), (DbOptions){0});
+    Db *db = test_db_open(test_database_with(read_migrate), (DbOptions){0});
     Err err = {0};
     REQUIRE(CHECK_OK(read_migrate(db, &err), &err));
     return db;

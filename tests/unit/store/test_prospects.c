@@ -3,7 +3,7 @@
 #include "store/write/write_model.h"
 
 static Db *open_write(void) {
-    Db *db = test_db_open(test_database(), (DbOptions){0});
+    Db *db = test_db_open(test_database_with(write_migrate), (DbOptions){0});
     Err err = {0};
     REQUIRE(CHECK_OK(write_migrate(db, &err), &err));
     return db;

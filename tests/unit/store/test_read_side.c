@@ -11,7 +11,7 @@
 
 static void open_read(Db **db) {
     Err err = {0};
-    *db = test_db_open(test_database(), (DbOptions){0});
+    *db = test_db_open(test_database_with(read_migrate), (DbOptions){0});
     REQUIRE(CHECK_OK(read_migrate(*db, &err), &err));
 }
 
@@ -74,8 +74,7 @@ static void many_versions_at_once(void) {
     CHECK(test_db_number(db, "SELECT count(*) FROM prospect_summary WHERE created_at = 10") == 50);
     CHECK(test_db_number(db, "SELECT count(*) FROM prospect_summary WHERE first_name = 'four'") == 10);
     CHECK(test_db_number(db, "SELECT count(*) FROM prospect_summary WHERE version = 5") == 10);
-    CHECK(test_db_number(db, "SELECT sum(version) FROM prospect_summary") ==
-          145);
+    CHECK(test_db_number(db, "SELECT sum(version) FROM prospect_summary") == 145);
 }
 
 static void the_first_outcome_stays(void) {
@@ -168,8 +167,20 @@ static void the_inbox_remembers(void) {
 
 /* Whatever bytes there are: PostgreSQL reads them out of arrays. */
 static void any_text_and_bytes_come_back(void) {
-    static const char *const TEXTS[] = {"", "NULL", "null", "{}", "a,b", "\"", "\\", "\\\"{,}'", " x ", "\n\t", "\xc3\xa9 \xf0\x9f\x98\x80",
-                                        "'; --", "?", "{id}"};
+    static const char *const TEXTS[] = {"",
+                                        "NULL",
+                                        "null",
+                                        "{}",
+                                        "a,b",
+                                        "\"",
+                                        "\\",
+                                        "\\\"{,}'",
+                                        " x ",
+                                        "\n\t",
+                                        "\xc3\xa9 \xf0\x9f\x98\x80",
+                                        "'; --",
+                                        "?",
+                                        "{id}"};
     AUTO(Db) db = NULL;
     AUTO(Arena) arena = arena_new(0);
     AUTO(Rows) waiting = rows_new(&WAITING_ROWS);
@@ -275,6 +286,5 @@ static void the_log_is_read_by_number(void) {
 }
 
 SUITE_ON_ENGINES("read side", TEST(only_newer_versions_replace), TEST(many_versions_at_once),
-                 TEST(the_first_outcome_stays), TEST(the_inbox_remembers),
-                 TEST(any_text_and_bytes_come_back), TEST(the_log_is_read_by_number),
-                 TEST(a_damaged_row_is_told));
+                 TEST(the_first_outcome_stays), TEST(the_inbox_remembers), TEST(any_text_and_bytes_come_back),
+                 TEST(the_log_is_read_by_number), TEST(a_damaged_row_is_told));

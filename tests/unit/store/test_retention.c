@@ -14,7 +14,7 @@ enum { ROWS = 25 };
 
 static void open_migrated(bool (*migrate)(Db *db, Err *err), Db **db) {
     Err err = {0};
-    *db = test_db_open(test_database(), (DbOptions){0});
+    *db = test_db_open(test_database_with(migrate), (DbOptions){0});
     REQUIRE(CHECK_OK(migrate(*db, &err), &err));
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "kit/engine.h"
+#include "store/users/migrations_users.h"
 #include "store/users/password.h"
 #include "store/users/revocations.h"
 #include <stdio.h>
@@ -30,7 +31,7 @@ static Users *open_with_ada_at(const char *url) {
 }
 
 static Users *open_with_ada(void) {
-    return open_with_ada_at(test_database());
+    return open_with_ada_at(test_database_with(users_migrate));
 }
 
 static void adding(void) {
