@@ -203,7 +203,8 @@ bool session_catch_ahead(Session *s, Subscription *sub) {
     for (size_t i = 0; i < count; i++)
         if (event_sequence(events[i]) > sub->cursor.at && filter_matches(sub->filter, events[i], &s->claims))
             events[wanted++] = events[i];
-    BatchParts parts = {events, wanted, s->claims.scope_bits & SCOPE_PII, session_position(s), &sub->id};
+    BatchParts parts = {events, wanted, s->claims.scope_bits & SCOPE_PII, session_position(s),
+                        subscription_id(sub)};
     if (wanted && session_send(s, frame_batch(session_form(s), &parts))) s->told = parts.position;
     return !count;
 }
@@ -232,7 +233,7 @@ static void restart(Sessions *all) {
     for (Session *s = all->first, *next; s; s = next) {
         next = s->next;
         resume_stop(s);
-        s->told = all->position;
+        s->told = s->left = all->position;
         if (s->closing || !s->subscription_count) continue;
         s->lagging = false; /* there is nothing to go on from */
         while (s->subscription_count) session_end_subscription(s, &s->subscriptions[0]);
@@ -273,6 +274,7 @@ static void tidy(Timer *timer) {
     resume_forget(all);
     for (Session *s = all->first, *next; s; s = next) {
         next = s->next;
+        if (!s->closing) session_note_left(s, all->position);
         int64_t position = session_position(s);
         if (s->closing || s->lagging || !s->subscription_count || position <= s->told) continue;
         Blob *frame = frame_batch(session_form(s), &(BatchParts){.position = position});

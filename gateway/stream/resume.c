@@ -25,6 +25,9 @@
  * the projection lags. Then this waits for the log (its prefix grows) and after WAIT_TRIES gives up in words:
  *      ResyncRequired log_unavailable. The same where the log begins above C + 1 (too_old), or is another log
  * (epoch).
+ *   6. Outcomes (CommandRejected) come to a session whatever it has subscribed to, so also to none. Those that were
+ * dropped with a slow reader's queue are offered again by a subscription that goes back far enough, for each has
+ * them; where there is none, or it is ended meanwhile, by one of the session's own (session_owe_outcomes).
  *
  * The position that a client may store (session_position) is the lowest of W and all the cursors of
  * subscriptions that still catch up: it passes nothing that has not been written to this connection.
@@ -124,12 +127,18 @@ static void give_page(Session *s, Subscription *sub, Event *const *events, size_
     post_turn(s);
     if (wanted) {
         s->told = session_position(s);
-        BatchParts parts = {chosen, wanted, s->claims.scope_bits & SCOPE_PII, s->told, &id};
-        if (!session_send(s, wanted == count ? whole_run(s, &parts) : frame_batch(session_form(s), &parts)))
-            return;
+        BatchParts parts = {chosen, wanted, s->claims.scope_bits & SCOPE_PII, s->told,
+                            sub->outcomes ? NULL : &id};
+        bool whole = wanted == count && parts.id;
+        if (!session_send(s, whole ? whole_run(s, &parts) : frame_batch(session_form(s), &parts))) return;
     }
     if (!live || !session_catch_ahead(s, sub)) return;
+    if (sub->outcomes) {
+        session_end_subscription(s, sub);
+        return;
+    }
     cursor_join(&sub->cursor);
+    sub->again = false;
     session_send(s, frame_subscribed(session_form(s), id, upto, true));
 }
 
@@ -138,7 +147,10 @@ static void give_page(Session *s, Subscription *sub, Event *const *events, size_
 static void end_with(Session *s, Subscription *sub, const char *reason) {
     s->tries = 0;
     post_turn(s);
-    session_resync(s, sub, reason);
+    if (sub->outcomes)
+        session_close(s, SESSION_SLOW, "what you have missed cannot be read; come back with your position");
+    else
+        session_resync(s, sub, reason);
 }
 
 /* Neither ring nor log has what comes next: it will be there soon, or never. */

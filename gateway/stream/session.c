@@ -100,7 +100,7 @@ void session_open(Session *s, const SessionWire *wire, void *to) {
     all->first = s;
     all->count++;
     counts_streams(s->worker->counts, 1);
-    s->told = all->position;
+    s->told = s->left = all->position;
     s->rejections =
         interest_of_user(all->interests, span_of(s->claims.tenant_id), span_of(s->claims.user_id), s);
     set_roll_over(s);
@@ -118,20 +118,27 @@ void session_close(Session *s, int code, const char *reason) {
 
 void session_note_left(Session *s, int64_t position) {
     if (s->lagging || s->wire->queued(s->to)) return;
+    int64_t outcomes = position;
     for (size_t i = 0; i < s->subscription_count; i++) {
         Subscription *sub = &s->subscriptions[i];
         sub->left = cursor_offered(&sub->cursor, position);
+        if (sub->again && sub->left < outcomes) outcomes = sub->left;
     }
+    if (outcomes > s->left) s->left = outcomes;
 }
 
 /* What waits for it is dropped, and what that was is offered again when it reads. Until then it may ask, and
  * is answered, as long as there is room for that. */
 static void fall_behind(Session *s) {
+    bool covered = false;
     s->lagging = true;
     for (size_t i = 0; i < s->subscription_count; i++) {
         cursor_rewind(&s->subscriptions[i].cursor, s->subscriptions[i].left);
         s->subscriptions[i].ahead_seen = 0;
+        s->subscriptions[i].again = true;
+        covered = covered || s->subscriptions[i].cursor.at <= s->left;
     }
+    if (!covered) session_owe_outcomes(s, s->left);
     s->wire->drop(s->to);
     watch_dropped(s);
     counts_lagging(s->worker->counts);
@@ -151,6 +158,7 @@ void session_drained(Session *s) {
         session_send(s, frame_resync(session_form(s), 0, s->told, "lagging"));
         for (size_t i = 0; i < s->subscription_count && !s->closing; i++) {
             const Subscription *sub = &s->subscriptions[i];
+            if (sub->outcomes) continue;
             session_send(s, frame_subscribed(session_form(s), sub->id, sub->cursor.at, false));
         }
     }
@@ -176,8 +184,49 @@ int64_t session_position(const Session *s) {
 
 Subscription *session_subscription(Session *s, uint32_t id) {
     for (size_t i = 0; i < s->subscription_count; i++)
-        if (s->subscriptions[i].id == id) return &s->subscriptions[i];
+        if (s->subscriptions[i].id == id && !s->subscriptions[i].outcomes) return &s->subscriptions[i];
     return NULL;
+}
+
+static Subscription *owed_outcomes(const Session *s) {
+    for (size_t i = 0; i < s->subscription_count; i++)
+        if (s->subscriptions[i].outcomes) return &s->subscriptions[i];
+    return NULL;
+}
+
+size_t session_own_subscriptions(const Session *s) {
+    return s->subscription_count - (owed_outcomes(s) != NULL);
+}
+
+static Subscription *push(Session *s, Filter *filter, Cursor cursor) {
+    Subscription *sub = &s->subscriptions[s->subscription_count++];
+    *sub = (Subscription){.serial = ++s->last_serial, .cursor = cursor, .left = cursor.at, .filter = filter};
+    return sub;
+}
+
+Subscription *session_add_subscription(Session *s, Filter *filter, Cursor cursor) {
+    size_t room = s->subscription_count + 2; /* for it, and for what is owed */
+    s->subscriptions = must(realloc(s->subscriptions, room * sizeof *s->subscriptions));
+    return push(s, filter, cursor);
+}
+
+/* Where a send has failed somebody may hold one of the others: none is moved. */
+void session_owe_outcomes(Session *s, int64_t left) {
+    Events__V1__Subscribe in = EVENTS__V1__SUBSCRIBE__INIT;
+    char *type = (char *)"CommandRejected";
+    const char *code;
+    in.event_types = &type;
+    in.n_event_types = 1;
+    Subscription *sub = owed_outcomes(s);
+    if (!sub) {
+        if (!s->subscriptions) s->subscriptions = must(calloc(1, sizeof *s->subscriptions));
+        sub = push(s, filter_new(&in, &s->claims, &code), (Cursor){.at = left});
+        sub->outcomes = sub->again = true;
+    } else if (sub->cursor.at > left) {
+        cursor_rewind(&sub->cursor, left);
+        sub->left = left;
+        sub->ahead_seen = 0;
+    }
 }
 
 void session_end_subscription(Session *s, Subscription *sub) {

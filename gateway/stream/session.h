@@ -59,7 +59,9 @@ enum {
 typedef struct Subscription {
     uint32_t id, serial; /* serial: never used again on this connection, unlike id */
     Cursor cursor;
-    int64_t left; /* all that is owed up to it has left our queue */
+    bool outcomes; /* not the client's own: session_owe_outcomes() */
+    bool again;    /* is offered what was dropped for a slow reader */
+    int64_t left;  /* all that is owed up to it has left our queue */
     uint64_t
         ahead_seen; /* catching up: the place in `ahead` of the loop up to which it has been given those */
     Filter *filter;
@@ -78,6 +80,7 @@ struct Session {
     uint32_t last_serial;
     bool closing;
     bool lagging;            /* what waited was dropped: nothing live is sent until the rest has left */
+    int64_t left;            /* all outcomes of its user's commands up to it have left our queue */
     uint32_t touched;        /* live.c: its place among those that want something of a run, from 1 */
     Interest *rejections;    /* of its user */
     uint32_t presence_pass;  /* watch.c: not 0: it is told anew who is where, when it has read */
@@ -148,7 +151,17 @@ void session_close(Session *session, int code, const char *reason);
 /* The position that may be told now: no subscription that still catches up is passed. */
 int64_t session_position(const Session *session);
 Subscription *session_subscription(Session *session, uint32_t id);
+/* Takes the filter. Of its id and interest nothing is set. */
+Subscription *session_add_subscription(Session *session, Filter *filter, Cursor cursor);
 void session_end_subscription(Session *session, Subscription *subscription);
+size_t session_own_subscriptions(const Session *session); /* how many the client has asked for */
+/* The outcomes of its user's commands above `left` are offered again, for no subscription does that: they come to
+ * a client whatever it has subscribed to. By one that the client does not know, which ends at the seam. */
+void session_owe_outcomes(Session *session, int64_t left);
+/* Of its batches; NULL: they are for the connection. */
+static inline const uint32_t *subscription_id(const Subscription *subscription) {
+    return subscription->outcomes ? NULL : &subscription->id;
+}
 /* Tells ResyncRequired for a subscription (0: all) that has ended. */
 void session_tell_resync(Session *session, uint32_t id, const char *reason);
 /* It has been given all that the live ones have: gives it the next of what they got ahead of its turn. True: there is

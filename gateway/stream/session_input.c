@@ -30,16 +30,13 @@ static void tell_error(Session *s, uint32_t id, const char *code) {
 
 static const char *subscribe_fault(Session *s, const Events__V1__Subscribe *in) {
     if (session_subscription(s, in->id)) return "duplicate_id";
-    return s->subscription_count == SUBSCRIPTIONS_MAX ? "too_many" : NULL;
+    return session_own_subscriptions(s) == SUBSCRIPTIONS_MAX ? "too_many" : NULL;
 }
 
 static Subscription *add_subscription(Session *s, const Events__V1__Subscribe *in, Filter *filter,
                                       Cursor cursor) {
-    s->subscriptions =
-        must(realloc(s->subscriptions, (s->subscription_count + 1) * sizeof *s->subscriptions));
-    Subscription *sub = &s->subscriptions[s->subscription_count++];
-    *sub = (Subscription){
-        .id = in->id, .serial = ++s->last_serial, .cursor = cursor, .left = cursor.at, .filter = filter};
+    Subscription *sub = session_add_subscription(s, filter, cursor);
+    sub->id = in->id;
     sub->interest = interest_in(s->worker->sessions->interests, span_of(s->claims.tenant_id), filter, s);
     return sub;
 }
@@ -58,6 +55,7 @@ const char *session_subscribe(Session *s, const Events__V1__Subscribe *in) {
     Cursor begin = cursor_begin(resumes, in->after, all->position);
     /* it is given nothing live until the rest has left, or before what went ahead */
     if (s->lagging || ahead_any(all->ahead)) begin.live = false;
+    session_note_left(s, all->position);
     Subscription *sub = add_subscription(s, in, filter, begin);
     bool told = session_send(s, frame_subscribed(session_form(s), in->id, begin.at, begin.live));
     if (in->presence) watch_begin(s, sub, in);
@@ -87,10 +85,13 @@ static void subscribe(Session *s, const Events__V1__ClientFrame *frame) {
 
 static void unsubscribe(Session *s, const Events__V1__ClientFrame *frame) {
     Subscription *sub = session_subscription(s, frame->unsubscribe->id);
-    if (sub)
-        session_end_subscription(s, sub);
-    else
+    if (!sub) {
         tell_error(s, frame->unsubscribe->id, "unknown_id");
+        return;
+    }
+    if (sub->again) session_owe_outcomes(s, sub->cursor.at > s->left ? sub->cursor.at : s->left);
+    session_end_subscription(s, sub);
+    resume_kick(s);
 }
 
 /* A new token for the same user; another user's would change whose stream this is. */

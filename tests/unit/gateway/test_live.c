@@ -18,7 +18,9 @@ typedef struct Client {
     Blob *frames[FRAMES];
     size_t frame_count, bytes;
     Buf told; /* all that it has read, as text */
-    unsigned char got[2 * HEAD];
+    unsigned char got[3 * HEAD];
+    int64_t owed_above; /* -1: it is not looked at */
+    size_t passed;      /* positions told that pass what is owed and has not come */
     bool closed;
     Timer timer;
     int64_t deadline_us;
@@ -32,6 +34,12 @@ static Blob *plain(Span message, const char *epoch) {
     return blob_copy(message);
 }
 
+static void hear_position(Client *c, int64_t position) {
+    bool all = true;
+    for (int64_t n = c->owed_above + 1; n <= position && c->owed_above >= 0; n++) all = all && c->got[n];
+    c->passed += !all;
+}
+
 static void hear_batch(Client *c, const Events__V1__EventBatch *batch) {
     buf_printf(&c->told, "batch");
     for (size_t i = 0; i < batch->n_events; i++) {
@@ -39,6 +47,7 @@ static void hear_batch(Client *c, const Events__V1__EventBatch *batch) {
         buf_printf(&c->told, " %lld", (long long)batch->events[i]->sequence);
     }
     buf_printf(&c->told, " at %lld; ", (long long)batch->position);
+    hear_position(c, batch->position);
 }
 
 static void hear(Client *c, const Blob *frame) {
@@ -46,9 +55,11 @@ static void hear(Client *c, const Blob *frame) {
         events__v1__server_frame__unpack(NULL, frame->len, (const uint8_t *)frame->bytes);
     REQUIRE(f != NULL);
     if (f->frame_case == EVENTS__V1__SERVER_FRAME__FRAME_EVENTS) hear_batch(c, f->events);
-    if (f->frame_case == EVENTS__V1__SERVER_FRAME__FRAME_RESYNC_REQUIRED)
+    if (f->frame_case == EVENTS__V1__SERVER_FRAME__FRAME_RESYNC_REQUIRED) {
+        hear_position(c, f->resync_required->position);
         buf_printf(&c->told, "resync %u %s at %lld; ", f->resync_required->id, f->resync_required->reason,
                    (long long)f->resync_required->position);
+    }
     if (f->frame_case == EVENTS__V1__SERVER_FRAME__FRAME_SUBSCRIBED)
         buf_printf(&c->told, "subscribed %u at %lld %s; ", f->subscribed->id,
                    (long long)f->subscribed->position, f->subscribed->caught_up ? "live" : "behind");
@@ -119,7 +130,7 @@ static void wake(Client *c) {
 
 static void begin(Client *c, int64_t head) {
     Err err = {0};
-    *c = (Client){0};
+    *c = (Client){.owed_above = -1};
     REQUIRE(CHECK_OK(loop_open(&c->worker.loop, &err), &err));
     c->gateway.hub = hub_new(&HUB_LIMITS, nobody_needs_repair, NULL);
     c->gateway.presence = presence_new(true);
@@ -170,6 +181,8 @@ static void offer(Client *c, int64_t number, const char *type, const char *subje
 
 static void look(Timer *timer) {
     Client *c = CONTAINER(timer, Client, timer);
+    read_all(c);
+    session_drained(c->session);
     if (c->done(c) || clock_mono_us() > c->deadline_us)
         loop_stop(c->worker.loop);
     else
@@ -279,5 +292,50 @@ static void what_went_ahead_does_not_go_twice(void) {
     end(&c);
 }
 
-SUITE("live", TEST(what_went_ahead_does_not_go_twice),
+/* --- a client that does not read --- */
+
+enum { OUTCOMES = 1500 /* twice what a queue takes */, HALFWAY = 300 };
+
+static bool has_all_outcomes(const Client *c) {
+    for (int64_t n = HEAD / 2 + 1; n <= HEAD / 2 + OUTCOMES; n++)
+        if (!c->got[n]) return false;
+    return c->session->worker->sessions->position == session_position(c->session);
+}
+
+/* They come to who sent the command whatever he has subscribed to. */
+static void outcomes_are_not_lost_with_the_queue(void) {
+    static const struct {
+        const char *name;
+        /* b: subscribes before, h: when some wait, l: when it is late; u: unsubscribes then */
+        const char *does;
+        size_t subscriptions; /* at the end */
+    } CASES[] = {
+        {"it has subscribed", "b", 1},        {"to nothing", "", 0},  {"to nothing any more", "bu", 0},
+        {"when some waited already", "h", 1}, {"now it has", "l", 1}, {"it has changed its mind", "blu", 1},
+    };
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        static Client c;
+        begin(&c, HEAD / 2);
+        c.owed_above = HEAD / 2;
+        if (strchr(CASES[i].does, 'b')) subscribe(&c, 1, "old", -1);
+        c.stuck = true;
+        for (int64_t n = 1; n <= OUTCOMES; n++) {
+            if (n == HALFWAY && strchr(CASES[i].does, 'h')) subscribe(&c, 3, "old", -1);
+            offer(&c, HEAD / 2 + n, "CommandRejected", "command/1", 0);
+            wake(&c);
+        }
+        CHECK(c.session->lagging);
+        if (strchr(CASES[i].does, 'l')) subscribe(&c, 2, "old", -1);
+        if (strchr(CASES[i].does, 'u')) session_message(c.session, false, SPAN("\x12\x02\x08\x01"));
+        c.stuck = false;
+        run_until(&c, has_all_outcomes);
+        bool good = has_all_outcomes(&c) && !c.passed && !c.closed &&
+                    c.session->subscription_count == CASES[i].subscriptions;
+        if (!good) printf("\n    %s: %zu positions too high", CASES[i].name, c.passed);
+        CHECK(good);
+        end(&c);
+    }
+}
+
+SUITE("live", TEST(outcomes_are_not_lost_with_the_queue), TEST(what_went_ahead_does_not_go_twice),
       TEST(whom_nothing_concerns_is_told_the_new_logs_positions), TEST(a_page_of_the_old_log_ends_nothing));
