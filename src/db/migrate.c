@@ -76,21 +76,35 @@ static bool take_step(Db *db, const char *part, const Migration *step, Err *err)
     return stmt_run(s, NULL, err) && run_statements(db, text_of(db, step), err);
 }
 
+static bool refuse_newer(int64_t at, int known, Err *err) {
+    return err_set(err, &ERR_CONFIG, "the database is at step %lld, this program knows only %d",
+                   (long long)at, known);
+}
+
 static bool take_steps(Db *db, const char *part, const Migration *steps, size_t count, Err *err) {
     int64_t at = 0;
     const char *lock = db->dialect->migration_lock;
     if ((lock && !run_statements(db, lock, err)) || !refuse_foreign(db, err) ||
         !db_execute(db, db_text(db, &MAKE_TABLE), err) || !current_step(db, part, &at, err))
         return false;
-    if (count && at > steps[count - 1].number)
-        return err_set(err, &ERR_CONFIG, "the database is at step %lld, this program knows only %d",
-                       (long long)at, steps[count - 1].number);
+    if (count && at > steps[count - 1].number) return refuse_newer(at, steps[count - 1].number, err);
     for (size_t i = 0; i < count; i++)
         if (steps[i].number > at && !take_step(db, part, &steps[i], err)) return false;
     return true;
 }
 
+/* Of a reader: nothing changes. */
+static bool compare_steps(Db *db, const char *part, const Migration *steps, size_t count, Err *err) {
+    int64_t at;
+    int known = count ? steps[count - 1].number : 0;
+    if (!db_has_table(db, "schema_step", err) || !current_step(db, part, &at, err)) return false;
+    if (at > known) return refuse_newer(at, known, err);
+    return at == known || err_set(err, &ERR_DB_DOWN, "its tables are at step %lld, this program needs %d",
+                                  (long long)at, known);
+}
+
 bool migrate(Db *db, const char *part, const Migration *steps, size_t count, Err *err) {
+    if (db->options.read_only) return compare_steps(db, part, steps, count, err);
     if (!db_begin(db, err)) return false;
     if (take_steps(db, part, steps, count, err)) return db_commit(db, err);
     db_rollback(db);

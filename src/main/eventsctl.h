@@ -15,6 +15,7 @@ typedef struct Ctl {
     const char *option_names[CTL_OPTIONS_MAX];  /* of the verb */
     const char *option_values[CTL_OPTIONS_MAX]; /* NULL: not given; "": given, and takes no value */
     size_t option_count;
+    int exit_code; /* of a verb that has done its work, where it is not 0 */
 } Ctl;
 
 typedef struct CtlVerb {
@@ -49,3 +50,4 @@ bool ctl_letters_discard(Ctl *ctl, Err *err);
 bool ctl_import(Ctl *ctl, Err *err);
 bool ctl_events_tail(Ctl *ctl, Err *err);
 bool ctl_replay(Ctl *ctl, Err *err);
+bool ctl_doctor(Ctl *ctl, Err *err);

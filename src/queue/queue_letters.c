@@ -13,6 +13,30 @@ bool queue_letters_open(const char *url, const char *home, QueueLetters **ret, E
     return true;
 }
 
+/* Where they are: a file's marks, a server's table, or beside a broker. */
+static const struct {
+    const char *table, *count;
+} COUNTED[] = {{"queue_mark", "SELECT count(*) FROM queue_mark WHERE state = 2"},
+               {"queue_dead", "SELECT count(*) FROM queue_dead"},
+               {"command_dead_letter", "SELECT count(*) FROM command_dead_letter"}};
+
+bool queue_letters_count(const char *url, const char *home, int64_t *ret, Err *err) {
+    AUTO(Db) db = NULL;
+    QueuePlace place;
+    Err none = {0};
+    *ret = 0;
+    if (!queue_place(url, home, &place, err)) return false;
+    size_t at = place.broker ? 2 : place.server;
+    const char *database = place.broker ? place.dead : place.server ? place.queue : place.marks;
+    if (!db_open(database, (DbOptions){.read_only = true}, &db, err)) return false;
+    if (!db_has_table(db, COUNTED[at].table, &none)) return true;
+    Stmt *s = db_statement(db, COUNTED[at].count);
+    if (!stmt_run(s, NULL, err) || !stmt_row(s, err)) return false;
+    *ret = stmt_int(s, 0);
+    stmt_done(s);
+    return true;
+}
+
 QueueLetters *queue_letters_free(QueueLetters *l) {
     return l ? l->driver->free(l) : NULL;
 }

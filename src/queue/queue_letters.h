@@ -15,6 +15,8 @@ typedef struct QueueLetter {
 bool queue_letters_open(const char *url, const char *home, QueueLetters **ret, Err *err);
 QueueLetters *queue_letters_free(QueueLetters *letters);
 AUTO_FREE(QueueLetters, queue_letters_free)
+/* How many there are. Only reads, and makes no file: none where nobody has made the tables. */
+bool queue_letters_count(const char *url, const char *home, int64_t *ret, Err *err);
 /* Those above `after`, at most `most`, in order; without their bodies. Spans live until each() returns. */
 bool queue_letters_list(QueueLetters *letters, int64_t after, size_t most,
                         void (*each)(void *user, const QueueLetter *letter), void *user, Err *err);

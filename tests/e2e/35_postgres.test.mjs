@@ -34,6 +34,18 @@ test('everything is in the server: no file of SQLite but the stand-in for Event 
 
 test('the data set has its expected outcome', () => it.imports.dataSet(1000)); // on files all of it is a test of its own
 
+test('the doctor finds nothing wrong with it', async () => {
+  const doctor = async () => JSON.parse((await it.installation.ctl('doctor', '--json')).stdout);
+  await eventually('all is well', async () => (await doctor()).faults === 0, 30000);
+  const { findings } = await doctor();
+  const found = (about) => findings.filter((f) => f.about === about).map((f) => f.found).join();
+  for (const name of ['users', 'commands', 'the write model', 'the relay', 'the read model']) assert.match(found(`tables: ${name}`), /^reached/);
+  assert.equal(found('tables: settled commands'), ''); // those are of files
+  assert.match(found('numbering'), /^one epoch; /);
+  assert.match(found('outbox'), /^(no event waits|events that wait)/);
+  assert.ok(!JSON.stringify(findings).includes('not known'));
+});
+
 test('sorting, searching and paging are those of files', async () => {
   const list = await it.demo.list();
   const page = await it.demo.get('/api/prospects?sort=lastName&limit=200');

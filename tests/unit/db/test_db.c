@@ -281,6 +281,26 @@ static void migrations(void) {
     CHECK(!migrate(db, "test", STEPS, 1, &err) && err_is(&err, &ERR_CONFIG));
 }
 
+/* Who only reads is told how the tables stand, and changes nothing. */
+static void tables_compared(void) {
+    static const struct {
+        size_t taken, known;
+        const ErrKind *kind; /* NULL: all is well */
+    } CASES[] = {{0, 2, &ERR_DB_DOWN}, {1, 2, &ERR_DB_DOWN}, {2, 2, NULL}, {2, 1, &ERR_CONFIG}};
+    const char *url = test_database();
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        AUTO(Db) db = test_db_open(url, (DbOptions){0});
+        AUTO(Db) reader = NULL;
+        Err err = {0};
+        if (CASES[i].taken) CHECK_OK(migrate(db, "test", STEPS, CASES[i].taken, &err), &err);
+        REQUIRE(CHECK_OK(db_open(url, (DbOptions){.read_only = true}, &reader, &err), &err));
+        CHECK(migrate(reader, "test", STEPS, CASES[i].known, &err) == !CASES[i].kind);
+        CHECK(err.kind == CASES[i].kind);
+        if (CASES[i].taken)
+            CHECK(test_db_number(db, "SELECT max(number) FROM schema_step") == (int64_t)CASES[i].taken);
+    }
+}
+
 static void a_foreign_database_is_left_alone(void) {
     AUTO(Db) db = test_db_open(test_database(), (DbOptions){0});
     Err err = {0};
@@ -319,4 +339,5 @@ static void migrations_by_many_at_once(void) {
 SUITE_ON_ENGINES("db", TEST(values_round_trip), TEST(long_texts), TEST(nulls), TEST(faults),
                  TEST(prepared_before_the_table), TEST(changed_rows), TEST(savepoints), TEST(busy_is_bounded),
                  TEST(a_transaction_with_a_failed_statement), TEST(reading_one_state), TEST(tables_are_found),
-                 TEST(migrations), TEST(migrations_by_many_at_once), TEST(a_foreign_database_is_left_alone));
+                 TEST(migrations), TEST(tables_compared), TEST(migrations_by_many_at_once),
+                 TEST(a_foreign_database_is_left_alone));

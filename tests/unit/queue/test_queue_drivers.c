@@ -192,6 +192,13 @@ static QueueState state_of(const char *home, const char *id) {
     return state;
 }
 
+static int64_t dead_of(const char *home) {
+    int64_t count = -1;
+    Err err = {0};
+    CHECK_OK(queue_letters_count(url, home, &count, &err), &err);
+    return count;
+}
+
 /* An operator lists, looks, tries again twice, and discards; meanwhile another command of another key waits. */
 static void letters(void) {
     static Post post;
@@ -218,7 +225,7 @@ static void letters(void) {
         CHECK_OK(queue_dead_letter(r, it->id, "a_reason", &err), &err);
         CHECK_OK(queue_depth(r, &depth, &err), &err);
         CHECK(depth.waiting == (broker ? -1 : 1) && depth.dead == 1);
-        CHECK(state_of(home, ID) == QUEUE_DEAD);
+        CHECK(state_of(home, ID) == QUEUE_DEAD && dead_of(home) == 1);
         listed_count = 0;
         CHECK_OK(queue_letters_list(letters, 0, 10, list_one, NULL, &err), &err);
         REQUIRE(listed_count == 1);
@@ -228,7 +235,7 @@ static void letters(void) {
         CHECK(letter.requeues == requeues && letter.deliveries == 1 && letter.dead_at > 0);
         if (requeues == 2) break;
         CHECK_OK(queue_letters_requeue(letters, letter.number, &err), &err);
-        CHECK(state_of(home, ID) == QUEUE_PENDING);
+        CHECK(state_of(home, ID) == QUEUE_PENDING && dead_of(home) == 0);
         queue_receiver_free(r);
         r = open_receiver(home); /* a start in between changes nothing */
     }
