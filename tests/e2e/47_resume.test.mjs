@@ -96,6 +96,8 @@ test('nothing is missed and no subject runs backwards, while everything comes an
   await Promise.race([all, eventually('a lost delivery', () => it.proxy.lost > 0, 30000)]);
   it.proxy.mood = BAD;
   await Promise.race([all, sleep(MS)]);
+  const disturbed = () => it.proxy.doubled > 0 && it.proxy.overtaken > 0; // on a slow machine few are delivered meanwhile
+  await Promise.race([all, eventually('deliveries that were doubled, and overtaken', disturbed, 30000)]);
   it.running = false;
   await all;
   it.proxy.calm();
@@ -105,6 +107,5 @@ test('nothing is missed and no subject runs backwards, while everything comes an
     assert.deepEqual(subscriber.resyncs, [], `subscriber ${i}`);
   }
   assert.deepEqual(faults, [], `seed ${SEED}`);
-  assert.ok(it.proxy.doubled && it.proxy.overtaken, 'deliveries were disturbed');
   t.diagnostic(`${expected.length} events to ${it.subscribers.length} subscribers; deliveries lost ${it.proxy.lost}, doubled ${it.proxy.doubled}, late ${it.proxy.delayed}, overtaken ${it.proxy.overtaken}; seed ${SEED}`);
 });
