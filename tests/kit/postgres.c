@@ -21,6 +21,8 @@ struct TestPostgres {
     Db *admin;
 };
 
+enum { TRIES = 5 };
+
 static TestPostgres *the_one;
 
 static _Noreturn void give_up(const char *what) {
@@ -116,7 +118,9 @@ void test_postgres_again(TestPostgres *p) {
                     NULL};
     p->server = start(p, "postgres", args);
     url_of(p, "postgres", url, sizeof url);
-    if (!db_open_patiently(url, (DbOptions){0}, 30000, NULL, NULL, &p->admin, &err)) give_up(err.why);
+    if (!db_open_patiently(url, (DbOptions){.busy_ms = 60000}, 30000, NULL, NULL, &p->admin, &err))
+        give_up(err.why);
+    if (!db_execute(p->admin, "SET statement_timeout = 0", &err)) give_up(err.why);
 }
 
 void test_postgres_stop(TestPostgres *p) {
@@ -148,7 +152,11 @@ void test_postgres_database(TestPostgres *p, const char *like, char *url, size_t
     snprintf(name, sizeof name, "t%u", ++p->databases);
     const char *source = like ? strrchr(like, '/') + 1 : "template1";
     snprintf(sql, sizeof sql, "CREATE DATABASE %s TEMPLATE %s STRATEGY file_copy", name, source);
-    if (!db_execute(p->admin, sql, &err)) give_up(err.why);
+    for (int tries = 1; !db_execute(p->admin, sql, &err); tries++) {
+        if (tries == TRIES) give_up(err.why);
+        err_clear(&err);
+        clock_sleep_ms(200); /* who has just left the source may still be seen there */
+    }
     url_of(p, name, url, size);
 }
 
