@@ -18,10 +18,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-/* Handshakes on their way together: mosquitto looks at its WebSockets ten times a second while nothing else comes, so
- * that one after the other takes minutes, and its backlog holds a hundred. */
-enum { AT_ONCE = 64 };
-
 static const Wire *const WIRES[] = {&WIRE_EVENTS, &WIRE_NATS, &WIRE_MQTT, &WIRE_NCHAN, &WIRE_WS};
 
 static bool parse_address(Span text, struct sockaddr_in *to) {
@@ -110,8 +106,9 @@ static bool open_subscribers(Load *load, const Plan *plan, Err *err) {
         s->other = i >= plan->subscribers;
         s->slow = i < plan->slow;
     }
+    size_t at_once = plan->wire->at_once ? plan->wire->at_once : 1;
     for (size_t from = 0, to; from < load->count; from = to) {
-        to = from + AT_ONCE < load->count ? from + AT_ONCE : load->count;
+        to = from + at_once < load->count ? from + at_once : load->count;
         if (!open_all(load, plan, from, to, err)) return false;
     }
     return true;

@@ -50,7 +50,8 @@ struct Wire {
     /* Looks at a frame's payload, calls load_seen() for each message; returns the bytes used, or SIZE_MAX where it
      * is none of the protocol. */
     size_t (*take)(Subscriber *s, Span payload);
-    bool answers; /* the subscription is confirmed by a message */
+    bool answers;   /* the subscription is confirmed by a message */
+    size_t at_once; /* handshakes on their way together; 0: one after the other */
 };
 
 extern const Wire WIRE_EVENTS, WIRE_NATS, WIRE_MQTT, WIRE_NCHAN, WIRE_WS;

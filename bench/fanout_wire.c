@@ -153,6 +153,8 @@ static size_t take_mqtt(Subscriber *s, Span bytes) {
     return used;
 }
 
+/* mosquitto looks at its WebSockets ten times a second while nothing else comes: one handshake after the other would
+ * take minutes. Its backlog holds a hundred. */
 const Wire WIRE_MQTT = {.name = "mqtt",
                         .path = "/mqtt",
                         .protocol = "mqtt",
@@ -160,4 +162,5 @@ const Wire WIRE_MQTT = {.name = "mqtt",
                         .publish_hello = publish_hello_mqtt,
                         .publish = publish_mqtt,
                         .take = take_mqtt,
-                        .answers = true};
+                        .answers = true,
+                        .at_once = 64};
