@@ -1,38 +1,27 @@
 /* One loop's sessions where the hub's log changes, begins anew behind a hole, or a client does not read. */
 #include "base/buf.h"
 #include "base/clock.h"
-#include "gateway/rpc/rpc.h"
-#include "gateway/stream/live.h"
-#include "gateway/stream/watch.h"
 #include "kit/engine.h"
 #include "store/read/migrations_read.h"
+#include "unit/gateway/one_loop.h"
 #include <stdio.h>
 
-enum { HEAD = 1000, FRAMES = 4096, PATIENCE_US = 20000000, LOOK_MS = 1 };
+enum { HEAD = 1000, PATIENCE_US = 20000000, LOOK_MS = 1 };
 
 typedef struct Client {
-    Gateway gateway;
-    Worker worker;
+    OneLoop at;
+    KeptWire wire;
     Session *session;
-    bool stuck; /* it does not read */
-    Blob *frames[FRAMES];
-    size_t frame_count, bytes;
     Buf told; /* all that it has read, as text */
     unsigned char got[3 * HEAD];
     int64_t owed_above; /* -1: it is not looked at */
     size_t passed;      /* positions told that pass what is owed and has not come */
-    bool closed;
     Timer timer;
     int64_t deadline_us;
     bool (*done)(const struct Client *c);
 } Client;
 
 /* --- the wire --- */
-
-static Blob *plain(Span message, const char *epoch) {
-    (void)epoch;
-    return blob_copy(message);
-}
 
 static void hear_position(Client *c, int64_t position) {
     bool all = true;
@@ -50,10 +39,8 @@ static void hear_batch(Client *c, const Events__V1__EventBatch *batch) {
     hear_position(c, batch->position);
 }
 
-static void hear(Client *c, const Blob *frame) {
-    Events__V1__ServerFrame *f =
-        events__v1__server_frame__unpack(NULL, frame->len, (const uint8_t *)frame->bytes);
-    REQUIRE(f != NULL);
+static void hear(void *user, const Events__V1__ServerFrame *f) {
+    Client *c = user;
     if (f->frame_case == EVENTS__V1__SERVER_FRAME__FRAME_EVENTS) hear_batch(c, f->events);
     if (f->frame_case == EVENTS__V1__SERVER_FRAME__FRAME_RESYNC_REQUIRED) {
         hear_position(c, f->resync_required->position);
@@ -63,100 +50,38 @@ static void hear(Client *c, const Blob *frame) {
     if (f->frame_case == EVENTS__V1__SERVER_FRAME__FRAME_SUBSCRIBED)
         buf_printf(&c->told, "subscribed %u at %lld %s; ", f->subscribed->id,
                    (long long)f->subscribed->position, f->subscribed->caught_up ? "live" : "behind");
-    events__v1__server_frame__free_unpacked(f, NULL);
 }
-
-static void read_all(Client *c) {
-    for (size_t i = 0; i < c->frame_count; i++) {
-        hear(c, c->frames[i]);
-        blob_unref(c->frames[i]);
-    }
-    c->frame_count = c->bytes = 0;
-}
-
-static bool queue(void *to, Blob *frame) {
-    Client *c = to;
-    if (c->bytes + frame->len > SESSION_QUEUE || c->frame_count == FRAMES) return false;
-    c->frames[c->frame_count++] = blob_ref(frame);
-    c->bytes += frame->len;
-    if (!c->stuck) read_all(c);
-    return true;
-}
-
-static size_t queued(void *to) {
-    return ((Client *)to)->bytes;
-}
-
-static void drop(void *to) {
-    Client *c = to;
-    while (c->frame_count) blob_unref(c->frames[--c->frame_count]);
-    c->bytes = 0;
-}
-
-static void tell_drained(void *to) {
-    (void)to; /* it is told by who lets it read */
-}
-
-static void close_wire(void *to, int code, const char *reason) {
-    Client *c = to;
-    (void)code, (void)reason;
-    c->closed = true;
-}
-
-static const SessionWire WIRE = {.form = plain,
-                                 .send = queue,
-                                 .queued = queued,
-                                 .drop = drop,
-                                 .tell_drained = tell_drained,
-                                 .close = close_wire};
 
 /* --- the gateway --- */
-
-static void nobody_needs_repair(void *user) {
-    (void)user;
-}
 
 static void hub_has(Client *c, const char *epoch, int64_t head) {
     ReplayHead position = {.head = head};
     snprintf(position.epoch, sizeof position.epoch, "%s", epoch);
-    hub_start(c->gateway.hub, &position);
+    hub_start(c->at.gateway.hub, &position);
 }
 
 /* What the hub has is given out. */
 static void wake(Client *c) {
-    Sessions *all = c->worker.sessions;
+    Sessions *all = c->at.worker.sessions;
     all->listener.wake(&all->listener);
 }
 
 static void begin(Client *c, int64_t head) {
-    Err err = {0};
-    *c = (Client){.owed_above = -1};
-    REQUIRE(CHECK_OK(loop_open(&c->worker.loop, &err), &err));
-    c->gateway.hub = hub_new(&HUB_LIMITS, nobody_needs_repair, NULL);
-    c->gateway.presence = presence_new(true);
-    c->worker.gateway = &c->gateway;
-    c->worker.counts = loop_counts(0);
-    c->worker.rpc = rpc_new();
-    c->worker.sessions = sessions_new(&c->worker);
+    *c = (Client){.owed_above = -1, .wire.hear = hear, .wire.user = c, .wire.reads = true};
+    one_loop_open(&c->at);
     hub_has(c, "old", head);
     wake(c);
     Claims claims = {.tenant_id = "t", .user_id = "u", .scope_bits = SCOPE_READ | SCOPE_PII};
     claims.expires_at = INT64_MAX / 2;
-    c->session = session_new(&c->worker, &claims);
-    session_open(c->session, &WIRE, c);
+    c->session = session_new(&c->at.worker, &claims);
+    session_open(c->session, &KEPT_SOCKET, &c->wire);
 }
 
 static void end(Client *c) {
-    c->gateway.readers = pool_free(c->gateway.readers);
-    drop(c);
+    c->at.gateway.readers = pool_free(c->at.gateway.readers);
+    kept_wire_drop(&c->wire);
     session_gone(c->session);
-    live_stop(c->worker.sessions);
-    watches_stop(c->worker.sessions->watches);
-    loop_free(c->worker.loop);
-    sessions_free(c->worker.sessions);
-    rpc_free(c->worker.rpc);
-    hub_free(c->gateway.hub);
-    presence_free(c->gateway.presence);
+    one_loop_close(&c->at);
     buf_free(&c->told);
 }
 
@@ -176,17 +101,17 @@ static void offer(Client *c, int64_t number, const char *type, const char *subje
     e.subject = (char *)subject, e.issued_by = (char *)"u";
     e.sequence = number, e.subject_version = version;
     e.data = (ProtobufCBinaryData){sizeof data, data};
-    CHECK(hub_offer(c->gateway.hub, &e));
+    CHECK(hub_offer(c->at.gateway.hub, &e));
 }
 
 static void look(Timer *timer) {
     Client *c = CONTAINER(timer, Client, timer);
-    read_all(c);
+    kept_wire_read(&c->wire);
     session_drained(c->session);
     if (c->done(c) || clock_mono_us() > c->deadline_us)
-        loop_stop(c->worker.loop);
+        loop_stop(c->at.worker.loop);
     else
-        loop_timer_set(c->worker.loop, timer, LOOK_MS);
+        loop_timer_set(c->at.worker.loop, timer, LOOK_MS);
 }
 
 /* Once. */
@@ -194,8 +119,8 @@ static void run_until(Client *c, bool (*done)(const Client *c)) {
     c->done = done;
     c->timer.expired = look;
     c->deadline_us = clock_mono_us() + PATIENCE_US;
-    loop_timer_set(c->worker.loop, &c->timer, LOOK_MS);
-    loop_run(c->worker.loop);
+    loop_timer_set(c->at.worker.loop, &c->timer, LOOK_MS);
+    loop_run(c->at.worker.loop);
 }
 
 /* --- another log --- */
@@ -209,7 +134,7 @@ static void whom_nothing_concerns_is_told_the_new_logs_positions(void) {
     subscribe(&c, 2, "new", -1);
     offer(&c, 6, "EventSkipped", "prospect/1", 1);
     wake(&c);
-    c.worker.sessions->tidy.expired(&c.worker.sessions->tidy);
+    c.at.worker.sessions->tidy.expired(&c.at.worker.sessions->tidy);
     CHECK_SPAN(buf_view(&c.told), "subscribed 1 at 1000 live; resync 0 epoch at 5; "
                                   "subscribed 2 at 5 live; batch at 6; ");
     end(&c);
@@ -258,7 +183,7 @@ static void a_page_of_the_old_log_ends_nothing(void) {
     PoolOptions readers = {"reader", 1, 100, 0, open_queries, close_queries, &options};
     log_of_one_event(options.read_url, "new", 11, HEAD);
     begin(&c, HEAD);
-    REQUIRE(CHECK_OK(pool_open(&readers, &c.gateway.readers, &err), &err));
+    REQUIRE(CHECK_OK(pool_open(&readers, &c.at.gateway.readers, &err), &err));
     subscribe(&c, 1, "old", 10); /* a reader is asked; its answer waits for the loop */
     hub_has(&c, "new", HEAD);
     wake(&c);
@@ -281,7 +206,7 @@ static void what_went_ahead_does_not_go_twice(void) {
         offer(&c, 30, "ProspectCreated", "prospect/1", 1);
         offer(&c, 31, "ProspectUpdated", "prospect/1", 2);
         wake(&c);
-        if (!times) CHECK(hub_step_over(c.gateway.hub, 11, 20));
+        if (!times) CHECK(hub_step_over(c.at.gateway.hub, 11, 20));
         wake(&c);
     }
     offer(&c, 32, "ProspectUpdated", "prospect/1", 3);
@@ -318,7 +243,7 @@ static void outcomes_are_not_lost_with_the_queue(void) {
         begin(&c, HEAD / 2);
         c.owed_above = HEAD / 2;
         if (strchr(CASES[i].does, 'b')) subscribe(&c, 1, "old", -1);
-        c.stuck = true;
+        c.wire.reads = false;
         for (int64_t n = 1; n <= OUTCOMES; n++) {
             if (n == HALFWAY && strchr(CASES[i].does, 'h')) subscribe(&c, 3, "old", -1);
             offer(&c, HEAD / 2 + n, "CommandRejected", "command/1", 0);
@@ -327,9 +252,9 @@ static void outcomes_are_not_lost_with_the_queue(void) {
         CHECK(c.session->lagging);
         if (strchr(CASES[i].does, 'l')) subscribe(&c, 2, "old", -1);
         if (strchr(CASES[i].does, 'u')) session_message(c.session, false, SPAN("\x12\x02\x08\x01"));
-        c.stuck = false;
+        c.wire.reads = true;
         run_until(&c, has_all_outcomes);
-        bool good = has_all_outcomes(&c) && !c.passed && !c.closed &&
+        bool good = has_all_outcomes(&c) && !c.passed && !c.wire.closed &&
                     c.session->subscription_count == CASES[i].subscriptions;
         if (!good) printf("\n    %s: %zu positions too high", CASES[i].name, c.passed);
         CHECK(good);
